@@ -1,0 +1,3 @@
+//! Usage, charges, ledger and statements.
+
+pub mod clock;

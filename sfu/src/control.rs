@@ -1,0 +1,278 @@
+//! What signalling may say to the media plane and what it hears back: plain values, no sockets, no shared state.
+//!
+//! A leg is one participant's connection. It begins in the lobby ([`Command::Join`]): connected, sending nothing,
+//! hearing nothing. [`Command::Enter`] is the click; from then on media flows and is metered.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Names a room. The caller makes it; the media plane only compares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RoomId(pub Uuid);
+
+/// Names one participant's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LegId(pub Uuid);
+
+/// Names the tenant whose usage a leg is. Opaque here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(pub Uuid);
+
+/// Where a track comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A person's voice.
+    Microphone,
+    /// A person's picture.
+    Camera,
+    /// A shared screen, window or tab.
+    Screen,
+    /// The sound of a shared tab.
+    ScreenAudio,
+}
+
+/// Audio or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Sound.
+    Audio,
+    /// Pictures.
+    Video,
+}
+
+/// A published medium: whose, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TrackKey {
+    /// The publisher's connection.
+    pub leg: LegId,
+    /// Which of its media.
+    pub source: Source,
+}
+
+/// One media line of an offer that the client will send on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendLine {
+    /// The `a=mid` of the line (RFC 5888), at most 16 characters.
+    pub mid: String,
+    /// What will be sent there.
+    pub source: Source,
+}
+
+/// A receive place in a subscriber's connection, into which one track is put at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The `a=mid` of the line (RFC 5888).
+    pub mid: String,
+    /// What fits in.
+    pub kind: Kind,
+    /// Slots of one seat share a stream id, so that lips and voice stay together.
+    pub seat: u16,
+}
+
+/// What a slot plays from now on; `None` when it is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotTrack {
+    /// Which slot.
+    pub mid: String,
+    /// What it plays.
+    pub track: Option<TrackKey>,
+}
+
+/// A track that a subscriber shows, and how large.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// Which track.
+    pub track: TrackKey,
+    /// Width on screen in device pixels.
+    pub width: u32,
+    /// Height on screen in device pixels.
+    pub height: u32,
+}
+
+/// What signalling asks for. Commands about an unknown leg are ignored: it has just been lost, and an event says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Answers an offer and holds the leg in the lobby. Answered by [`Event::Joined`] or [`Event::Refused`].
+    Join {
+        /// Named by the caller; must be new.
+        leg: LegId,
+        /// Where.
+        room: RoomId,
+        /// Who pays.
+        tenant: TenantId,
+        /// SDP, at most 64 KiB and 64 media lines.
+        offer: String,
+        /// Which lines of the offer the client will send on. All other `recvonly` lines become slots.
+        sends: Vec<SendLine>,
+    },
+    /// The click: the leg hears and is heard, sees and is seen. Metering starts.
+    Enter {
+        /// Whose.
+        leg: LegId,
+    },
+    /// Answers a further offer of the same connection, to add slots. Answered by [`Event::Answered`] or [`Event::OfferRefused`].
+    Offer {
+        /// Whose.
+        leg: LegId,
+        /// SDP, with the limits of [`Command::Join`].
+        offer: String,
+        /// As in [`Command::Join`].
+        sends: Vec<SendLine>,
+    },
+    /// The publisher turned a medium off or on. A muted track takes no slot.
+    Mute {
+        /// Whose.
+        leg: LegId,
+        /// Which.
+        source: Source,
+        /// Off or on.
+        muted: bool,
+    },
+    /// Which video tracks a subscriber shows. Without it every track of the room is wanted, oldest first.
+    View {
+        /// Whose.
+        leg: LegId,
+        /// In order of importance, at most 64.
+        wants: Vec<Want>,
+    },
+    /// Ends the leg. Its last usage is journaled before this is answered by [`Event::Left`].
+    Leave {
+        /// Whose.
+        leg: LegId,
+    },
+    /// The hub has stored a batch of [`Event::Usage`] for good.
+    UsageStored {
+        /// Which.
+        batch: u64,
+    },
+}
+
+/// Why an offer was refused. The wording for people is the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// More bytes or lines than the limits.
+    #[error("the offer is larger than 64 KiB or has more than 64 media lines or 32 candidates")]
+    OfferTooLarge,
+    /// Not SDP that this stack understands.
+    #[error("the offer is not understood")]
+    OfferNotUnderstood,
+    /// The send lines name mids that the offer lacks, or twice the same.
+    #[error("the send lines do not match the offer")]
+    SendLinesDoNotMatch,
+    /// The node takes no more legs.
+    #[error("the node is full")]
+    Full,
+}
+
+/// What the media plane tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The answer to [`Command::Join`].
+    Joined {
+        /// Whose.
+        leg: LegId,
+        /// SDP.
+        answer: String,
+        /// The receive places of the offer, in its order.
+        slots: Vec<Slot>,
+    },
+    /// The answer to [`Command::Offer`].
+    Answered {
+        /// Whose.
+        leg: LegId,
+        /// SDP.
+        answer: String,
+        /// All receive places, in the offer's order.
+        slots: Vec<Slot>,
+    },
+    /// [`Command::Join`] is refused; the leg does not exist.
+    Refused {
+        /// Whose.
+        leg: LegId,
+        /// Why.
+        reason: Refusal,
+    },
+    /// [`Command::Offer`] is refused; the leg stays as it was.
+    OfferRefused {
+        /// Whose.
+        leg: LegId,
+        /// Why.
+        reason: Refusal,
+    },
+    /// ICE and DTLS are up: media can flow.
+    Connected {
+        /// Whose.
+        leg: LegId,
+    },
+    /// Slots of a subscriber changed; those not named stay.
+    Slots {
+        /// The subscriber.
+        leg: LegId,
+        /// What changed.
+        slots: Vec<SlotTrack>,
+    },
+    /// Who speaks, loudest first; empty in silence. Sent on change only.
+    Speakers {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        legs: Vec<LegId>,
+    },
+    /// The connection is silent for good (no authenticated packet for 15 s) or broke; the leg is over and its usage journaled.
+    Lost {
+        /// Whose.
+        leg: LegId,
+    },
+    /// The answer to [`Command::Leave`].
+    Left {
+        /// Whose.
+        leg: LegId,
+    },
+    /// Usage to be stored by the hub, repeated until [`Command::UsageStored`].
+    Usage {
+        /// Names the batch.
+        batch: u64,
+        /// Cumulative counters.
+        facts: Vec<UsageFact>,
+    },
+}
+
+/// What is counted by the media plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meter {
+    /// Milliseconds in the call, from the click, while media can flow.
+    ParticipantMs,
+    /// Bytes of UDP payload sent to the participant since the click.
+    EgressBytes,
+}
+
+impl Meter {
+    /// The meter's name in usage facts and prices.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Meter::ParticipantMs => "participant_ms",
+            Meter::EgressBytes => "egress_bytes",
+        }
+    }
+}
+
+/// A counter of one leg in one UTC hour. Reports may be lost, repeated or reordered: the greatest quantity wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageFact {
+    /// Who pays.
+    pub tenant: TenantId,
+    /// Whose.
+    pub leg: LegId,
+    /// What.
+    pub meter: Meter,
+    /// Whole hours since 1970-01-01T00:00Z.
+    pub hour: i64,
+    /// Cumulative within the hour; never falls.
+    pub quantity: u64,
+}

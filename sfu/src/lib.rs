@@ -1,0 +1,3 @@
+//! The media plane: packets in, packets out, usage facts.
+
+pub mod control;

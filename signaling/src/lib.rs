@@ -1,0 +1,3 @@
+//! People and rooms.
+
+pub mod protocol;

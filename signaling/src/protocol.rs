@@ -1,0 +1,345 @@
+//! The messages between a page and the hub, as JSON over a WebSocket at `/v1/ws`, subprotocol `tuppence.v1`.
+//!
+//! The client's first frame is `join` or `resume`; the server answers `joined`, `resumed` or `refused` (and closes).
+//! After that both sides send `event` frames, numbered from 1 without gaps in each direction, and `ack` what arrived.
+//! Whoever resumes sends again what the other side has not acknowledged; a number already seen is dropped.
+
+use serde::{Deserialize, Serialize};
+use sfu::control::{Kind, SendLine, Source};
+use uuid::Uuid;
+
+/// The WebSocket subprotocol.
+pub const SUBPROTOCOL: &str = "tuppence.v1";
+/// The largest frame either side sends, in bytes.
+pub const FRAME_BYTES_MAX: usize = 128 * 1024;
+/// The longest display name, in characters after trimming; control characters are refused.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// A frame from the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientFrame {
+    /// The first frame of a new connection: enters the lobby.
+    Join {
+        /// From `POST /v1/tokens` or `POST /v1/rooms/{room}/guest-tokens`.
+        token: String,
+        /// The page's SDP offer.
+        offer: String,
+        /// What each sending line will carry.
+        sends: Vec<SendLine>,
+        /// Display name; may be given later, with `enter`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// The first frame after a dropped socket: continues the session.
+    Resume {
+        /// The secret from `joined`.
+        resume: String,
+        /// The greatest event number received from the server.
+        received: u64,
+    },
+    /// A numbered event.
+    Event {
+        /// From 1, without gaps.
+        seq: u64,
+        /// What happened.
+        body: ClientEvent,
+    },
+    /// Everything up to `seq` has arrived.
+    Ack {
+        /// The greatest number received.
+        seq: u64,
+    },
+    /// The answer to `ping`.
+    Pong,
+}
+
+/// What a page says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientEvent {
+    /// The click: from the lobby into the call.
+    Enter {
+        /// Display name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The sources that start muted.
+        #[serde(default)]
+        muted: Vec<Source>,
+    },
+    /// A medium was turned off or on.
+    Mute {
+        /// Which.
+        source: Source,
+        /// Off or on.
+        muted: bool,
+    },
+    /// Which video tracks the page shows, most important first.
+    View {
+        /// At most 64.
+        wants: Vec<WantedTrack>,
+    },
+    /// A further offer on the same peer connection, to add slots.
+    Offer {
+        /// SDP.
+        offer: String,
+        /// What each sending line carries.
+        sends: Vec<SendLine>,
+    },
+    /// Another display name.
+    Rename {
+        /// The new name.
+        name: String,
+    },
+    /// Hanging up.
+    Leave,
+}
+
+/// A track that a page shows, and how large.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedTrack {
+    /// Whose.
+    pub participant_id: Uuid,
+    /// Which.
+    pub source: Source,
+    /// Device pixels.
+    pub width: u32,
+    /// Device pixels.
+    pub height: u32,
+}
+
+/// A frame to the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// The page is in the lobby.
+    Joined {
+        /// Who the page is.
+        you: You,
+        /// Where it is.
+        room: RoomInfo,
+        /// Who is in the call already.
+        participants: Vec<Participant>,
+        /// The SDP answer.
+        answer: String,
+        /// The receive places.
+        slots: Vec<SlotInfo>,
+        /// The secret with which a dropped socket resumes.
+        resume: String,
+        /// The server pings this often; a page that hears nothing for twice as long reconnects.
+        heartbeat_ms: u64,
+        /// How long after a drop the session can be resumed.
+        resume_within_ms: u64,
+    },
+    /// The session goes on.
+    Resumed {
+        /// The greatest event number the server has received.
+        received: u64,
+    },
+    /// The session cannot begin or go on; the socket closes after this.
+    Refused {
+        /// From the documented list.
+        code: RefusalCode,
+        /// What happened and what to do, for a person.
+        message: String,
+        /// When to try again, if that makes sense.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    /// A numbered event.
+    Event {
+        /// From 1, without gaps.
+        seq: u64,
+        /// What happened.
+        body: ServerEvent,
+    },
+    /// Everything up to `seq` has arrived.
+    Ack {
+        /// The greatest number received.
+        seq: u64,
+    },
+    /// Are you there?
+    Ping,
+}
+
+/// What the server says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerEvent {
+    /// The click was heard: the page is in the call.
+    Entered {
+        /// Which call.
+        call_id: Uuid,
+    },
+    /// Someone is in the call now.
+    ParticipantJoined {
+        /// Who.
+        participant: Participant,
+    },
+    /// Someone's name or tracks changed.
+    ParticipantChanged {
+        /// Their new state.
+        participant: Participant,
+    },
+    /// Someone is gone.
+    ParticipantLeft {
+        /// Who.
+        participant_id: Uuid,
+        /// How.
+        reason: LeaveReason,
+    },
+    /// What slots play from now on; those not named stay.
+    Slots {
+        /// What changed.
+        slots: Vec<SlotChange>,
+    },
+    /// Who speaks, loudest first.
+    Speakers {
+        /// Their ids.
+        participant_ids: Vec<Uuid>,
+    },
+    /// The answer to `offer`.
+    Answered {
+        /// SDP.
+        answer: String,
+        /// All receive places.
+        slots: Vec<SlotInfo>,
+    },
+    /// An event of the page was refused; nothing changed.
+    Rejected {
+        /// The number of the refused event.
+        seq: u64,
+        /// From the documented list.
+        code: RefusalCode,
+        /// What happened and what to do.
+        message: String,
+    },
+    /// The media connection is lost for good; the page joins anew.
+    MediaLost,
+    /// The session is over; the socket closes after this.
+    Closed {
+        /// How.
+        reason: LeaveReason,
+    },
+}
+
+/// Who the page is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct You {
+    /// In this call.
+    pub participant_id: Uuid,
+    /// This connection.
+    pub leg_id: Uuid,
+    /// Display name so far.
+    pub name: String,
+    /// What the token allows to publish.
+    pub may_publish: Vec<Source>,
+}
+
+/// Where the page is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomInfo {
+    /// The room.
+    pub room_id: Uuid,
+    /// Its title.
+    pub title: String,
+    /// How many fit in.
+    pub participants_max: u32,
+}
+
+/// A person in the call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// In this call.
+    pub participant_id: Uuid,
+    /// Display name.
+    pub name: String,
+    /// What they publish.
+    pub tracks: Vec<TrackInfo>,
+}
+
+/// A published medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackInfo {
+    /// Which.
+    pub source: Source,
+    /// Off or on.
+    pub muted: bool,
+}
+
+/// A receive place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotInfo {
+    /// The `a=mid` of its line.
+    pub mid: String,
+    /// What fits in.
+    pub kind: Kind,
+    /// Slots of one seat belong together.
+    pub seat: u16,
+}
+
+/// What a slot plays from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotChange {
+    /// Which slot.
+    pub mid: String,
+    /// Whose track, or nobody's.
+    pub participant_id: Option<Uuid>,
+    /// Which of their tracks.
+    pub source: Option<Source>,
+}
+
+/// How a participant left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaveReason {
+    /// Hung up.
+    Left,
+    /// The connection was lost.
+    Lost,
+    /// The same person joined again elsewhere.
+    Replaced,
+    /// Removed by the business or its token revoked.
+    Removed,
+    /// The service is shutting down.
+    ShuttingDown,
+}
+
+/// Why something was refused. Documented in `docs/protocol.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// Not JSON of this protocol, or an unknown field.
+    BadMessage,
+    /// A message that does not fit the state, such as `enter` twice.
+    OutOfOrder,
+    /// A number that leaves a gap.
+    BadSequence,
+    /// The token is malformed or not ours.
+    TokenInvalid,
+    /// The token's time is over.
+    TokenExpired,
+    /// The token is bound to another origin.
+    OriginNotAllowed,
+    /// The token does not allow this.
+    NotAllowed,
+    /// No such room.
+    RoomNotFound,
+    /// Everyone who fits is in.
+    RoomFull,
+    /// The session to resume is gone; join anew.
+    ResumeExpired,
+    /// More than a limit allows.
+    TooLarge,
+    /// The SDP is not understood.
+    OfferNotUnderstood,
+    /// The name is empty, too long or has control characters.
+    BadName,
+    /// Faster than allowed.
+    TooManyMessages,
+    /// The service takes no more calls now.
+    Overloaded,
+    /// The database cannot be asked now; calls go on, new ones wait.
+    Unavailable,
+}

@@ -1,0 +1,2 @@
+//! Tuppence.
+fn main() {}
