@@ -1,0 +1,213 @@
+//! The node as its owner sees it: started from a [`NodeConfig`], told by a [`Handle`], heard through [`Events`].
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc;
+
+use crate::control::{Command, Event, LegId};
+use crate::driver::{self, Door};
+use crate::journal::JournalError;
+use crate::keeper::{self, KeeperDoor};
+
+/// How many events wait for a slow receiver before commands are refused.
+const EVENTS_MAX: usize = 16_384;
+
+/// What a node is started with.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Where the first shard listens, UDP. Port 0 means any free port; shard `n` takes `port + n`.
+    pub listen: SocketAddr,
+    /// The addresses that callers are told. Empty: all addresses of the machine that are not loopback, and loopback
+    /// too when there is no other or when `listen` is loopback.
+    pub advertise: Vec<IpAddr>,
+    /// Where usage is journaled. Created when missing; one node at a time.
+    pub journal_dir: PathBuf,
+    /// How many threads forward packets. At least 1.
+    pub shards: usize,
+    /// How many legs the node takes in all; further ones are refused with [`crate::control::Refusal::Full`].
+    pub legs_max: usize,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The UDP port is taken or not ours.
+    #[error("cannot listen on UDP port {port}")]
+    Listen {
+        /// Which port.
+        port: u16,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The journal's directory cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The machine has no address that a caller could reach.
+    #[error("no address to tell callers was found; configure one")]
+    NoAddress,
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The node did not take a command: its queue is full, or it has stopped. Nothing was changed; try later or refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the media node is busy")]
+pub struct Busy;
+
+/// The media plane of one process.
+#[derive(Debug)]
+pub struct Node;
+
+impl Node {
+    /// Opens the sockets and the journal and starts the threads.
+    pub fn start(config: NodeConfig) -> Result<(Handle, Events), StartError> {
+        let (events_in, events_out) = mpsc::channel(EVENTS_MAX);
+        let (keeper, keeper_thread) = keeper::start(&config.journal_dir, events_in.clone())?;
+        let mut shards = Vec::new();
+        let mut threads = Vec::new();
+        let shards_n = config.shards.max(1);
+        for index in 0..shards_n {
+            let shard = driver::start(&config, index, shards_n, events_in.clone(), keeper.clone())?;
+            shards.push(shard.0);
+            threads.push(shard.1);
+        }
+        let shard_by_leg = Arc::new(Mutex::new(BTreeMap::new()));
+        let inner = Inner {
+            shards,
+            keeper,
+            shard_by_leg: shard_by_leg.clone(),
+            threads: Mutex::new(Some((threads, keeper_thread))),
+        };
+        Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, shard_by_leg }))
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    shards: Vec<Door>,
+    keeper: KeeperDoor,
+    shard_by_leg: Arc<Mutex<BTreeMap<LegId, usize>>>,
+    threads: Mutex<Option<(Vec<JoinHandle<()>>, JoinHandle<()>)>>,
+}
+
+/// Tells the node what to do. Cheap to clone; the node stops when [`Handle::stop`] is called or the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+impl Handle {
+    /// Queues a command. Commands of one leg are done in the order they are sent.
+    ///
+    /// Answers [`Busy`] when the queue is full or the node has stopped; never waits.
+    pub fn send(&self, command: Command) -> Result<(), Busy> {
+        match &command {
+            Command::UsageStored { batch } => return self.inner.keeper.stored(*batch),
+            Command::Join { leg, room, .. } => {
+                let index = shard_of(room, self.inner.shards.len());
+                let leg = *leg;
+                self.inner.shards[index].send(command)?;
+                lock(&self.inner.shard_by_leg).insert(leg, index);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let leg = leg_of(&command);
+        let index = leg.and_then(|leg| lock(&self.inner.shard_by_leg).get(&leg).copied());
+        match index {
+            Some(index) => self.inner.shards[index].send(command),
+            None => Ok(()), // A leg that is not here any more: an event has said so.
+        }
+    }
+
+    /// The address of the first shard's socket; its port is the real one when the configuration said 0.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner.shards[0].local_addr()
+    }
+
+    /// Ends all legs, journals their usage and joins the threads. Blocks for a moment; further calls do nothing.
+    pub fn stop(&self) {
+        self.inner.stop();
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        let Some((threads, keeper_thread)) = lock(&self.threads).take() else { return };
+        for shard in &self.shards {
+            shard.stop();
+        }
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a media thread had panicked");
+            }
+        }
+        self.keeper.stop();
+        if keeper_thread.join().is_err() {
+            tracing::error!("the usage keeper had panicked");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What the node tells. Keep receiving: a node whose events nobody takes refuses commands.
+#[derive(Debug)]
+pub struct Events {
+    receiver: mpsc::Receiver<Event>,
+    shard_by_leg: Arc<Mutex<BTreeMap<LegId, usize>>>,
+}
+
+impl Events {
+    /// The next event, or `None` once the node has stopped and all events are taken. Safe to cancel.
+    pub async fn recv(&mut self) -> Option<Event> {
+        let event = self.receiver.recv().await?;
+        self.forget(&event);
+        Some(event)
+    }
+
+    /// The next event from a thread outside of any runtime.
+    pub fn blocking_recv(&mut self) -> Option<Event> {
+        let event = self.receiver.blocking_recv()?;
+        self.forget(&event);
+        Some(event)
+    }
+
+    fn forget(&self, event: &Event) {
+        if let Event::Left { leg } | Event::Lost { leg } | Event::Refused { leg, .. } = event {
+            lock(&self.shard_by_leg).remove(leg);
+        }
+    }
+}
+
+/// The shard of a room: the same for all its legs.
+fn shard_of(room: &crate::control::RoomId, shards: usize) -> usize {
+    let hash = crc32fast::hash(room.0.as_bytes());
+    hash as usize % shards
+}
+
+fn leg_of(command: &Command) -> Option<LegId> {
+    match command {
+        Command::Join { leg, .. }
+        | Command::Enter { leg }
+        | Command::Offer { leg, .. }
+        | Command::Mute { leg, .. }
+        | Command::View { leg, .. }
+        | Command::Leave { leg } => Some(*leg),
+        Command::UsageStored { .. } => None,
+    }
+}
+
+/// A poisoned lock only means that another thread panicked between two whole changes of a map.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
