@@ -1,0 +1,5 @@
+import { unsafeCSS, type CSSResult } from 'lit';
+import base from './base.css?inline';
+
+/** The base look, for shadow roots: adopted as one shared constructable stylesheet. */
+export const baseSheet: CSSResult = unsafeCSS(base);
