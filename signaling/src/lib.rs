@@ -1,3 +1,7 @@
 //! People and rooms.
 
+pub mod base64url;
+pub mod hub;
+pub mod media;
 pub mod protocol;
+pub mod tokens;
