@@ -9,7 +9,10 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
     /// The operating system's clock.
-    #[expect(clippy::disallowed_methods, reason = "the one place where billing and signalling read the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where billing and signalling read the wall clock"
+    )]
     pub fn system() -> Self {
         Self(Arc::new(Timestamp::now))
     }
