@@ -1,0 +1,80 @@
+//! Tokens that ought to be refused, made by hand: a library would not let us write them.
+
+use anyhow::Result;
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::Ed25519KeyPair;
+use serde_json::{Value, json};
+
+/// Signs whatever it is given.
+#[derive(Debug)]
+pub struct Forge {
+    key: Ed25519KeyPair,
+}
+
+impl Forge {
+    /// A key that the service has never seen.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn foreign() -> Result<Forge> {
+        Ok(Forge { key: Ed25519KeyPair::generate()? })
+    }
+
+    /// The service's own key, out of its database.
+    ///
+    /// # Errors
+    /// It is no Ed25519 key.
+    pub fn stolen(pkcs8: &[u8]) -> Result<Forge> {
+        Ok(Forge { key: Ed25519KeyPair::from_pkcs8(pkcs8)? })
+    }
+
+    /// A token with a right signature of this key.
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
+        let signed = signed_part(header, claims);
+        let signature = self.key.sign(signed.as_bytes());
+        format!("{signed}.{}", base64url(signature.as_ref()))
+    }
+
+    /// A token "signed" by HMAC with public bytes as the secret: the classic swap of `alg` (RFC 8725 §2.1).
+    pub fn hmac(header: &Value, claims: &Value, secret: &[u8]) -> String {
+        let signed = signed_part(header, claims);
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
+        format!("{signed}.{}", base64url(tag.as_ref()))
+    }
+
+    /// A token without a signature.
+    pub fn unsigned(claims: &Value) -> String {
+        format!("{}.", signed_part(&json!({ "alg": "none", "typ": "tuppence-call+jwt" }), claims))
+    }
+}
+
+fn signed_part(header: &Value, claims: &Value) -> String {
+    format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()))
+}
+
+/// RFC 4648 §5 without padding.
+pub fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits =
+            chunk.iter().enumerate().fold(0u32, |bits, (at, byte)| bits | u32::from(*byte) << (16 - 8 * at));
+        for at in 0..=chunk.len() {
+            text.push(char::from(ALPHABET[(bits >> (18 - 6 * at)) as usize & 63]));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64url;
+
+    #[test]
+    fn base64url_writes_the_examples_of_rfc_4648() {
+        let examples =
+            ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64url(text.as_bytes()));
+        assert_eq!(examples, ["", "Zg", "Zm8", "Zm9v", "Zm9vYg", "Zm9vYmE", "Zm9vYmFy"]);
+        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
+    }
+}

@@ -1,0 +1,267 @@
+//! The real binary on a directory of its own.
+
+use crate::processes::{Killed, kill_everything, signal};
+use crate::{Api, eventually};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
+use serde::Deserialize;
+use std::fs::{self, File, Permissions};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Where a service lives: its data directory, its ports and its key outlast each of its lives.
+#[derive(Debug)]
+pub struct Home {
+    dir: TempDir,
+    http: SocketAddr,
+    media: SocketAddr,
+    secret_key: Mutex<Option<String>>,
+}
+
+/// What the binary writes to `TUPPENCE_ANNOUNCE` when it is ready.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Announced {
+    /// Where pages and API are.
+    pub url: String,
+    /// The one-time way into the console.
+    pub owner_link: String,
+    /// The demo tenant's secret key; told at its first start only, when the database keeps just its hash.
+    pub secret_key: Option<String>,
+    /// The demo tenant's publishable key.
+    pub publishable_key: Option<String>,
+    /// The demo tenant.
+    pub tenant_id: String,
+    /// The private PostgreSQL, for counting rows.
+    #[serde(default)]
+    pub database_url: Option<String>,
+}
+
+/// A running service. Dropping it kills everything it started.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+    data: PathBuf,
+    log: PathBuf,
+    /// What it said when it was ready.
+    pub announced: Announced,
+    /// The API with the demo tenant's secret key.
+    pub api: Api,
+}
+
+impl Home {
+    /// An empty home on free ports.
+    ///
+    /// # Errors
+    /// No directory or no port can be had.
+    pub fn new() -> Result<Home> {
+        let dir = TempDir::with_prefix("tuppence-")?;
+        // The private PostgreSQL of a service that runs as root is another user, who must be able to enter.
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
+        Ok(Home { dir, http: free_tcp_port()?, media: free_udp_port()?, secret_key: Mutex::new(None) })
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Starts the service and waits until it takes calls.
+    ///
+    /// # Errors
+    /// It exits, or is not ready within a minute (the first start makes a database).
+    pub async fn start(&self) -> Result<Service> {
+        let announce = self.dir.path().join("announce.json");
+        let log = self.dir.path().join("log");
+        let _ = fs::remove_file(&announce);
+        let child = self
+            .command(&announce)
+            .stderr(append(&log)?)
+            .stdout(append(&log)?)
+            .spawn()
+            .context("starting tuppence")?;
+        let mut nascent = Nascent { child: Some(child), data: self.data() };
+        let announced = eventually("the service to announce itself", Duration::from_secs(60), async || {
+            nascent.announced(&announce, &log)
+        })
+        .await?;
+        let key = self.key_of(&announced)?;
+        let child = nascent.child.take().context("the service was started")?;
+        Ok(Service { child, data: self.data(), log, api: Api::new(&announced.url, Some(&key)), announced })
+    }
+
+    /// Starts the service where it cannot start, and tells how it ended and what it said.
+    ///
+    /// # Errors
+    /// It goes on running.
+    pub async fn start_in_vain(&self) -> Result<(ExitStatus, String)> {
+        let announce = self.dir.path().join("announce-second.json");
+        let log = self.dir.path().join("log-second");
+        let mut command = self.command(&announce);
+        command.env("TUPPENCE_LISTEN", free_tcp_port()?.to_string());
+        command.env("TUPPENCE_MEDIA_LISTEN", free_udp_port()?.to_string());
+        let mut child = command.stderr(append(&log)?).stdout(append(&log)?).spawn()?;
+        let ended =
+            eventually(
+                "the second start to give up",
+                Duration::from_secs(15),
+                async || Ok(child.try_wait()?),
+            )
+            .await;
+        if ended.is_err() {
+            // Only this process: its data directory belongs to the first.
+            signal(child.id(), Signal::KILL);
+            let _ = child.wait();
+        }
+        Ok((ended?, fs::read_to_string(log)?))
+    }
+
+    fn command(&self, announce: &Path) -> Command {
+        let mut command = Command::new(binary().unwrap_or_else(|why| panic!("{why}")));
+        command
+            .arg("serve")
+            .env("TUPPENCE_DATA_DIR", self.data())
+            .env("TUPPENCE_LISTEN", self.http.to_string())
+            .env("TUPPENCE_MEDIA_LISTEN", self.media.to_string())
+            .env("TUPPENCE_PUBLIC_URL", format!("http://{}", self.http))
+            .env("TUPPENCE_ANNOUNCE", announce)
+            .env_remove("DATABASE_URL")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn key_of(&self, announced: &Announced) -> Result<String> {
+        let mut known = self.secret_key.lock().expect("no test panics while it holds the key");
+        if announced.secret_key.is_some() {
+            known.clone_from(&announced.secret_key);
+        }
+        known.clone().context("the service announced no secret key")
+    }
+}
+
+/// A service that is not ready yet; dies with everything it started if it never gets there.
+struct Nascent {
+    child: Option<Child>,
+    data: PathBuf,
+}
+
+impl Nascent {
+    fn announced(&mut self, announce: &Path, log: &Path) -> Result<Option<Announced>> {
+        let child = self.child.as_mut().context("the service was started")?;
+        if let Some(status) = child.try_wait()? {
+            bail!("tuppence ended with {status}:\n{}", tail(log));
+        }
+        match fs::read(announce) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).context("the announcement")?)),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+impl Drop for Nascent {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = kill_everything(child.id(), &self.data);
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Service {
+    /// The address for WebSockets.
+    pub fn socket_url(&self) -> String {
+        format!("{}/v1/ws", self.announced.url.replacen("http", "ws", 1))
+    }
+
+    /// kill -9 of the service and its PostgreSQL.
+    ///
+    /// # Errors
+    /// Something survives.
+    pub fn kill(mut self) -> Result<Killed> {
+        let killed = kill_everything(self.child.id(), &self.data)?;
+        self.child.wait()?;
+        Ok(killed)
+    }
+
+    /// A polite end.
+    ///
+    /// # Errors
+    /// It takes longer than 15 s or leaves something behind.
+    pub async fn stop(mut self) -> Result<ExitStatus> {
+        signal(self.child.id(), Signal::TERM);
+        eventually("the service to stop", Duration::from_secs(15), async || Ok(self.child.try_wait()?)).await
+    }
+
+    /// What it wrote, at most the last lines.
+    pub fn log(&self) -> String {
+        tail(&self.log)
+    }
+
+    /// The number of rows of every table of the private PostgreSQL, as its owner sees them.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn row_counts(&self) -> Result<Vec<(String, i64)>> {
+        let url = self.announced.database_url.as_deref().context("the service announced no database_url")?;
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let connection = tokio::spawn(connection);
+        // `query_to_xml` counts without a statement per table; PostgreSQL's own superuser is above row-level security.
+        let rows = client
+            .query(
+                "select table_name::text, (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %I.%I', table_schema, table_name), false, true, '')))[1]::text::bigint
+                 from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE' order by 1",
+                &[],
+            )
+            .await?;
+        drop(client);
+        let _ = connection.await;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = kill_everything(self.child.id(), &self.data);
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary under test.
+///
+/// # Errors
+/// There is none.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("TUPPENCE_BIN") {
+        let path = PathBuf::from(path);
+        ensure!(path.exists(), "TUPPENCE_BIN names {}, which does not exist", path.display());
+        return Ok(path);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("tests/ lies in the repository")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let built = ["debug", "release"].map(|profile| target.join(profile).join("tuppence"));
+    let built = built.into_iter().filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)));
+    let newest = built.max().map(|(_, path)| path);
+    newest.with_context(|| format!("no tuppence in {}: run `cargo build` first", target.display()))
+}
+
+fn free_tcp_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn free_udp_port() -> Result<SocketAddr> {
+    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn append(path: &Path) -> Result<File> {
+    Ok(File::options().create(true).append(true).open(path)?)
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
