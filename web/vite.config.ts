@@ -47,6 +47,7 @@ export default defineConfig({
   build: {
     outDir: 'dist',
     target: 'es2023',
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // The policy forbids inline code and data: addresses, and every browser we support preloads modules itself.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -1,0 +1,273 @@
+import { Connection, type Over, type World, browserWorld } from '../connection.ts';
+import { ApiError } from '../http.ts';
+import { LocalMedia, type Devices, type SourceState } from '../local-media.ts';
+import { Peer } from '../peer.ts';
+import type { Joined, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
+import { flows, type Fact, type Problem } from './state.ts';
+
+export interface CallOptions {
+  /** `wss://…/v1/ws`. */
+  readonly url: string;
+  /** A fresh token, asked for at each join. */
+  readonly token: () => Promise<string>;
+  readonly name?: string;
+  readonly devices?: Devices | undefined;
+  readonly world?: World;
+}
+
+const SOURCES: readonly Source[] = ['microphone', 'camera', 'screen', 'screen_audio'];
+/** After this many joins that failed in a row while in a call, the page says so. */
+const REJOINS_MAX = 6;
+
+/** Socket, peer connection and devices of one call. Does what it is asked, reports only what has happened. */
+export class Sources {
+  readonly local: LocalMedia;
+  readonly #options: CallOptions;
+  readonly #tell: (fact: Fact) => void;
+  readonly #own = new Map<Source, SourceState>();
+  #connection: Connection | undefined;
+  #peer: Peer | undefined;
+  #turn = 0;
+  #joined = false;
+  #inCall = false;
+  #rejoins = 0;
+  #name: string | undefined;
+  #toldMuted = new Map<Source, boolean>();
+  #toldView = '';
+  #offerSeq = 0;
+
+  constructor(options: CallOptions, tell: (fact: Fact) => void) {
+    this.#options = options;
+    this.#tell = tell;
+    this.#name = options.name;
+    this.local = new LocalMedia(options.devices, (source, state, track) => this.#changed(source, state, track));
+  }
+
+  /** Connects and enters the lobby: token, offer and socket at the same time. */
+  async join(): Promise<void> {
+    const turn: number = this.#start();
+    try {
+      const [token, offer] = await Promise.all([this.#options.token(), this.#peer!.offer()]);
+      if (turn !== this.#turn) return;
+      this.#connection?.join({ token, ...offer, ...(this.#name ? { name: this.#name } : {}) });
+    } catch (cause) {
+      if (turn === this.#turn) this.#joinFailed(problemOf(cause), cause instanceof ApiError ? cause.retryAfterS : undefined);
+    }
+  }
+
+  /** The click. Goes out now, or with the answer to the join. */
+  enter(name?: string): void {
+    this.#inCall = true;
+    this.#name = name ?? this.#name;
+    this.#tell({ fact: 'entering' });
+    if (this.#joined) this.#sendEnter();
+    for (const source of SOURCES) this.#put(source);
+  }
+
+  rename(name: string): void {
+    this.#name = name;
+    this.#connection?.send({ type: 'rename', name });
+    this.#tell({ fact: 'renamed', name });
+  }
+
+  /** Says which pictures are shown and how large; quiet if that is what it said last. */
+  view(wants: readonly WantedTrack[]): void {
+    const said: string = JSON.stringify(wants);
+    if (!this.#joined || said === this.#toldView) return;
+    this.#toldView = said;
+    this.#connection?.send({ type: 'view', wants });
+  }
+
+  /** Makes room for this many videos. */
+  async grow(videoTracks: number): Promise<void> {
+    if (!this.#joined || !this.#peer?.grow(videoTracks)) return;
+    const offer = await this.#peer.offer();
+    this.#offerSeq = this.#connection?.send({ type: 'offer', ...offer }) ?? 0;
+  }
+
+  leave(): void {
+    this.#stop();
+    this.local.closeAll();
+    this.#tell({ fact: 'ended', reason: 'left' });
+  }
+
+  networkIsBack(): void {
+    this.#connection?.retryNow();
+  }
+
+  /** Drops the socket as a broken network would. For tests. */
+  dropSocket(): void {
+    this.#connection?.dropSocket();
+  }
+
+  slotTrack(mid: string): MediaStreamTrack | undefined {
+    return this.#peer?.slots.find((slot) => slot.mid === mid)?.track;
+  }
+
+  async stats(): Promise<RTCStatsReport | undefined> {
+    return this.#peer?.stats();
+  }
+
+  async refreshDevices(): Promise<void> {
+    this.#tell({ fact: 'devices', devices: await this.local.list() });
+  }
+
+  #start(): number {
+    this.#stop();
+    const turn: number = ++this.#turn;
+    const current = (run: () => void): void => {
+      if (turn === this.#turn) run();
+    };
+    this.#peer = new Peer((state) => current(() => this.#mediaState(state)));
+    this.#connection = new Connection(
+      this.#options.url,
+      {
+        joined: (frame) => current(() => void this.#joinedAs(frame)),
+        event: (event) => current(() => this.#event(event)),
+        reconnecting: (attempt) => current(() => this.#tell({ fact: 'reconnecting', attempt })),
+        resumed: () => current(() => this.#tell({ fact: 'resumed' })),
+        over: (over) => current(() => this.#over(over)),
+      },
+      this.#options.world ?? browserWorld,
+    );
+    return turn;
+  }
+
+  #stop(): void {
+    this.#turn++;
+    this.#joined = false;
+    this.#toldView = '';
+    this.#toldMuted.clear();
+    this.#connection?.leave();
+    this.#peer?.close();
+    this.#connection = this.#peer = undefined;
+  }
+
+  async #joinedAs(frame: Joined): Promise<void> {
+    this.#joined = true;
+    this.#rejoins = 0;
+    this.#tell({ fact: 'joined', frame });
+    if (this.#inCall) this.#sendEnter();
+    await this.#answered(frame.answer, frame.slots);
+    if (this.#inCall) for (const source of SOURCES) this.#put(source);
+  }
+
+  async #answered(answer: string, slots: readonly SlotInfo[]): Promise<void> {
+    const peer: Peer | undefined = this.#peer;
+    try {
+      await peer?.answered(answer, slots);
+      if (peer === this.#peer) this.#tell({ fact: 'places', slots });
+    } catch (cause) {
+      if (peer === this.#peer) this.#fail({ code: 'answer_not_understood', title: 'The browser refused the connection', detail: `Reload the page. If it happens again, try another browser. (${String(cause)})` });
+    }
+  }
+
+  #sendEnter(): void {
+    const muted: readonly Source[] = SOURCES.filter((source) => !this.#flows(source));
+    for (const source of SOURCES) this.#toldMuted.set(source, muted.includes(source));
+    this.#connection?.send({ type: 'enter', ...(this.#name ? { name: this.#name } : {}), muted });
+  }
+
+  #event(event: ServerEvent): void {
+    if (event.type === 'answered') void this.#answered(event.answer, event.slots);
+    if (event.type === 'rejected' && event.seq === this.#offerSeq) void this.#peer?.rollback();
+    if (event.type === 'media_lost') return this.#rejoin();
+    if (event.type === 'closed') {
+      this.#stop();
+      this.local.closeAll();
+      return this.#tell({ fact: 'ended', reason: event.reason });
+    }
+    this.#tell({ fact: 'event', event });
+  }
+
+  #mediaState(state: RTCPeerConnectionState): void {
+    this.#tell({ fact: 'media', state });
+    if (state === 'failed' && this.#joined) this.#rejoin();
+  }
+
+  #rejoin(): void {
+    this.#tell({ fact: 'rejoining' });
+    void this.join();
+  }
+
+  #over(over: Over): void {
+    if (over.why === 'expired') return this.#rejoin();
+    if (over.why === 'left') return;
+    if (over.why === 'unreachable') return this.#joinFailed(unreachable);
+    const { code, message, retry_after_ms } = over.refusal;
+    this.#joinFailed({ code, title: refusalTitle(code), detail: message }, retry_after_ms === undefined ? undefined : retry_after_ms / 1000);
+  }
+
+  /** In a call, or when the service names a time, the page tries again by itself; else the person decides. */
+  #joinFailed(problem: Problem, retryAfterS?: number): void {
+    const again: boolean = retryAfterS !== undefined || (this.#inCall && problem.code === 'unreachable');
+    if (!again || ++this.#rejoins > REJOINS_MAX) return this.#fail(problem);
+    this.#stop();
+    if (!this.#inCall) this.#tell({ fact: 'joining', note: problem.detail });
+    const turn: number = this.#turn;
+    (this.#options.world ?? browserWorld).later(() => {
+      if (turn === this.#turn) void this.join();
+    }, Math.min(30, retryAfterS ?? 2) * 1000);
+  }
+
+  #fail(problem: Problem): void {
+    this.#stop();
+    this.local.closeAll();
+    this.#inCall = false;
+    this.#tell({ fact: 'failed', problem });
+  }
+
+  #changed(source: Source, state: SourceState, track: MediaStreamTrack | null): void {
+    this.#own.set(source, state);
+    if (this.#inCall) void this.#peer?.put(source, track);
+    if (this.#inCall && this.#joined) this.#tellMuted(source);
+    this.#tell({ fact: 'own', source, state });
+    // Sharing stopped by the browser's own button ends the picture only.
+    if (source === 'screen' && state.is === 'off' && this.local.track('screen_audio')) this.local.close('screen_audio');
+  }
+
+  #tellMuted(source: Source): void {
+    const muted: boolean = !this.#flows(source);
+    if (this.#toldMuted.get(source) === muted) return;
+    this.#toldMuted.set(source, muted);
+    this.#connection?.send({ type: 'mute', source, muted });
+  }
+
+  #put(source: Source): void {
+    void this.#peer?.put(source, this.local.track(source) ?? null);
+  }
+
+  #flows(source: Source): boolean {
+    return flows(this.#own.get(source) ?? { is: 'off' });
+  }
+}
+
+const unreachable: Problem = {
+  code: 'unreachable',
+  title: 'The call service cannot be reached',
+  detail: 'No answer came. Check your network, then try again.',
+};
+
+function problemOf(cause: unknown): Problem {
+  if (cause instanceof ApiError) return { code: cause.code, title: cause.title, detail: cause.message };
+  return { code: 'failed', title: 'The call could not be prepared', detail: `Reload the page; if it happens again, try another browser. (${String(cause)})` };
+}
+
+function refusalTitle(code: string): string {
+  switch (code) {
+    case 'room_full':
+      return 'The room is full';
+    case 'room_not_found':
+      return 'There is no such room';
+    case 'token_expired':
+    case 'token_invalid':
+      return 'This invitation does not work any more';
+    case 'origin_not_allowed':
+      return 'This page may not open the call';
+    case 'overloaded':
+    case 'unavailable':
+      return 'The service is busy';
+    default:
+      return 'The service refused the call';
+  }
+}

@@ -1,0 +1,114 @@
+import type { Kind, SendLine, SlotInfo, Source } from './protocol.ts';
+
+/** Receive places of the first offer, and how far video places may grow. */
+export const AUDIO_SLOTS = 3;
+export const VIDEO_SLOTS = 6;
+export const VIDEO_SLOTS_MAX = 26;
+const VIDEO_SLOTS_STEP = 4;
+
+/** A receive place and the track that plays in it: one track for the whole life of the connection. */
+export interface Slot extends SlotInfo {
+  readonly track: MediaStreamTrack;
+}
+
+/** Layers of the camera, smallest first. A hub that takes one layer only answers without simulcast, and the browser sends the first. */
+const CAMERA_LAYERS: readonly RTCRtpEncodingParameters[] = [
+  { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
+];
+const SCREEN_LAYER: RTCRtpEncodingParameters = { maxBitrate: 2_500_000 };
+
+/**
+ * The one peer connection of a call. It always offers: four lines to send on, silent until a track is put on them,
+ * and receive slots. Who plays in which slot is data; people coming and going negotiate nothing.
+ */
+export class Peer {
+  readonly #pc: RTCPeerConnection;
+  readonly #senders = new Map<Source, RTCRtpTransceiver>();
+  #slots: readonly Slot[] = [];
+  #growing = false;
+
+  constructor(onState: (state: RTCPeerConnectionState) => void) {
+    this.#pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    this.#pc.onconnectionstatechange = () => onState(this.#pc.connectionState);
+    this.#addSender('microphone', 'audio');
+    this.#addSender('camera', 'video', CAMERA_LAYERS);
+    this.#addSender('screen', 'video', [SCREEN_LAYER]);
+    this.#addSender('screen_audio', 'audio');
+    this.#addSlots('audio', AUDIO_SLOTS);
+    this.#addSlots('video', VIDEO_SLOTS);
+  }
+
+  /** The receive places that the hub has answered. */
+  get slots(): readonly Slot[] {
+    return this.#slots;
+  }
+
+  get state(): RTCPeerConnectionState {
+    return this.#pc.connectionState;
+  }
+
+  /** A new offer. No candidate is in it: the hub needs none, and it learns no address before the first check. */
+  async offer(): Promise<{ offer: string; sends: readonly SendLine[] }> {
+    const description = await this.#pc.createOffer();
+    const offer: string = description.sdp ?? '';
+    await this.#pc.setLocalDescription(description);
+    return { offer, sends: this.#sendLines() };
+  }
+
+  /** Takes the hub's answer; the slots play from now on. */
+  async answered(answer: string, slots: readonly SlotInfo[]): Promise<void> {
+    await this.#pc.setRemoteDescription({ type: 'answer', sdp: answer });
+    this.#slots = Object.freeze(slots.flatMap((slot) => this.#withTrack(slot)));
+    this.#growing = false;
+  }
+
+  /** Adds receive places if more video tracks exist than places. Answers false if nothing is to be offered. */
+  grow(videoTracks: number): boolean {
+    const places: number = this.#slots.filter((slot) => slot.kind === 'video').length;
+    const wanted: number = Math.min(videoTracks, VIDEO_SLOTS_MAX);
+    if (this.#growing || wanted <= places || this.#pc.signalingState !== 'stable') return false;
+    const target: number = Math.min(VIDEO_SLOTS_MAX, Math.max(wanted, places + VIDEO_SLOTS_STEP));
+    this.#growing = true;
+    this.#addSlots('video', target - places);
+    return true;
+  }
+
+  /** Takes an offer back that the hub refused. */
+  async rollback(): Promise<void> {
+    if (this.#pc.signalingState === 'have-local-offer') await this.#pc.setLocalDescription({ type: 'rollback' });
+  }
+
+  /** Puts a track on a line, or nothing. Needs no negotiation. */
+  async put(source: Source, track: MediaStreamTrack | null): Promise<void> {
+    await this.#senders.get(source)?.sender.replaceTrack(track);
+  }
+
+  stats(): Promise<RTCStatsReport> {
+    return this.#pc.getStats();
+  }
+
+  close(): void {
+    this.#pc.onconnectionstatechange = null;
+    this.#pc.close();
+  }
+
+  #addSender(source: Source, kind: Kind, sendEncodings?: readonly RTCRtpEncodingParameters[]): void {
+    const encodings = sendEncodings ? { sendEncodings: sendEncodings.map((layer) => ({ ...layer })) } : {};
+    this.#senders.set(source, this.#pc.addTransceiver(kind, { direction: 'sendonly', ...encodings }));
+  }
+
+  #addSlots(kind: Kind, howMany: number): void {
+    for (let added = 0; added < howMany; added++) this.#pc.addTransceiver(kind, { direction: 'recvonly' });
+  }
+
+  #sendLines(): readonly SendLine[] {
+    return [...this.#senders].flatMap(([source, { mid }]) => (mid === null ? [] : [{ mid, source }]));
+  }
+
+  #withTrack(slot: SlotInfo): readonly Slot[] {
+    const place = this.#pc.getTransceivers().find((transceiver) => transceiver.mid === slot.mid);
+    return place ? [{ ...slot, track: place.receiver.track }] : [];
+  }
+}
