@@ -1,0 +1,85 @@
+/** The quickest way in that the protocol allows, by hand in a bare page. Runs inside the page, so it must stand alone. */
+
+/** Milliseconds since nothing was there. */
+export interface ColdMoments {
+  readonly offer: number;
+  readonly socketOpen: number;
+  readonly joined: number;
+  readonly ice: number;
+  readonly connected: number;
+  readonly firstPacket: number;
+  readonly firstFrame: number;
+}
+
+export async function cold({ url, token }: { url: string; token: string }): Promise<ColdMoments> {
+  const begun: number = performance.now();
+  const moments = { offer: 0, socketOpen: 0, joined: 0, ice: 0, connected: 0, firstPacket: 0, firstFrame: 0 };
+  const note = (moment: keyof typeof moments, at: number = performance.now()): void => {
+    if (moments[moment] === 0) moments[moment] = at - begun;
+  };
+
+  const socket = new WebSocket(url, 'tuppence.v1');
+  const opened = new Promise<void>((done) => {
+    socket.onopen = () => {
+      note('socketOpen');
+      done();
+    };
+  });
+
+  const connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  connection.oniceconnectionstatechange = () => connection.iceConnectionState === 'connected' && note('ice');
+  connection.onconnectionstatechange = () => connection.connectionState === 'connected' && note('connected');
+  const microphone = connection.addTransceiver('audio', { direction: 'sendonly' });
+  const rids = [
+    { rid: 'q', scaleResolutionDownBy: 4 },
+    { rid: 'h', scaleResolutionDownBy: 2 },
+    { rid: 'f', scaleResolutionDownBy: 1 },
+  ];
+  const camera = connection.addTransceiver('video', { direction: 'sendonly', sendEncodings: rids });
+  for (let slot = 0; slot < 3; slot++) connection.addTransceiver('audio', { direction: 'recvonly' });
+  for (let slot = 0; slot < 6; slot++) connection.addTransceiver('video', { direction: 'recvonly' });
+
+  const shown = new Promise<void>((done) => {
+    connection.ontrack = ({ track }) => {
+      if (track.kind !== 'video') return;
+      const video = document.createElement('video');
+      video.muted = true;
+      video.srcObject = new MediaStream([track]);
+      document.documentElement.append(video);
+      void video.play().catch(() => undefined);
+      video.requestVideoFrameCallback((now, metadata) => {
+        note('firstPacket', metadata.receiveTime ?? now);
+        note('firstFrame', now);
+        done();
+      });
+    };
+  });
+
+  const offer = await connection.createOffer();
+  await connection.setLocalDescription(offer);
+  note('offer');
+  await opened;
+  const answered = new Promise<void>((done, failed) => {
+    socket.onmessage = async ({ data }) => {
+      const frame = JSON.parse(String(data)) as { type: string; answer?: string };
+      if (frame.type === 'refused') failed(new Error(String(data)));
+      if (frame.type !== 'joined') return;
+      note('joined');
+      // The click goes out with the answer's arrival; the hub lets media flow as soon as it can.
+      socket.send(JSON.stringify({ type: 'event', seq: 1, body: { type: 'enter', name: 'Cold', muted: [] } }));
+      await connection.setRemoteDescription({ type: 'answer', sdp: frame.answer ?? '' });
+      done();
+    };
+  });
+  const sends = [
+    { mid: microphone.mid, source: 'microphone' },
+    { mid: camera.mid, source: 'camera' },
+  ];
+  socket.send(JSON.stringify({ type: 'join', token, offer: offer.sdp, sends, name: 'Cold' }));
+  await answered;
+  const late = new Promise<never>((_, failed) => setTimeout(() => failed(new Error(`no frame: ${JSON.stringify(moments)}`)), 10_000));
+  await Promise.race([shown, late]);
+  socket.send(JSON.stringify({ type: 'event', seq: 2, body: { type: 'leave' } }));
+  connection.close();
+  return moments;
+}

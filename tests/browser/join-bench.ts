@@ -1,0 +1,94 @@
+/**
+ * `join`: how long from wanting in to the first picture, on loopback, with two publishers in the room.
+ *
+ * `click_*`: the person is in the lobby of the call page, connected; the click is one message.
+ * `cold_*`: nothing is prepared but the token; the clock starts before the socket and the peer connection are made.
+ *
+ *     node tests/browser/join-bench.ts [--runs 20] [--json]
+ */
+import { parseArgs } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Browser } from 'playwright-core';
+import { Caller, openBrowser } from './caller.ts';
+import { cold, type ColdMoments } from './cold.ts';
+import { median, print, row, type Row } from './rows.ts';
+import { Service, until, type Room } from './service.ts';
+
+const CLICK_AIM_MS = 60;
+const COLD_AIM_MS = 200;
+
+interface Click {
+  readonly entered: number;
+  readonly firstPacket: number;
+  readonly firstFrame: number;
+}
+
+const { values } = parseArgs({ options: { runs: { type: 'string', default: '20' }, json: { type: 'boolean', default: false } } });
+const runs: number = Number(values.runs);
+
+const service: Service = await Service.start();
+const browser: Browser = await openBrowser();
+try {
+  const room: Room = await service.room('Join', 8);
+  for (const name of ['Ann', 'Ben']) await Caller.join(browser, room.link, name, { viewport: { width: 960, height: 540 } });
+  const clicks: Click[] = [];
+  const colds: ColdMoments[] = [];
+  for (let run = 1; run <= runs; run++) {
+    clicks.push(await click(room));
+    colds.push(await coldly(room));
+    console.error(`join: ${run}/${runs}, click ${clicks.at(-1)?.firstFrame.toFixed(0)} ms, cold ${colds.at(-1)?.firstFrame.toFixed(0)} ms`);
+  }
+  print([...clickRows(clicks), ...coldRows(colds)], values.json);
+} finally {
+  await browser.close();
+  await service.stop();
+}
+
+/** Waits in the lobby until it is connected and quiet, then clicks. */
+async function click({ link }: Room): Promise<Click> {
+  const caller: Caller = await Caller.lobby(browser, link, 'Cleo');
+  await caller.ready();
+  await sleep(1000);
+  await caller.enter();
+  await until('the first frame after the click', 10_000, async () => (await caller.moments()).firstFrame);
+  const moments = await caller.moments();
+  const { click: from = Number.NaN, entered = Number.NaN, firstPacket = Number.NaN, firstFrame = Number.NaN } = moments;
+  await caller.leave();
+  await caller.close();
+  await sleep(500);
+  return { entered: entered - from, firstPacket: firstPacket - from, firstFrame: firstFrame - from };
+}
+
+/** A fresh page of the service's origin that has done nothing yet. */
+async function coldly(room: Room): Promise<ColdMoments> {
+  const token: string = await service.token(room, 'Dan');
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${service.url}/healthz`);
+  await sleep(500);
+  const moments: ColdMoments = await page.evaluate(cold, { url: `${service.url.replace('http', 'ws')}/v1/ws`, token });
+  await context.close();
+  await sleep(500);
+  return moments;
+}
+
+function clickRows(clicks: readonly Click[]): Row[] {
+  const of = (part: keyof Click): number[] => clicks.map((each) => each[part]);
+  return [
+    row('join', 'click_first_frame_ms_median', median(of('firstFrame')), 'ms', CLICK_AIM_MS),
+    row('join', 'click_first_frame_ms_max', Math.max(...of('firstFrame')), 'ms'),
+    row('join', 'click_entered_ms_median', median(of('entered')), 'ms'),
+    row('join', 'click_first_packet_ms_median', median(of('firstPacket')), 'ms'),
+  ];
+}
+
+function coldRows(colds: readonly ColdMoments[]): Row[] {
+  const of = (part: keyof ColdMoments): number[] => colds.map((each) => each[part]);
+  const parts = ['offer', 'socketOpen', 'joined', 'ice', 'connected', 'firstPacket'] as const;
+  const names = ['offer', 'socket_open', 'joined', 'ice', 'connected', 'first_packet'] as const;
+  return [
+    row('join', 'cold_first_frame_ms_median', median(of('firstFrame')), 'ms', COLD_AIM_MS),
+    row('join', 'cold_first_frame_ms_max', Math.max(...of('firstFrame')), 'ms'),
+    ...parts.map((part, at) => row('join', `cold_${names[at]}_ms_median`, median(of(part)), 'ms')),
+  ];
+}
