@@ -1,0 +1,183 @@
+//! Statements: an account's month, as a pure function of what is known about it.
+//!
+//! [`Books`] hold facts, catalogue, subscription history and what earlier statements said; [`draft`] answers what the
+//! month comes to so far. Finalising gives the draft at the end of the month a number and freezes it. Facts that come
+//! after that stand on a later statement as an adjustment that names the month.
+
+mod books;
+mod line;
+
+pub use books::{Account, BilledLine, Books, Final};
+pub use line::{Line, LineKind};
+
+use crate::{
+    collection::{self, Collect, DEFAULT_POLICY, Owed, US_CARD},
+    currency::Currency,
+    ids::{AccountId, StatementId},
+    ledger::{Entry, LedgerAccount, LedgerError, Transaction},
+    money::{Money, MoneyError},
+    period::{Hour, Month},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Can it still change?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It grows with every hour.
+    Draft,
+    /// It never changes again.
+    Final,
+}
+
+/// A half-open stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Period {
+    /// Its first instant.
+    #[schema(value_type = String, format = DateTime)]
+    pub start: Timestamp,
+    /// The first instant after it.
+    #[schema(value_type = String, format = DateTime)]
+    pub end: Timestamp,
+}
+
+impl From<Month> for Period {
+    fn from(month: Month) -> Self {
+        Self { start: month.start(), end: month.end() }
+    }
+}
+
+/// Whose statement it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Payer {
+    /// The account.
+    pub account_id: AccountId,
+    /// What it is called.
+    pub name: String,
+}
+
+/// What the account owes without being asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Tab {
+    /// Before this statement.
+    pub before: Money,
+    /// With it.
+    pub after: Money,
+    /// What happens to it.
+    pub collect: Collect,
+}
+
+/// An account's month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Statement {
+    /// Null while it is a draft.
+    pub statement_id: Option<StatementId>,
+    /// Without gaps per legal entity; null while it is a draft.
+    pub number: Option<String>,
+    /// Can it still change?
+    pub status: Status,
+    /// Whose it is.
+    pub account: Payer,
+    /// The calendar month in UTC.
+    pub period: Period,
+    /// What was known at this time of the tenant's.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// Of all its amounts.
+    #[schema(value_type = String, example = "USD")]
+    pub currency: Currency,
+    /// What it is made of.
+    pub lines: Vec<Line>,
+    /// The sum of the lines, exact.
+    pub subtotal: Money,
+    /// The part of a cent that the last statement's rounding left.
+    pub carried_in: Money,
+    /// Subtotal and carried in, rounded once to whole cents.
+    pub total: Money,
+    /// What the rounding leaves to the next statement.
+    pub carried_out: Money,
+    /// What is owed.
+    pub tab: Tab,
+}
+
+/// A final statement in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Summary {
+    /// Its name.
+    pub statement_id: StatementId,
+    /// Without gaps per legal entity.
+    pub number: String,
+    /// Always final.
+    pub status: Status,
+    /// The calendar month in UTC.
+    pub period: Period,
+    /// In whole cents.
+    pub total: Money,
+    /// In the tenant's time.
+    #[schema(value_type = String, format = DateTime)]
+    pub finalized_at: Timestamp,
+}
+
+/// What a month comes to, as of a time. After the end of the month it is what would be finalised.
+pub fn draft(books: &Books, month: Month, as_of: Timestamp) -> Result<Statement, MoneyError> {
+    let currency = books.account.currency;
+    let lines = line::all(books, month, Hour::from_start(as_of))?;
+    let subtotal = Money::sum(currency, lines.iter().map(|line| line.amount))?;
+    let carried_in = books.carried_into(month);
+    let exact = subtotal.plus(carried_in)?;
+    let total = exact.to_minor_unit();
+    Ok(Statement {
+        statement_id: None,
+        number: None,
+        status: Status::Draft,
+        account: Payer { account_id: books.account.account_id, name: books.account.name.clone() },
+        period: month.into(),
+        as_of,
+        currency,
+        lines,
+        subtotal,
+        carried_in,
+        total,
+        carried_out: exact.minus(total)?,
+        tab: tab(books, month, total, as_of)?,
+    })
+}
+
+/// The tab with a month's total on it. The total is as old as its statement will be: from the end of the month.
+fn tab(books: &Books, month: Month, total: Money, as_of: Timestamp) -> Result<Tab, MoneyError> {
+    let after = books.owed.plus(total)?;
+    let earlier = books.finals.iter().map(|earlier| (earlier.month.end(), earlier.total));
+    let statements: Vec<(Timestamp, Money)> = earlier.chain([(month.end(), total)]).collect();
+    let since = collection::oldest_unpaid(statements.into_iter(), after);
+    let collect = collection::decide(Owed { amount: after, since }, as_of, &US_CARD, &DEFAULT_POLICY)?;
+    Ok(Tab { before: books.owed, after, collect })
+}
+
+impl Statement {
+    /// Numbers and freezes a draft.
+    pub fn finalised(self, id: StatementId, number: String) -> Self {
+        Self { statement_id: Some(id), number: Some(number), status: Status::Final, ..self }
+    }
+
+    /// What finalising does to the ledger: the payer owes the total, the remainder is carried, the vendors earned the
+    /// exact amounts.
+    pub fn posting(&self, id: StatementId) -> Result<Transaction, LedgerError> {
+        let account = self.account.account_id;
+        let carried = self.carried_out.minus(self.carried_in)?;
+        let nothing = Money::zero(self.currency);
+        let mut entries = vec![
+            Entry { account: LedgerAccount::Receivable(account), amount: self.total },
+            Entry { account: LedgerAccount::Carried(account), amount: carried },
+        ];
+        for line in &self.lines {
+            let amount = nothing.minus(line.amount)?;
+            entries.push(Entry { account: LedgerAccount::Revenue(line.vendor_id), amount });
+        }
+        Transaction::new(id.0, entries)
+    }
+}
+
+#[cfg(test)]
+mod tests;

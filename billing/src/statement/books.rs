@@ -1,0 +1,101 @@
+//! What a statement is a function of.
+
+use crate::{
+    currency::Currency,
+    ids::{AccountId, PriceId, SubscriptionId},
+    money::{Money, MoneyError},
+    period::Month,
+    subscription::Subscription,
+    usage::Usage,
+};
+use std::collections::BTreeSet;
+
+/// A payer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name in tables.
+    pub account_id: AccountId,
+    /// Its name for people.
+    pub name: String,
+    /// Of everything it pays.
+    pub currency: Currency,
+}
+
+/// Everything that is known about an account's months.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Books {
+    /// Who pays.
+    pub account: Account,
+    /// Its subscriptions, ended ones too, with their prices; oldest first.
+    pub subscriptions: Vec<Subscription>,
+    /// Its usage, at least of the drafted month and of the late ones.
+    pub usage: Usage,
+    /// Final months that facts came for after they were final.
+    pub late: BTreeSet<Month>,
+    /// Its final statements, oldest first.
+    pub finals: Vec<Final>,
+    /// The lines that final statements had about late months.
+    pub billed: Vec<BilledLine>,
+    /// What it owes from final statements.
+    pub owed: Money,
+}
+
+/// A final statement in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Final {
+    /// Whose month.
+    pub month: Month,
+    /// In whole minor units.
+    pub total: Money,
+    /// What its rounding left.
+    pub carried_out: Money,
+}
+
+/// What a final statement said about a price in a month, its own or an adjusted one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BilledLine {
+    /// Of which subscription.
+    pub subscription_id: SubscriptionId,
+    /// At which price.
+    pub price_id: PriceId,
+    /// In which month it was used.
+    pub month: Month,
+    /// How much.
+    pub quantity: i64,
+    /// For how much.
+    pub amount: Money,
+}
+
+impl Books {
+    /// The remainder that the last statement before a month left.
+    pub(super) fn carried_into(&self, month: Month) -> Money {
+        let before = self.finals.iter().filter(|earlier| earlier.month < month);
+        before
+            .max_by_key(|earlier| earlier.month)
+            .map_or(Money::zero(self.account.currency), |last| last.carried_out)
+    }
+
+    /// What has been billed so far for a price in a month: quantity and amount.
+    pub(super) fn billed_for(
+        &self,
+        subscription_id: SubscriptionId,
+        price_id: PriceId,
+        month: Month,
+    ) -> Result<(i64, Money), MoneyError> {
+        let about = |line: &&BilledLine| {
+            (line.subscription_id, line.price_id, line.month) == (subscription_id, price_id, month)
+        };
+        let nothing = (0_i64, Money::zero(self.account.currency));
+        self.billed.iter().filter(about).try_fold(nothing, |(quantity, amount), line| {
+            let quantity = quantity.checked_add(line.quantity).ok_or(MoneyError::Overflow)?;
+            Ok((quantity, amount.plus(line.amount)?))
+        })
+    }
+
+    /// The first month that is not final, if the account has anything to pay at all.
+    pub fn open_month(&self) -> Option<Month> {
+        let last = self.finals.iter().map(|earlier| earlier.month).max();
+        let first = self.subscriptions.iter().map(|subscription| subscription.starts.month()).min();
+        last.map(Month::next).or(first)
+    }
+}

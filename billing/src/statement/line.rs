@@ -1,0 +1,151 @@
+//! The lines of a statement: one for each price of each subscription, and one for each that a late fact changed.
+
+use super::Books;
+use crate::{
+    charge::{self, Rated},
+    ids::{LineId, PriceId, SubscriptionId, VendorId},
+    money::{Money, MoneyError},
+    period::{Hour, Month},
+    price::{Price, Pricing},
+    subscription::Subscription,
+    usage::Meter,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// So much a month.
+    Recurring,
+    /// By what a meter counted.
+    Metered,
+    /// Usage that became known after its month was final.
+    Adjustment,
+}
+
+/// One price's part of a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Line {
+    /// The same in every draft and in the final statement.
+    pub line_id: LineId,
+    /// What it is about.
+    pub kind: LineKind,
+    /// For people.
+    pub description: String,
+    /// Which meter; null when recurring.
+    pub meter: Option<Meter>,
+    /// In the meter's own unit, or hours when recurring.
+    pub quantity: Option<i64>,
+    /// What the rate is for: `participant-minute`, `GB`, `month`.
+    pub unit: String,
+    /// How much of the quantity is one unit.
+    pub unit_size: Option<i64>,
+    /// How much is free each month, in the meter's own unit.
+    pub included: Option<i64>,
+    /// For one unit, where there is just one rate.
+    pub rate: Option<Money>,
+    /// Exact.
+    pub amount: Money,
+    /// The month that an adjustment belongs to, as `YYYY-MM`.
+    #[schema(value_type = Option<String>, example = "2026-10")]
+    pub for_month: Option<Month>,
+    /// Of which subscription.
+    pub subscription_id: SubscriptionId,
+    /// At which price.
+    pub price_id: PriceId,
+    /// Who sold it.
+    pub vendor_id: VendorId,
+}
+
+/// All lines of a month as of an hour: the month's own, then adjustments of earlier months.
+pub(super) fn all(books: &Books, month: Month, until: Hour) -> Result<Vec<Line>, MoneyError> {
+    let mut lines = Vec::new();
+    for (subscription, price) in prices(books) {
+        if let Some(rated) = charge::total(subscription, price, &books.usage, month, until)? {
+            lines.push(own(subscription, price, month, rated));
+        }
+    }
+    for late in books.late.iter().filter(|late| **late < month) {
+        for (subscription, price) in prices(books) {
+            lines.extend(adjustment(books, subscription, price, month, *late)?);
+        }
+    }
+    Ok(lines)
+}
+
+fn prices(books: &Books) -> impl Iterator<Item = (&Subscription, &Price)> {
+    books
+        .subscriptions
+        .iter()
+        .flat_map(|subscription| subscription.prices.iter().map(move |price| (subscription, price)))
+}
+
+/// What the month itself comes to.
+fn own(subscription: &Subscription, price: &Price, month: Month, rated: Rated) -> Line {
+    let currency = price.currency();
+    let line = Line {
+        line_id: line_id(subscription, price, month, None),
+        kind: LineKind::Recurring,
+        description: price.description.clone(),
+        meter: price.meter(),
+        quantity: Some(rated.quantity),
+        unit: "month".to_owned(),
+        unit_size: Some(month.length()),
+        included: None,
+        rate: None,
+        amount: rated.amount,
+        for_month: None,
+        subscription_id: subscription.subscription_id,
+        price_id: price.price_id,
+        vendor_id: subscription.vendor_id,
+    };
+    match &price.pricing {
+        Pricing::Recurring { amount } => Line { rate: Some(*amount), ..line },
+        Pricing::Metered { unit, unit_size, tiers, .. } => Line {
+            kind: LineKind::Metered,
+            unit: unit.clone(),
+            unit_size: Some(*unit_size),
+            included: tiers.included(),
+            rate: tiers.single_rate_micros().map(|micros| Money::micros(micros, currency)),
+            ..line
+        },
+    }
+}
+
+/// What a final month comes to now, less what has been billed for it.
+fn adjustment(
+    books: &Books,
+    subscription: &Subscription,
+    price: &Price,
+    month: Month,
+    late: Month,
+) -> Result<Option<Line>, MoneyError> {
+    let end = late.next().first();
+    let Some(rated) = charge::total(subscription, price, &books.usage, late, end)? else { return Ok(None) };
+    let (billed_quantity, billed) = books.billed_for(subscription.subscription_id, price.price_id, late)?;
+    let amount = rated.amount.minus(billed)?;
+    if amount.is_zero() {
+        return Ok(None);
+    }
+    let quantity = rated.quantity.checked_sub(billed_quantity).ok_or(MoneyError::Overflow)?;
+    Ok(Some(Line {
+        line_id: line_id(subscription, price, month, Some(late)),
+        kind: LineKind::Adjustment,
+        description: format!("{}: known after {} was final", price.description, late.name()),
+        for_month: Some(late),
+        ..own(subscription, price, late, Rated { quantity, amount })
+    }))
+}
+
+fn line_id(subscription: &Subscription, price: &Price, month: Month, late: Option<Month>) -> LineId {
+    let late = late.map(|late| late.to_string()).unwrap_or_default();
+    let (subscription, price) = (subscription.subscription_id.0, price.price_id.0);
+    LineId::derived(&[
+        subscription.as_bytes(),
+        price.as_bytes(),
+        month.to_string().as_bytes(),
+        late.as_bytes(),
+    ])
+}
