@@ -15,7 +15,7 @@ mod socket;
 
 pub use api::{Answer, Api};
 pub use bot::{Bot, Entered, Received};
-pub use forge::{Forge, base64url};
+pub use forge::{Forge, base64url, claims_of, header_of};
 pub use processes::Killed;
 pub use server::{Announced, Home, Service, binary};
 pub use socket::{Socket, minimal_offer};

@@ -5,6 +5,7 @@ use crate::{Api, eventually};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
@@ -201,27 +202,37 @@ impl Service {
         tail(&self.log)
     }
 
-    /// The number of rows of every table of the private PostgreSQL, as its owner sees them.
+    /// The private PostgreSQL as its superuser, who is above row-level security.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn database(&self) -> Result<tokio_postgres::Client> {
+        let url = self.announced.database_url.as_deref().context("the service announced no database_url")?;
+        let mut config: tokio_postgres::Config = url.parse()?;
+        config.user("postgres");
+        let (client, connection) =
+            config.connect(tokio_postgres::NoTls).await.context("reaching the private PostgreSQL")?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// The number of rows of every table.
     ///
     /// # Errors
     /// The database cannot be asked.
-    pub async fn row_counts(&self) -> Result<Vec<(String, i64)>> {
-        let url = self.announced.database_url.as_deref().context("the service announced no database_url")?;
-        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
-        let connection = tokio::spawn(connection);
-        // `query_to_xml` counts without a statement per table; PostgreSQL's own superuser is above row-level security.
-        let rows = client
-            .query(
-                "select table_name::text, (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %I.%I', table_schema, table_name), false, true, '')))[1]::text::bigint
-                 from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE' order by 1",
-                &[],
-            )
-            .await?;
-        drop(client);
-        let _ = connection.await;
+    pub async fn row_counts(&self) -> Result<BTreeMap<String, i64>> {
+        let database = self.database().await?;
+        let rows = database.query(ROW_COUNTS, &[]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 }
+
+/// `query_to_xml` counts without a statement for each table.
+const ROW_COUNTS: &str = "
+    select table_name::text,
+           (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %I.%I', table_schema, table_name), false, true, '')))[1]::text::bigint
+    from information_schema.tables
+    where table_schema = 'public' and table_type = 'BASE TABLE'";
 
 impl Drop for Service {
     fn drop(&mut self) {
