@@ -52,6 +52,11 @@ fn family(root: u32, dir: &Path) -> Vec<u32> {
     family
 }
 
+/// Processes whose working directory is `dir` or in it.
+pub(crate) fn inhabitants(dir: &Path) -> Vec<u32> {
+    processes().into_keys().filter(|pid| lives_in(*pid, dir)).collect()
+}
+
 fn lives_in(pid: u32, dir: &Path) -> bool {
     pid != std::process::id()
         && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir))

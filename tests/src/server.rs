@@ -1,6 +1,6 @@
 //! The real binary on a directory of its own.
 
-use crate::processes::{Killed, kill_everything, signal};
+use crate::processes::{Killed, inhabitants, kill_everything, signal};
 use crate::{Api, eventually};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
@@ -11,13 +11,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Where a service lives: its data directory, its ports and its key outlast each of its lives.
+/// Where a service lives: its data directory, its ports and its key outlast each of its lives. Removed with the last clone.
+#[derive(Debug, Clone)]
+pub struct Home(Arc<Place>);
+
 #[derive(Debug)]
-pub struct Home {
+struct Place {
     dir: TempDir,
     http: SocketAddr,
     media: SocketAddr,
@@ -42,12 +45,23 @@ pub struct Announced {
     pub database_url: Option<String>,
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A story that failed half way may have left a PostgreSQL alone in here.
+        for pid in inhabitants(self.dir.path()) {
+            signal(pid, Signal::KILL);
+        }
+    }
+}
+
 /// A running service. Dropping it kills everything it started.
 #[derive(Debug)]
 pub struct Service {
     child: Child,
-    data: PathBuf,
+    home: Home,
     log: PathBuf,
+    /// Nothing of it is left to be killed, or on purpose.
+    over: bool,
     /// What it said when it was ready.
     pub announced: Announced,
     /// The API with the demo tenant's secret key.
@@ -63,12 +77,18 @@ impl Home {
         let dir = TempDir::with_prefix("tuppence-")?;
         // The private PostgreSQL of a service that runs as root is another user, who must be able to enter.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
-        Ok(Home { dir, http: free_tcp_port()?, media: free_udp_port()?, secret_key: Mutex::new(None) })
+        let (http, media) = (free_tcp_port()?, free_udp_port()?);
+        Ok(Home(Arc::new(Place { dir, http, media, secret_key: Mutex::new(None) })))
     }
 
     /// The data directory.
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.0.dir.path().join("data")
+    }
+
+    /// Processes that live in the data directory.
+    pub fn inhabitants(&self) -> Vec<u32> {
+        inhabitants(&self.data())
     }
 
     /// Starts the service and waits until it takes calls.
@@ -76,8 +96,8 @@ impl Home {
     /// # Errors
     /// It exits, or is not ready within a minute (the first start makes a database).
     pub async fn start(&self) -> Result<Service> {
-        let announce = self.dir.path().join("announce.json");
-        let log = self.dir.path().join("log");
+        let announce = self.0.dir.path().join("announce.json");
+        let log = self.0.dir.path().join("log");
         let _ = fs::remove_file(&announce);
         let child = self
             .command(&announce)
@@ -92,7 +112,14 @@ impl Home {
         .await?;
         let key = self.key_of(&announced)?;
         let child = nascent.child.take().context("the service was started")?;
-        Ok(Service { child, data: self.data(), log, api: Api::new(&announced.url, Some(&key)), announced })
+        Ok(Service {
+            child,
+            data: self.data(),
+            log,
+            abandoned: false,
+            api: Api::new(&announced.url, Some(&key)),
+            announced,
+        })
     }
 
     /// Starts the service where it cannot start, and tells how it ended and what it said.
@@ -100,8 +127,8 @@ impl Home {
     /// # Errors
     /// It goes on running.
     pub async fn start_in_vain(&self) -> Result<(ExitStatus, String)> {
-        let announce = self.dir.path().join("announce-second.json");
-        let log = self.dir.path().join("log-second");
+        let announce = self.0.dir.path().join("announce-second.json");
+        let log = self.0.dir.path().join("log-second");
         let mut command = self.command(&announce);
         command.env("TUPPENCE_LISTEN", free_tcp_port()?.to_string());
         command.env("TUPPENCE_MEDIA_LISTEN", free_udp_port()?.to_string());
@@ -126,9 +153,9 @@ impl Home {
         command
             .arg("serve")
             .env("TUPPENCE_DATA_DIR", self.data())
-            .env("TUPPENCE_LISTEN", self.http.to_string())
-            .env("TUPPENCE_MEDIA_LISTEN", self.media.to_string())
-            .env("TUPPENCE_PUBLIC_URL", format!("http://{}", self.http))
+            .env("TUPPENCE_LISTEN", self.0.http.to_string())
+            .env("TUPPENCE_MEDIA_LISTEN", self.0.media.to_string())
+            .env("TUPPENCE_PUBLIC_URL", format!("http://{}", self.0.http))
             .env("TUPPENCE_ANNOUNCE", announce)
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null());
@@ -136,7 +163,7 @@ impl Home {
     }
 
     fn key_of(&self, announced: &Announced) -> Result<String> {
-        let mut known = self.secret_key.lock().expect("no test panics while it holds the key");
+        let mut known = self.0.secret_key.lock().expect("no test panics while it holds the key");
         if announced.secret_key.is_some() {
             known.clone_from(&announced.secret_key);
         }
@@ -183,9 +210,21 @@ impl Service {
     /// # Errors
     /// Something survives.
     pub fn kill(mut self) -> Result<Killed> {
-        let killed = kill_everything(self.child.id(), &self.data)?;
+        let killed = kill_everything(self.child.id(), &self.home.data())?;
         self.child.wait()?;
+        self.over = true;
         Ok(killed)
+    }
+
+    /// kill -9 of the service alone; its PostgreSQL is left to itself.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn kill_only_itself(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.over = true;
+        Ok(())
     }
 
     /// A polite end.
@@ -194,7 +233,11 @@ impl Service {
     /// It takes longer than 15 s or leaves something behind.
     pub async fn stop(mut self) -> Result<ExitStatus> {
         signal(self.child.id(), Signal::TERM);
-        eventually("the service to stop", Duration::from_secs(15), async || Ok(self.child.try_wait()?)).await
+        let status =
+            eventually("the service to stop", Duration::from_secs(15), async || Ok(self.child.try_wait()?))
+                .await?;
+        self.over = true;
+        Ok(status)
     }
 
     /// What it wrote, at most the last lines.
@@ -236,7 +279,10 @@ const ROW_COUNTS: &str = "
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = kill_everything(self.child.id(), &self.data);
+        if self.over {
+            return;
+        }
+        let _ = kill_everything(self.child.id(), &self.home.data());
         let _ = self.child.wait();
     }
 }

@@ -176,6 +176,11 @@ impl Socket {
         (self.sent, self.received)
     }
 
+    /// Events up to this number were sent, over this socket or an earlier one.
+    pub fn continue_from(&mut self, sent: u64) {
+        self.sent = sent;
+    }
+
     /// Lets the connection fall without a word, as a dropped network would.
     pub fn drop_connection(self) -> (u64, u64) {
         self.counters()
