@@ -114,9 +114,9 @@ impl Home {
         let child = nascent.child.take().context("the service was started")?;
         Ok(Service {
             child,
-            data: self.data(),
+            home: self.clone(),
             log,
-            abandoned: false,
+            over: false,
             api: Api::new(&announced.url, Some(&key)),
             announced,
         })
