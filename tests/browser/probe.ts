@@ -107,14 +107,16 @@ export function installProbe(): void {
     set(this: HTMLMediaElement, stream: MediaProvider | null) {
       source?.set?.call(this, stream);
       if (!(this instanceof HTMLVideoElement) || !(stream instanceof MediaStream)) return;
-      this.requestVideoFrameCallback((now, metadata) => {
-        const received = (metadata as { receiveTime?: number }).receiveTime;
-        if (received === undefined) return;
-        const track: string = stream.getVideoTracks()[0]?.id ?? '';
-        framesAt[track] ??= now;
-        first('firstPacket', received);
+      const look = (now: number, { receiveTime }: VideoFrameCallbackMetadata, looks = 1): void => {
+        if (receiveTime === undefined) {
+          if (looks < 100) this.requestVideoFrameCallback((later, metadata) => look(later, metadata, looks + 1));
+          return;
+        }
+        framesAt[stream.getVideoTracks()[0]?.id ?? ''] ??= now;
+        first('firstPacket', receiveTime);
         first('firstFrame', now);
-      });
+      };
+      this.requestVideoFrameCallback((now, metadata) => look(now, metadata));
     },
   });
 
