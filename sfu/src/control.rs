@@ -56,6 +56,7 @@ pub struct TrackKey {
 
 /// One media line of an offer that the client will send on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SendLine {
     /// The `a=mid` of the line (RFC 5888), at most 16 characters.
     pub mid: String,
