@@ -7,7 +7,7 @@ use crate::{
     subscription::Subscription,
     usage::Usage,
 };
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// What a price cost in an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,23 @@ pub fn total(
         }
     };
     Ok(Some(rated))
+}
+
+/// What each hour is charged now, less what it was charged before; hours without a difference have none.
+/// Usage that becomes known late changes the hours after it, too: they find less of the allowance left.
+pub fn difference(now: &[Charge], before: &[Charge]) -> Result<Vec<Charge>, MoneyError> {
+    let mut hours: BTreeMap<Hour, Charge> = now.iter().map(|charge| (charge.hour, *charge)).collect();
+    for Charge { hour, quantity, amount } in before {
+        let nothing =
+            Charge { hour: *hour, quantity: quantity.map(|_| 0), amount: Money::zero(amount.currency) };
+        let charge = hours.entry(*hour).or_insert(nothing);
+        charge.amount = charge.amount.minus(*amount)?;
+        charge.quantity = charge.quantity.zip(*quantity).map(|(now, before)| now - before);
+    }
+    hours.retain(|_, charge| {
+        !charge.amount.is_zero() || charge.quantity.is_some_and(|quantity| quantity != 0)
+    });
+    Ok(hours.into_values().collect())
 }
 
 fn recurring_hours(price: &Price, month: Month, hours: Range<Hour>) -> Result<Vec<Charge>, MoneyError> {

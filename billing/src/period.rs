@@ -51,8 +51,7 @@ pub struct NotAMonth(pub String);
 impl Month {
     /// The month that an instant falls into.
     pub fn of(at: Timestamp) -> Self {
-        let date = TimeZone::UTC.to_datetime(at).date();
-        Self { year: date.year(), month: date.month() }
+        Self::of_day(TimeZone::UTC.to_datetime(at).date())
     }
 
     /// The month after it.
@@ -64,10 +63,20 @@ impl Month {
         }
     }
 
+    /// The month that a day belongs to.
+    pub fn of_day(day: Date) -> Self {
+        Self { year: day.year(), month: day.month() }
+    }
+
+    /// Its first day.
+    pub fn first_day(self) -> Date {
+        Date::new(self.year, self.month, 1).expect("a month has a first day")
+    }
+
     /// Its first hour.
     pub fn first(self) -> Hour {
-        let start = Date::new(self.year, self.month, 1).expect("a month has a first day");
-        let zoned = start.to_zoned(TimeZone::UTC).expect("months of a timestamp are within its range");
+        let zoned =
+            self.first_day().to_zoned(TimeZone::UTC).expect("months of a timestamp are within its range");
         Hour::of(zoned.timestamp())
     }
 

@@ -3,6 +3,7 @@
 use super::DbError;
 use deadpool_postgres::{ClientWrapper, Object};
 use std::ops::Deref;
+use tokio_postgres::{Row, types::ToSql};
 
 /// One transaction in one scope; a `tokio_postgres::Client` by [`Deref`]. Without [`Transaction::commit`] nothing
 /// of it happened.
@@ -12,6 +13,30 @@ impl Transaction {
     /// Takes a connection on which a transaction is about to begin.
     pub(super) fn of(connection: Object) -> Self {
         Self(Some(connection))
+    }
+
+    /// The rows of a query. Its plan is kept with the connection.
+    pub async fn all(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
+        let statement = self.prepare_cached(sql).await?;
+        Ok(self.query(&statement, params).await?)
+    }
+
+    /// The row of a query that has one or none.
+    pub async fn optional(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, DbError> {
+        let statement = self.prepare_cached(sql).await?;
+        Ok(self.query_opt(&statement, params).await?)
+    }
+
+    /// The row of a query that always has one.
+    pub async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, DbError> {
+        let statement = self.prepare_cached(sql).await?;
+        Ok(self.query_one(&statement, params).await?)
+    }
+
+    /// Changes rows and tells how many.
+    pub async fn run(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, DbError> {
+        let statement = self.prepare_cached(sql).await?;
+        Ok(self.execute(&statement, params).await?)
     }
 
     /// Makes it happen.

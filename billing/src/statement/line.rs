@@ -11,6 +11,7 @@ use crate::{
     usage::Meter,
 };
 use serde::Serialize;
+use std::str::FromStr;
 use utoipa::ToSchema;
 
 /// What a line is about.
@@ -23,6 +24,35 @@ pub enum LineKind {
     Metered,
     /// Usage that became known after its month was final.
     Adjustment,
+}
+
+/// A kind that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no kind of line {0:?}")]
+pub struct UnknownLineKind(pub String);
+
+impl LineKind {
+    /// The name in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LineKind::Recurring => "recurring",
+            LineKind::Metered => "metered",
+            LineKind::Adjustment => "adjustment",
+        }
+    }
+}
+
+impl FromStr for LineKind {
+    type Err = UnknownLineKind;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLineKind> {
+        match name {
+            "recurring" => Ok(LineKind::Recurring),
+            "metered" => Ok(LineKind::Metered),
+            "adjustment" => Ok(LineKind::Adjustment),
+            other => Err(UnknownLineKind(other.to_owned())),
+        }
+    }
 }
 
 /// One price's part of a statement.

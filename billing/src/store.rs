@@ -1,0 +1,52 @@
+//! What billing keeps: one function a query, each on a transaction of the tenant whose rows it touches.
+//!
+//! The queries stand beside the functions as `.sql` files. Times that are passed in as `now` are the wall clock's;
+//! a sandbox tenant's own time is derived from it by [`tenant_clock`].
+
+mod accounts;
+mod books;
+mod clock;
+mod drilldown;
+mod facts;
+mod finalise;
+mod ledger;
+mod row;
+mod statements;
+mod tenants;
+mod usage;
+
+pub use accounts::{BUSINESS, DEMO, PlanVersionId, open_account, open_account_on};
+pub use clock::{AdvanceError, Advanced, TenantClock, advance_clock, tenant_clock};
+pub use drilldown::{StatementRef, hour_calls, line_hours};
+pub use facts::{record_batch, record_facts};
+pub use finalise::{FinaliseError, finalise, finalise_ended};
+pub use ledger::{balance, post};
+pub use statements::{draft, statement, statements};
+pub use tenants::{make_partitions, tenants_after};
+pub use usage::usage_month;
+
+use crate::{db::DbError, ledger::LedgerError, money::MoneyError};
+
+/// Why billing has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is the reason.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Nobody opened an account for the tenant.
+    #[error("the tenant has no account")]
+    NoAccount,
+    /// Amounts that do not add up.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// Entries that do not add to zero: billing stops rather than writes them.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl StoreError {
+    /// Shall the same be tried again, now or later?
+    pub fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Db(error) if error.is_transient())
+    }
+}

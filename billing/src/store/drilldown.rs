@@ -1,0 +1,184 @@
+//! Takes a statement apart: a line into its hours, an hour into its calls.
+
+use super::{
+    StoreError, books,
+    row::{hour, money},
+    statements::{drafted, statement},
+};
+use crate::{
+    charge::{self, Charge},
+    db::Transaction,
+    drilldown::{CallShare, HourCalls, LineHour, LineHours, ParticipantShare},
+    ids::{LineId, StatementId, TenantId},
+    money::Money,
+    period::{Hour, Month},
+    price::Price,
+    statement::{self, Books, Line, LineKind},
+    subscription::Subscription,
+    usage::Meter,
+};
+use jiff::Timestamp;
+use std::str::FromStr;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// A statement as its address names it: `draft` or an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatementRef {
+    /// What the open month comes to so far.
+    Draft,
+    /// One that never changes again.
+    Final(StatementId),
+}
+
+impl FromStr for StatementRef {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        match text {
+            "draft" => Ok(Self::Draft),
+            id => Ok(Self::Final(StatementId(id.parse()?))),
+        }
+    }
+}
+
+/// The hours that a line's amount is made of; `None` if there is no such line.
+pub async fn line_hours(
+    tx: &Transaction,
+    tenant: TenantId,
+    of: StatementRef,
+    line_id: LineId,
+    now: Timestamp,
+) -> Result<Option<LineHours>, StoreError> {
+    let charges = match of {
+        StatementRef::Draft => {
+            let (books, month, as_of) = drafted(tx, tenant, now).await?;
+            let draft = statement::draft(&books, month, as_of)?;
+            let Some(line) = draft.lines.iter().find(|line| line.line_id == line_id) else { return Ok(None) };
+            hours_of(tx, tenant, &books, line, month, Hour::from_start(as_of)).await?
+        }
+        StatementRef::Final(id) => {
+            let Some(last) = statement(tx, tenant, id).await? else { return Ok(None) };
+            let Some(line) = last.lines.iter().find(|line| line.line_id == line_id) else { return Ok(None) };
+            frozen_hours(tx, tenant, line, Month::of(last.period.start)).await?
+        }
+    };
+    let hours = charges.into_iter().map(|Charge { hour, quantity, amount }| LineHour {
+        hour: hour.start(),
+        quantity,
+        amount,
+    });
+    Ok(Some(LineHours { hours: hours.collect() }))
+}
+
+/// The calls that used a line's meter in an hour; `None` if there is no such line. A recurring line has none.
+pub async fn hour_calls(
+    tx: &Transaction,
+    tenant: TenantId,
+    of: StatementRef,
+    line_id: LineId,
+    hour: Timestamp,
+    now: Timestamp,
+) -> Result<Option<HourCalls>, StoreError> {
+    let lines = match of {
+        StatementRef::Draft => super::draft(tx, tenant, now).await?.lines,
+        StatementRef::Final(id) => {
+            statement(tx, tenant, id).await?.map(|last| last.lines).unwrap_or_default()
+        }
+    };
+    let Some(line) = lines.iter().find(|line| line.line_id == line_id) else { return Ok(None) };
+    match line.meter {
+        None => Ok(Some(HourCalls { calls: Vec::new() })),
+        Some(meter) => Ok(Some(HourCalls { calls: calls(tx, tenant, meter, hour).await? })),
+    }
+}
+
+/// The hours of a line that is not final yet.
+pub(super) async fn hours_of(
+    tx: &Transaction,
+    tenant: TenantId,
+    books: &Books,
+    line: &Line,
+    month: Month,
+    until: Hour,
+) -> Result<Vec<Charge>, StoreError> {
+    let Some((subscription, price)) = priced(books, line) else { return Ok(Vec::new()) };
+    let Some(late) = line.for_month else {
+        return Ok(charge::hourly(subscription, price, &books.usage, month, until)?);
+    };
+    let known = charge::hourly(subscription, price, &books.usage, late, late.next().first())?;
+    let billed = billed_hours(tx, tenant, line, late).await?;
+    Ok(charge::difference(&known, &billed)?)
+}
+
+/// The hours of a final line: as they were charged, or derived again where nothing can have changed.
+async fn frozen_hours(
+    tx: &Transaction,
+    tenant: TenantId,
+    line: &Line,
+    month: Month,
+) -> Result<Vec<Charge>, StoreError> {
+    if line.kind == LineKind::Recurring {
+        let books = books::open(tx, tenant).await?;
+        return hours_of(tx, tenant, &books, line, month, month.next().first()).await;
+    }
+    let rows = tx.all(include_str!("line_charges.sql"), &[&tenant.0, &line.line_id.0]).await?;
+    let read = |row: &Row| {
+        Ok(Charge { hour: hour(row), quantity: row.get("quantity"), amount: money(row, "amount_micros")? })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// What has been charged for a line's price in each hour of a month.
+async fn billed_hours(
+    tx: &Transaction,
+    tenant: TenantId,
+    line: &Line,
+    month: Month,
+) -> Result<Vec<Charge>, StoreError> {
+    let (subscription, price) = (line.subscription_id.0, line.price_id.0);
+    let sql = include_str!("billed_charges.sql");
+    let rows = tx.all(sql, &[&tenant.0, &subscription, &price, &month.start(), &month.end()]).await?;
+    let read = |row: &Row| Charge {
+        hour: hour(row),
+        quantity: row.get("quantity"),
+        amount: Money::micros(row.get("amount_micros"), line.amount.currency),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+fn priced<'a>(books: &'a Books, line: &Line) -> Option<(&'a Subscription, &'a Price)> {
+    let mut subscriptions = books.subscriptions.iter();
+    let subscription = subscriptions.find(|it| it.subscription_id == line.subscription_id)?;
+    let price = subscription.prices.iter().find(|price| price.price_id == line.price_id)?;
+    Some((subscription, price))
+}
+
+async fn calls(
+    tx: &Transaction,
+    tenant: TenantId,
+    meter: Meter,
+    hour: Timestamp,
+) -> Result<Vec<CallShare>, StoreError> {
+    let mut calls: Vec<CallShare> = Vec::new();
+    for row in tx.all(include_str!("hour_calls.sql"), &[&tenant.0, &meter.as_str(), &hour]).await? {
+        let call_id: Uuid = row.get("call_id");
+        let (participant_id, quantity): (Uuid, i64) = (row.get("participant_id"), row.get("quantity"));
+        let participant = ParticipantShare { participant_id, name: row.get("name"), quantity };
+        match calls.last_mut().filter(|last| last.call_id == call_id) {
+            Some(call) => {
+                call.quantity = call.quantity.saturating_add(quantity);
+                call.participants.push(participant);
+            }
+            None => calls.push(CallShare {
+                call_id,
+                room_title: row.get("room_title"),
+                started_at: row.get("started_at"),
+                ended_at: row.get("ended_at"),
+                quantity,
+                participants: vec![participant],
+            }),
+        }
+    }
+    Ok(calls)
+}

@@ -1,0 +1,48 @@
+//! Usage facts on their way in.
+
+use super::row::stored;
+use crate::{
+    db::{Db, DbError, Transaction},
+    ids::TenantId,
+    usage::{Fact, merge},
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Keeps the greatest quantity of each counter, and tells how many counters have grown. Any batch may come again.
+pub async fn record_facts(
+    tx: &Transaction,
+    tenant: TenantId,
+    facts: impl IntoIterator<Item = Fact>,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let (mut legs, mut meters, mut hours, mut quantities) = (vec![], vec![], vec![], vec![]);
+    for (key, quantity) in merge(facts) {
+        legs.push(key.leg.0);
+        meters.push(key.meter.as_str());
+        hours.push(key.hour.start());
+        quantities.push(i64::try_from(quantity).map_err(stored)?);
+    }
+    tx.all(include_str!("lock_tenant_shared.sql"), &[&tenant.0.to_string()]).await?;
+    let sql = include_str!("record_facts.sql");
+    let grown: i64 = tx.one(sql, &[&tenant.0, &legs, &meters, &hours, &quantities, &now]).await?.get(0);
+    Ok(grown.unsigned_abs())
+}
+
+/// Records the facts of many tenants, each in its own transaction. When it fails in the middle, all may be sent again:
+/// what is recorded already does not grow.
+pub async fn record_batch(db: &Db, facts: &[(TenantId, Fact)], now: Timestamp) -> Result<u64, DbError> {
+    let mut facts_by_tenant: BTreeMap<Uuid, Vec<Fact>> = BTreeMap::new();
+    for (tenant, fact) in facts {
+        facts_by_tenant.entry(tenant.0).or_default().push(*fact);
+    }
+    let mut grown = 0;
+    for (tenant, facts) in facts_by_tenant {
+        let tenant = TenantId(tenant);
+        let tx = db.tenant(tenant).await?;
+        grown += record_facts(&tx, tenant, facts, now).await?;
+        tx.commit().await?;
+    }
+    Ok(grown)
+}

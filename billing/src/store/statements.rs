@@ -1,0 +1,118 @@
+//! Statements as they are read.
+
+use super::{
+    StoreError, books,
+    clock::tenant_clock,
+    row::{currency, meter, money, month, stored},
+};
+use crate::{
+    collection::{Collect, Decision},
+    db::{DbError, Transaction},
+    ids::{AccountId, LineId, PriceId, StatementId, SubscriptionId, TenantId, VendorId},
+    money::Money,
+    period::Month,
+    statement::{self, Books, Line, LineKind, Payer, Period, Statement, Status, Summary, Tab},
+};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+/// What the open month comes to so far: the current one, or the last one while it is not final yet.
+pub async fn draft(tx: &Transaction, tenant: TenantId, now: Timestamp) -> Result<Statement, StoreError> {
+    let (books, month, as_of) = drafted(tx, tenant, now).await?;
+    Ok(statement::draft(&books, month, as_of)?)
+}
+
+/// What the draft is made of: the books, the open month and the tenant's time.
+pub(super) async fn drafted(
+    tx: &Transaction,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<(Books, Month, Timestamp), StoreError> {
+    // A statement that becomes final between two queries would be half in these books.
+    tx.all(include_str!("lock_tenant_shared.sql"), &[&tenant.0.to_string()]).await?;
+    let as_of = tenant_clock(tx, tenant, now).await?.now;
+    let mut books = books::open(tx, tenant).await?;
+    let month = books.open_month().unwrap_or(Month::of(as_of));
+    books::fill(tx, tenant, &mut books, month).await?;
+    Ok((books, month, as_of))
+}
+
+/// A tenant's final statements, newest first.
+pub async fn statements(tx: &Transaction, tenant: TenantId) -> Result<Vec<Summary>, StoreError> {
+    let rows = tx.all(include_str!("statements.sql"), &[&tenant.0]).await?;
+    let read = |row: &Row| {
+        Ok(Summary {
+            statement_id: StatementId(row.get("statement_id")),
+            number: row.get("number"),
+            status: Status::Final,
+            period: period(row),
+            total: money(row, "total_micros")?,
+            finalized_at: row.get("finalized_at"),
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// One final statement.
+pub async fn statement(
+    tx: &Transaction,
+    tenant: TenantId,
+    statement: StatementId,
+) -> Result<Option<Statement>, StoreError> {
+    let Some(row) = tx.optional(include_str!("statement.sql"), &[&tenant.0, &statement.0]).await? else {
+        return Ok(None);
+    };
+    let lines = tx.all(include_str!("statement_lines.sql"), &[&tenant.0, &statement.0]).await?;
+    let lines = lines.iter().map(line).collect::<Result<_, DbError>>()?;
+    let account = Payer { account_id: AccountId(row.get("account_id")), name: row.get("name") };
+    Ok(Some(Statement {
+        statement_id: Some(statement),
+        number: Some(row.get("number")),
+        status: Status::Final,
+        account,
+        period: period(&row),
+        as_of: row.get("as_of"),
+        currency: currency(&row)?,
+        lines,
+        subtotal: money(&row, "subtotal_micros")?,
+        carried_in: money(&row, "carried_in_micros")?,
+        total: money(&row, "total_micros")?,
+        carried_out: money(&row, "carried_out_micros")?,
+        tab: tab(&row)?,
+    }))
+}
+
+fn period(row: &Row) -> Period {
+    Period { start: row.get("period_start"), end: row.get("period_end") }
+}
+
+fn tab(row: &Row) -> Result<Tab, DbError> {
+    let decision = match row.get("collect_decision") {
+        "wait" => Decision::Wait,
+        "collect" => Decision::Collect,
+        other => return Err(stored(format!("a decision {other}"))),
+    };
+    let collect = Collect { decision, why: row.get("collect_why") };
+    Ok(Tab { before: money(row, "tab_before_micros")?, after: money(row, "tab_after_micros")?, collect })
+}
+
+fn line(row: &Row) -> Result<Line, DbError> {
+    let currency = currency(row)?;
+    let kind: LineKind = row.get::<_, &str>("kind").parse().map_err(stored)?;
+    Ok(Line {
+        line_id: LineId(row.get("line_id")),
+        kind,
+        description: row.get("description"),
+        meter: meter(row)?,
+        quantity: row.get("quantity"),
+        unit: row.get("unit"),
+        unit_size: row.get("unit_size"),
+        included: row.get("included"),
+        rate: row.get::<_, Option<i64>>("rate_micros").map(|micros| Money::micros(micros, currency)),
+        amount: money(row, "amount_micros")?,
+        for_month: (kind == LineKind::Adjustment).then(|| month(row)),
+        subscription_id: SubscriptionId(row.get("subscription_id")),
+        price_id: PriceId(row.get("price_id")),
+        vendor_id: VendorId(row.get("vendor_id")),
+    })
+}
