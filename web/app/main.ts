@@ -1,1 +1,1 @@
-export {};
+import './elements/call-room.ts';

@@ -2,7 +2,7 @@ import { Connection, type Over, type World, browserWorld } from '../connection.t
 import { ApiError } from '../http.ts';
 import { LocalMedia, type Devices, type SourceState } from '../local-media.ts';
 import { Peer } from '../peer.ts';
-import type { Joined, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
+import type { Joined, LeaveReason, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
 import { flows, type Fact, type Problem } from './state.ts';
 
 export interface CallOptions {
@@ -86,9 +86,7 @@ export class Sources {
   }
 
   leave(): void {
-    this.#stop();
-    this.local.closeAll();
-    this.#tell({ fact: 'ended', reason: 'left' });
+    this.#end('left');
   }
 
   networkIsBack(): void {
@@ -172,11 +170,7 @@ export class Sources {
     if (event.type === 'answered') void this.#answered(event.answer, event.slots);
     if (event.type === 'rejected' && event.seq === this.#offerSeq) void this.#peer?.rollback();
     if (event.type === 'media_lost') return this.#rejoin();
-    if (event.type === 'closed') {
-      this.#stop();
-      this.local.closeAll();
-      return this.#tell({ fact: 'ended', reason: event.reason });
-    }
+    if (event.type === 'closed') return this.#end(event.reason);
     this.#tell({ fact: 'event', event });
   }
 
@@ -210,10 +204,17 @@ export class Sources {
     }, Math.min(30, retryAfterS ?? 2) * 1000);
   }
 
+  #end(reason: LeaveReason): void {
+    this.#stop();
+    this.#inCall = false;
+    this.local.closeAll();
+    this.#tell({ fact: 'ended', reason });
+  }
+
   #fail(problem: Problem): void {
     this.#stop();
-    this.local.closeAll();
     this.#inCall = false;
+    this.local.closeAll();
     this.#tell({ fact: 'failed', problem });
   }
 

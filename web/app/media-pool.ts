@@ -1,0 +1,88 @@
+import type { Place } from '../sdk/call-store/state.ts';
+
+/**
+ * Video and audio elements of the receive places, one for each, made while the person still looks at the device
+ * check: when the first packet comes everything that shows it is there already.
+ */
+export class MediaPool {
+  readonly #videos = new Map<string, HTMLVideoElement>();
+  readonly #audios = new Map<string, HTMLAudioElement>();
+  readonly #speakers: HTMLElement;
+  readonly #firstFrame: (video: HTMLVideoElement) => void;
+  readonly #blocked: () => void;
+  #sinkId = '';
+
+  /** `speakers` holds the audio elements; `firstFrame` is called when a place shows its first picture. */
+  constructor(speakers: HTMLElement, calls: { readonly firstFrame: (video: HTMLVideoElement) => void; readonly blocked: () => void }) {
+    this.#speakers = speakers;
+    this.#firstFrame = calls.firstFrame;
+    this.#blocked = calls.blocked;
+  }
+
+  /** Has an element for each place, playing that place's track. */
+  fit(places: readonly Place[], trackOf: (mid: string) => MediaStreamTrack | undefined): void {
+    for (const { mid, kind } of places) {
+      const track: MediaStreamTrack | undefined = trackOf(mid);
+      if (!track) continue;
+      if (kind === 'video') this.#play(this.#videoFor(mid), track);
+      else this.#play(this.#audioFor(mid), track);
+    }
+  }
+
+  video(mid: string): HTMLVideoElement | undefined {
+    return this.#videos.get(mid);
+  }
+
+  get videos(): ReadonlyMap<string, HTMLVideoElement> {
+    return this.#videos;
+  }
+
+  /** Sends the sound to another loudspeaker. */
+  useSpeaker(sinkId: string): void {
+    this.#sinkId = sinkId;
+    for (const audio of this.#audios.values()) void audio.setSinkId?.(sinkId).catch(() => {});
+  }
+
+  /** Starts what the browser did not let start before a click. */
+  resume(): void {
+    for (const element of [...this.#audios.values(), ...this.#videos.values()]) void element.play().catch(() => {});
+  }
+
+  clear(): void {
+    for (const element of [...this.#audios.values(), ...this.#videos.values()]) element.srcObject = null;
+    this.#speakers.replaceChildren();
+    this.#audios.clear();
+    this.#videos.clear();
+  }
+
+  #videoFor(mid: string): HTMLVideoElement {
+    const known: HTMLVideoElement | undefined = this.#videos.get(mid);
+    if (known) return known;
+    const video: HTMLVideoElement = document.createElement('video');
+    video.muted = video.autoplay = video.playsInline = true;
+    video.dataset['mid'] = mid;
+    video.requestVideoFrameCallback?.(() => this.#firstFrame(video));
+    this.#videos.set(mid, video);
+    return video;
+  }
+
+  #audioFor(mid: string): HTMLAudioElement {
+    const known: HTMLAudioElement | undefined = this.#audios.get(mid);
+    if (known) return known;
+    const audio: HTMLAudioElement = document.createElement('audio');
+    audio.autoplay = true;
+    if (this.#sinkId) void audio.setSinkId?.(this.#sinkId).catch(() => {});
+    this.#speakers.append(audio);
+    this.#audios.set(mid, audio);
+    return audio;
+  }
+
+  #play(element: HTMLMediaElement, track: MediaStreamTrack): void {
+    const now: MediaStream | null = element.srcObject as MediaStream | null;
+    if (now?.getTracks()[0] === track) return;
+    element.srcObject = new MediaStream([track]);
+    void element.play().catch((cause: unknown) => {
+      if ((cause as Error).name === 'NotAllowedError') this.#blocked();
+    });
+  }
+}
