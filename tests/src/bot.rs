@@ -28,6 +28,8 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit}
 
 /// RFC 6464.
 const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+/// RFC 9143 §14; the stack's defaults have it for video only.
+const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 /// Frames a second that a bot publishes.
 const FPS: u32 = 10;
 /// As many receive places as a page of eight people needs.
@@ -213,8 +215,10 @@ async fn connection(seen: Arc<Seen>) -> Result<Arc<dyn PeerConnection>> {
     let mut media = MediaEngine::default();
     media.register_codec(codec(opus(), OPUS), RtpCodecKind::Audio)?;
     media.register_codec(codec(vp8(), VP8), RtpCodecKind::Video)?;
-    let level = RTCRtpHeaderExtensionCapability { uri: AUDIO_LEVEL_URI.to_owned() };
-    media.register_header_extension(level, RtpCodecKind::Audio, None)?;
+    for uri in [AUDIO_LEVEL_URI, MID_URI] {
+        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+        media.register_header_extension(extension, RtpCodecKind::Audio, None)?;
+    }
     let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
     let builder = PeerConnectionBuilder::new()
         .with_media_engine(media)
@@ -327,4 +331,24 @@ fn opus() -> RTCRtpCodec {
 
 fn vp8() -> RTCRtpCodec {
     RTCRtpCodec { mime_type: MIME_TYPE_VP8.to_owned(), clock_rate: 90_000, ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bot_offers_two_lines_to_send_and_ten_slots() -> Result<()> {
+        let seen = Arc::new(Seen::default());
+        let connection = Box::pin(connection(seen.clone())).await?;
+        let (voice, picture) =
+            (local_track(RtpCodecKind::Audio, opus(), 1), local_track(RtpCodecKind::Video, vp8(), 2));
+        let sends = publish_lines(&*connection, &voice, &picture).await?;
+        add_slots(&*connection).await?;
+        let offer = offer(&*connection, &seen).await?;
+        assert_eq!(offer.matches("a=sendonly").count(), 2, "{offer}");
+        assert_eq!(offer.matches("a=recvonly").count(), AUDIO_SLOTS + VIDEO_SLOTS, "{offer}");
+        assert_eq!(named(&sends).await?.len(), 2);
+        Ok(connection.close().await?)
+    }
 }
