@@ -1,2 +1,78 @@
-//! Tuppence.
-fn main() {}
+//! Tuppence: reads the configuration and composes the roles of one process.
+
+mod config;
+mod data_dir;
+mod pages;
+mod postgres;
+mod serve;
+mod stop;
+
+use anyhow::{Context, Result};
+use clap::{FromArgMatches, Parser};
+use config::{Action, Cli, Config, LogFormat};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tuppence: {}", with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let matches = config::command().get_matches();
+    let action = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
+    match action.unwrap_or_else(serve_with_defaults) {
+        Action::Serve(config) => on_a_runtime(&config, serve::serve(&config)),
+        Action::Postgres(config) => on_a_runtime(&config, serve::postgres_alone(&config)),
+        Action::Show { env_example: true, .. } => {
+            print!("{}", config::env_example());
+            Ok(())
+        }
+        Action::Show { .. } => {
+            let chosen = matches.subcommand_matches("config").expect("clap has parsed `config`");
+            print!("{}", config::explain(chosen));
+            Ok(())
+        }
+    }
+}
+
+/// `tuppence` alone is `tuppence serve`, with what the environment says.
+fn serve_with_defaults() -> Action {
+    let cli = Cli::parse_from(["tuppence", "serve"]);
+    cli.command.expect("`serve` was just given")
+}
+
+fn on_a_runtime(config: &Config, work: impl Future<Output = Result<()>>) -> Result<()> {
+    start_log(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // What still runs after an orderly stop has said all it had to say.
+    runtime.shutdown_background();
+    done
+}
+
+fn start_log(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log.log).context("--log is no level and no filter")?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.log_format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+/// The error and everything that caused it, each said once.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(&format!(": {cause}"));
+        }
+    }
+    text
+}

@@ -1,0 +1,309 @@
+//! The configuration: read once in `main`, a struct for each role, each setting from its flag, else its environment variable, else its default.
+//!
+//! The doc comments here are the help text, and `.env.example` is made from them (`tuppence config --env-example`, compared in a test).
+
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Video calls, voicemail and cent-sized billing in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "tuppence", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do; `serve` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Action>,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Run the whole service: calls, pages, billing and a private PostgreSQL (the default)
+    Serve(Box<Config>),
+    /// Run only the private PostgreSQL of a data directory and print its URL, for psql, pg_dump and tests
+    Postgres(Box<Config>),
+    /// Print every setting with its value and where it comes from
+    #[command(name = "config")]
+    Show {
+        /// Print the file .env.example instead
+        #[arg(long)]
+        env_example: bool,
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Config {
+    /// Pages and API.
+    #[command(flatten)]
+    pub http: HttpConfig,
+    /// The media node.
+    #[command(flatten)]
+    pub media: MediaConfig,
+    /// Signalling.
+    #[command(flatten)]
+    pub signaling: SignalingConfig,
+    /// Where data lives.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// What it says.
+    #[command(flatten)]
+    pub log: LogConfig,
+}
+
+/// Pages and API.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Pages and API")]
+pub(crate) struct HttpConfig {
+    /// Address and TCP port of the pages, the API and the WebSocket; where IPv6 is off, [::] means 0.0.0.0
+    #[arg(long, env = "TUPPENCE_LISTEN", value_name = "ADDRESS:PORT", default_value = "[::]:8080")]
+    pub listen: SocketAddr,
+    /// What people type to get here, without a path; browsers give camera and microphone to https and localhost only
+    /// [default: http://localhost:PORT]
+    #[arg(long, env = "TUPPENCE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<String>,
+    /// Keep a sandbox tenant with a demo page, a clock that can be advanced and an owner link printed at each start
+    #[arg(long, env = "TUPPENCE_DEMO", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub demo: bool,
+}
+
+/// The media node.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Media")]
+pub(crate) struct MediaConfig {
+    /// Address and UDP port of the media
+    #[arg(long, env = "TUPPENCE_MEDIA_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:7900")]
+    pub media_listen: SocketAddr,
+    /// IP addresses to tell browsers, separated by commas; needed behind NAT
+    /// [default: the addresses of this machine]
+    #[arg(long, env = "TUPPENCE_MEDIA_ADVERTISE", value_name = "IP,…", value_delimiter = ',')]
+    pub media_advertise: Vec<IpAddr>,
+    /// Media threads; 0 means one for each core
+    #[arg(long, env = "TUPPENCE_MEDIA_SHARDS", value_name = "COUNT", default_value_t = 0)]
+    pub media_shards: usize,
+    /// Connections that carry media at most; one more is refused with a reason
+    #[arg(long, env = "TUPPENCE_MEDIA_LEGS_MAX", value_name = "COUNT", default_value_t = 512)]
+    pub media_legs_max: usize,
+}
+
+/// Signalling.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Signalling")]
+pub(crate) struct SignalingConfig {
+    /// How long a participant whose WebSocket dropped may come back to the same place, in seconds
+    #[arg(long, env = "TUPPENCE_RESUME_WITHIN_S", value_name = "SECONDS", default_value_t = 30)]
+    pub resume_within_s: u64,
+    /// How often the server says that it is there, in seconds
+    #[arg(long, env = "TUPPENCE_HEARTBEAT_S", value_name = "SECONDS", default_value_t = 5)]
+    pub heartbeat_s: u64,
+}
+
+/// Where data lives.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct DatabaseConfig {
+    /// Folder for everything that must survive: the private PostgreSQL and the usage journal
+    /// [default: ./data, or /var/lib/tuppence for root]
+    #[arg(long, env = "TUPPENCE_DATA_DIR", value_name = "PATH")]
+    pub data_dir: Option<PathBuf>,
+    /// A PostgreSQL 15 or newer of your own, instead of the private one; its role must own the database and may create roles
+    /// [default: a private PostgreSQL in the data folder]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Folder with PostgreSQL's programs (postgres, initdb)
+    /// [default: looked for in PATH and in the usual places]
+    #[arg(long, env = "TUPPENCE_POSTGRES_BIN", value_name = "PATH")]
+    pub postgres_bin: Option<PathBuf>,
+    /// User that runs the private PostgreSQL when tuppence runs as root
+    #[arg(long, env = "TUPPENCE_POSTGRES_USER", value_name = "NAME", default_value = "postgres")]
+    pub postgres_user: String,
+}
+
+/// What it says.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logs")]
+pub(crate) struct LogConfig {
+    /// What to log, as a level (error, warn, info, debug, trace) or a filter like `info,sfu=debug`
+    #[arg(long, env = "TUPPENCE_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// How log lines look, on standard error
+    #[arg(long, env = "TUPPENCE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// File to write once the service is ready, with its addresses and the demo's keys as JSON, for programs that start it;
+    /// only this user can read it [default: none]
+    #[arg(long, env = "TUPPENCE_ANNOUNCE", value_name = "PATH")]
+    pub announce: Option<PathBuf>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl HttpConfig {
+    /// The address to print and to put into links, once the port is known.
+    pub(crate) fn public_url(&self, port: u16) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://localhost:{port}"))
+    }
+
+    /// Whether the address means "every address", in which case IPv4 alone will do.
+    pub(crate) fn listens_everywhere(&self) -> bool {
+        self.listen.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    }
+}
+
+impl DatabaseConfig {
+    /// The data directory that was set, or the default for this user.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        let default = if rustix::process::geteuid().is_root() { "/var/lib/tuppence" } else { "data" };
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(default))
+    }
+}
+
+/// Takes `http://host[:port]` or `https://…` and drops a closing slash.
+fn public_url(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/');
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(text.to_owned()),
+        _ => {
+            Err("must be http://host or https://host, with a port if need be, and nothing after it"
+                .to_owned())
+        }
+    }
+}
+
+/// The settings of `serve`, in the order of the structs above.
+fn settings() -> Command {
+    Config::augment_args(Command::new("tuppence"))
+}
+
+/// The file `.env.example`.
+pub(crate) fn env_example() -> String {
+    let mut text = String::from(
+        "# Every setting of tuppence with its default; made by `tuppence config --env-example`.\n\
+         # Copy to .env for script/server, or give the lines to your service manager. A flag of the same name wins.\n",
+    );
+    for setting in settings().get_arguments() {
+        let Some(variable) = setting.get_env() else { continue };
+        text.push('\n');
+        for line in help_of(setting).lines() {
+            text.push_str(&format!("# {}\n", line.trim()));
+        }
+        text.push_str(&format!("#{}={}\n", variable.to_string_lossy(), default_of(setting)));
+    }
+    text
+}
+
+/// Each setting with its value and its source.
+pub(crate) fn explain(matches: &ArgMatches) -> String {
+    let mut text = String::new();
+    for setting in settings().get_arguments() {
+        let (Some(variable), Some(flag)) = (setting.get_env(), setting.get_long()) else { continue };
+        let source = match matches.value_source(setting.get_id().as_str()) {
+            Some(clap::parser::ValueSource::CommandLine) => format!("--{flag}"),
+            Some(clap::parser::ValueSource::EnvVariable) => variable.to_string_lossy().into_owned(),
+            _ => "default".to_owned(),
+        };
+        let value = if setting.is_hide_env_values_set() && source != "default" {
+            "(set, not shown)".to_owned()
+        } else {
+            value_of(matches, setting)
+        };
+        text.push_str(&format!("{flag:<18} {value:<28} {source}\n"));
+    }
+    text
+}
+
+fn help_of(setting: &Arg) -> String {
+    let help = setting.get_help().map(ToString::to_string).unwrap_or_default();
+    help.replace(" [default:", "\n[default:")
+}
+
+fn default_of(setting: &Arg) -> String {
+    let values: Vec<_> = setting.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    values.join(",")
+}
+
+fn value_of(matches: &ArgMatches, setting: &Arg) -> String {
+    match matches.get_raw(setting.get_id().as_str()) {
+        Some(values) => values.map(|value| value.to_string_lossy()).collect::<Vec<_>>().join(","),
+        None => help_of(setting)
+            .split_once("[default: ")
+            .map(|(_, text)| text.trim_end_matches(']').to_owned())
+            .unwrap_or_default(),
+    }
+}
+
+/// The command line as clap sees it, for `explain`.
+pub(crate) fn command() -> Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(arguments: &[&str]) -> Config {
+        let all = ["tuppence", "serve"].iter().chain(arguments);
+        match Cli::try_parse_from(all).unwrap().command {
+            Some(Action::Serve(config)) => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_example_file_is_up_to_date() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
+        let there = std::fs::read_to_string(file).unwrap();
+        assert_eq!(there, env_example(), "run: cargo run -- config --env-example > .env.example");
+    }
+
+    #[test]
+    fn the_public_address_follows_the_port() {
+        assert_eq!(serve(&[]).http.public_url(8099), "http://localhost:8099");
+        assert_eq!(
+            serve(&["--public-url", "https://calls.example/"]).http.public_url(1),
+            "https://calls.example"
+        );
+    }
+
+    #[test]
+    fn public_addresses_are_checked() {
+        for good in ["http://localhost:8080", "https://a.example", "https://a.example/", "http://[::1]:80"] {
+            assert!(public_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "localhost",
+            "ftp://a",
+            "https://",
+            "https://a/b",
+            "https://a?b",
+            "https://u@a",
+            "http://a b",
+        ] {
+            assert!(public_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_database_url_is_not_shown() {
+        let matches = command()
+            .try_get_matches_from(["tuppence", "config", "--database-url", "postgresql://u:secret@h/d"])
+            .unwrap();
+        let text = explain(matches.subcommand_matches("config").unwrap());
+        assert!(!text.contains("secret") && text.contains("--database-url"), "{text}");
+    }
+}
