@@ -3,6 +3,11 @@
 //! The client's first frame is `join` or `resume`; the server answers `joined`, `resumed` or `refused` (and closes).
 //! After that both sides send `event` frames, numbered from 1 without gaps in each direction, and `ack` what arrived.
 //! Whoever resumes sends again what the other side has not acknowledged; a number already seen is dropped.
+//!
+//! What a page sends is read strictly: unknown fields, missing fields, wrong types and arrays in place of objects are
+//! refused. What the server sends may gain fields, and a page ignores those it does not know.
+
+mod strict;
 
 use serde::{Deserialize, Serialize};
 use sfu::control::{Kind, SendLine, Source};
@@ -14,6 +19,16 @@ pub const SUBPROTOCOL: &str = "tuppence.v1";
 pub const FRAME_BYTES_MAX: usize = 128 * 1024;
 /// The longest display name, in characters after trimming; control characters are refused.
 pub const NAME_CHARS_MAX: usize = 64;
+/// The largest offer, in bytes.
+pub const OFFER_BYTES_MAX: usize = 64 * 1024;
+/// The most sending lines of an offer.
+pub const SENDS_MAX: usize = 64;
+/// The longest `mid`, in characters (RFC 5888 has no limit; RFC 9143 needs short ones).
+pub const MID_CHARS_MAX: usize = 16;
+/// The most tracks that one `view` names.
+pub const WANTS_MAX: usize = 64;
+/// How many events either side may have sent without an acknowledgement.
+pub const UNACKNOWLEDGED_MAX: usize = 512;
 
 /// A frame from the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +41,7 @@ pub enum ClientFrame {
         /// The page's SDP offer.
         offer: String,
         /// What each sending line will carry.
+        #[serde(deserialize_with = "strict::objects")]
         sends: Vec<SendLine>,
         /// Display name; may be given later, with `enter`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +59,7 @@ pub enum ClientFrame {
         /// From 1, without gaps.
         seq: u64,
         /// What happened.
+        #[serde(deserialize_with = "strict::object")]
         body: ClientEvent,
     },
     /// Everything up to `seq` has arrived.
@@ -51,7 +68,17 @@ pub enum ClientFrame {
         seq: u64,
     },
     /// The answer to `ping`.
-    Pong,
+    Pong {},
+}
+
+impl ClientFrame {
+    /// Reads a frame; see the module on how strictly.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let frame = strict::object(&mut json)?;
+        json.end()?;
+        Ok(frame)
+    }
 }
 
 /// What a page says.
@@ -64,12 +91,13 @@ pub enum ClientEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
         /// The sources that start muted.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "strict::words")]
         muted: Vec<Source>,
     },
     /// A medium was turned off or on.
     Mute {
         /// Which.
+        #[serde(deserialize_with = "strict::word")]
         source: Source,
         /// Off or on.
         muted: bool,
@@ -77,6 +105,7 @@ pub enum ClientEvent {
     /// Which video tracks the page shows, most important first.
     View {
         /// At most 64.
+        #[serde(deserialize_with = "strict::objects")]
         wants: Vec<WantedTrack>,
     },
     /// A further offer on the same peer connection, to add slots.
@@ -84,6 +113,7 @@ pub enum ClientEvent {
         /// SDP.
         offer: String,
         /// What each sending line carries.
+        #[serde(deserialize_with = "strict::objects")]
         sends: Vec<SendLine>,
     },
     /// Another display name.
@@ -92,7 +122,7 @@ pub enum ClientEvent {
         name: String,
     },
     /// Hanging up.
-    Leave,
+    Leave {},
 }
 
 /// A track that a page shows, and how large.
@@ -298,12 +328,28 @@ pub enum LeaveReason {
     Left,
     /// The connection was lost.
     Lost,
+    /// Waited in the lobby for longer than it is held.
+    LobbyExpired,
     /// The same person joined again elsewhere.
     Replaced,
     /// Removed by the business or its token revoked.
     Removed,
     /// The service is shutting down.
     ShuttingDown,
+}
+
+impl LeaveReason {
+    /// The reason's name in messages and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LeaveReason::Left => "left",
+            LeaveReason::Lost => "lost",
+            LeaveReason::LobbyExpired => "lobby_expired",
+            LeaveReason::Replaced => "replaced",
+            LeaveReason::Removed => "removed",
+            LeaveReason::ShuttingDown => "shutting_down",
+        }
+    }
 }
 
 /// Why something was refused. Documented in `docs/protocol.md`.
@@ -330,6 +376,8 @@ pub enum RefusalCode {
     RoomFull,
     /// The session to resume is gone; join anew.
     ResumeExpired,
+    /// The session goes on over another socket.
+    ResumedElsewhere,
     /// More than a limit allows.
     TooLarge,
     /// The SDP is not understood.
@@ -338,8 +386,13 @@ pub enum RefusalCode {
     BadName,
     /// Faster than allowed.
     TooManyMessages,
+    /// The first frame or the acknowledgements did not come in time.
+    TooSlow,
     /// The service takes no more calls now.
     Overloaded,
-    /// The database cannot be asked now; calls go on, new ones wait.
+    /// The database cannot be asked now, or the service is shutting down; calls go on, new ones wait.
     Unavailable,
 }
+
+#[cfg(test)]
+mod tests;
