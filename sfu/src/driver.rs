@@ -1,39 +1,334 @@
-//! The shard's thread: one UDP socket and the clock.
+//! The thread of a shard: its UDP sockets, its queue and the clock. The only file that knows sockets, and with the usage
+//! keeper, which asks here, the only one that reads the clock.
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
-use crate::control::{Command, Event};
-use crate::keeper::KeeperDoor;
+use crate::addresses;
+use crate::control::{Command, Event, UsageFact};
+use crate::keeper::{KeeperDoor, Note};
 use crate::node::{Busy, NodeConfig, StartError};
+use crate::peer::Now;
+use crate::shard::Shard;
+
+/// Commands that wait for a shard at most; further ones are [`Busy`].
+const COMMANDS_MAX: usize = 1_024;
+/// Commands and datagrams are taken in turns of this many.
+const TURN: usize = 64;
+/// Kernel buffers of a socket, as far as the system allows.
+const SOCKET_BYTES: usize = 4 << 20;
+/// Larger than any datagram we take.
+const DATAGRAM_BYTES_MAX: usize = 2_048;
+/// When no port is given: how often another free one is tried until all addresses have it.
+const PORT_TRIES: usize = 32;
+/// With this many events untaken, mere news of speakers is left out.
+const SPEAKERS_HELD_MAX: usize = 1_024;
+
+/// The monotonic clock.
+#[expect(clippy::disallowed_methods, reason = "the driver is the shell that reads the clock for the cores")]
+pub(crate) fn monotonic_clock() -> Instant {
+    Instant::now()
+}
+
+/// The wall clock: it only says which hour usage belongs to.
+#[expect(clippy::disallowed_methods, reason = "the driver is the shell that reads the clock for the cores")]
+pub(crate) fn wall_clock() -> Timestamp {
+    Timestamp::now()
+}
+
+fn clock() -> Now {
+    Now { instant: monotonic_clock(), wall: wall_clock() }
+}
 
 /// Where commands enter a shard.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
+    commands: SyncSender<Command>,
+    bell: Arc<OwnedFd>,
+    stopping: Arc<AtomicBool>,
     local_addr: SocketAddr,
 }
 
 impl Door {
-    pub(crate) fn send(&self, _command: Command) -> Result<(), Busy> {
-        Err(Busy)
+    /// Queues a command and wakes the shard.
+    pub(crate) fn send(&self, command: Command) -> Result<(), Busy> {
+        self.commands.try_send(command).map_err(|_| Busy)?;
+        self.ring();
+        Ok(())
     }
 
+    /// The address of the shard's first socket.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    pub(crate) fn stop(&self) {}
+    /// Ends the thread after all legs are ended.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        // A full counter already means that the bell has rung.
+        let _rung = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
+    }
 }
 
+/// Legs of all shards together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LegCount(pub(crate) Arc<AtomicUsize>);
+
+/// Opens the sockets of one shard and starts its thread. `port` is the one to take, 0 for any.
 pub(crate) fn start(
     config: &NodeConfig,
-    _index: usize,
-    _shards: usize,
-    _events: mpsc::Sender<Event>,
-    _keeper: KeeperDoor,
+    index: usize,
+    port: u16,
+    legs: &LegCount,
+    events: mpsc::Sender<Event>,
+    keeper: KeeperDoor,
 ) -> Result<(Door, JoinHandle<()>), StartError> {
-    let thread = std::thread::Builder::new().spawn(|| ()).map_err(StartError::Thread)?;
-    Ok((Door { local_addr: config.listen }, thread))
+    let listen = |source: io::Error| StartError::Listen { port, source };
+    let sockets = Sockets::open(config, port).map_err(listen)?;
+    let bell =
+        Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|e| listen(e.into()))?);
+    let (commands, inbox) = sync_channel(COMMANDS_MAX);
+    let stopping = Arc::new(AtomicBool::new(false));
+    let local_addr = sockets.list[0].1;
+    let door = Door { commands, bell: bell.clone(), stopping: stopping.clone(), local_addr };
+    let shard = Shard::new(sockets.candidates.clone(), legs.0.clone(), config.legs_max, monotonic_clock());
+    let driver = Driver {
+        shard,
+        sockets,
+        bell,
+        inbox,
+        stopping,
+        events,
+        keeper,
+        held: VecDeque::new(),
+        unkept: VecDeque::new(),
+    };
+    let thread = std::thread::Builder::new().name(format!("media-{index}"));
+    let thread = thread.spawn(move || driver.run()).map_err(StartError::Thread)?;
+    Ok((door, thread))
+}
+
+struct Driver {
+    shard: Shard,
+    sockets: Sockets,
+    bell: Arc<OwnedFd>,
+    inbox: Receiver<Command>,
+    stopping: Arc<AtomicBool>,
+    events: mpsc::Sender<Event>,
+    keeper: KeeperDoor,
+    /// Events that the hub has no room for. While there are any, no command is taken.
+    held: VecDeque<Event>,
+    /// Usage that the keeper has no room for. While there is any, no checkpoint is made.
+    unkept: VecDeque<(Vec<UsageFact>, Option<Event>)>,
+}
+
+impl Driver {
+    fn run(mut self) {
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        loop {
+            let stopping = self.stopping.load(Ordering::Acquire);
+            let busy = self.take_commands() | self.take_datagrams(&mut buffer);
+            let now = clock();
+            self.shard.time(now);
+            if stopping {
+                self.shard.stop(now);
+            }
+            if self.unkept.is_empty() {
+                let facts = self.shard.checkpoint(now);
+                if !facts.is_empty() {
+                    self.unkept.push_back((facts, None));
+                }
+            }
+            self.flush();
+            if stopping {
+                self.keep_all();
+                return;
+            }
+            if !busy {
+                self.sleep(now.instant);
+            }
+        }
+    }
+
+    /// Answers whether there may be more.
+    fn take_commands(&mut self) -> bool {
+        if !self.held.is_empty() {
+            return false;
+        }
+        for _ in 0..TURN {
+            let Ok(command) = self.inbox.try_recv() else { return false };
+            self.shard.command(command, clock());
+        }
+        true
+    }
+
+    /// Answers whether there may be more.
+    fn take_datagrams(&mut self, buffer: &mut [u8]) -> bool {
+        let mut more = false;
+        for (socket, local) in &self.sockets.list {
+            for turn in 0..TURN {
+                let (length, remote) = match socket.recv_from(buffer) {
+                    Ok(received) => received,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // An earlier datagram of ours was refused at the other end (ICMP); there may be more to read.
+                    Err(_) => continue,
+                };
+                let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+                self.shard.datagram(*local, remote, &buffer[..length], clock());
+                more |= turn + 1 == TURN;
+            }
+        }
+        more
+    }
+
+    fn flush(&mut self) {
+        for datagram in self.shard.out.datagrams.drain(..) {
+            self.sockets.send(&datagram.bytes, datagram.local, datagram.remote);
+        }
+        self.unkept.extend(self.shard.out.usage.drain(..));
+        while let Some((facts, then)) = self.unkept.pop_front() {
+            if let Err(Note::Keep { facts, then }) = self.keeper.keep(facts, then) {
+                self.unkept.push_front((facts, then));
+                break;
+            }
+        }
+        for event in self.shard.out.events.drain(..) {
+            let is_news = matches!(event, Event::Speakers { .. });
+            if !is_news || self.held.len() < SPEAKERS_HELD_MAX {
+                self.held.push_back(event);
+            }
+        }
+        while let Some(event) = self.held.pop_front() {
+            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+                self.held.push_front(event);
+                break;
+            }
+        }
+    }
+
+    /// At the end: the keeper is still there and makes room.
+    fn keep_all(&mut self) {
+        while !self.unkept.is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+            self.flush();
+        }
+    }
+
+    fn sleep(&self, now: Instant) {
+        let wait = self.shard.deadline().saturating_duration_since(now);
+        // What is held is offered again soon: the hub does not ring when it has room.
+        let wait = if self.held.is_empty() { wait } else { wait.min(Duration::from_millis(5)) };
+        let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        let mut fds: Vec<PollFd<'_>> =
+            self.sockets.list.iter().map(|(socket, _)| PollFd::new(socket, PollFlags::IN)).collect();
+        fds.push(PollFd::new(&*self.bell, PollFlags::IN));
+        // Interrupted or not, everything is looked at again.
+        let _ready = poll(&mut fds, Some(&timeout));
+        let mut rung = [0; 8];
+        let _count = rustix::io::read(&*self.bell, &mut rung);
+    }
+}
+
+/// The sockets of one shard, all on one port: one for each address that callers are told, so that every answer leaves
+/// from the address it was asked at; or one for all, where those addresses are not this machine's (behind a NAT).
+struct Sockets {
+    /// Each with the address it is bound to.
+    list: Vec<(UdpSocket, SocketAddr)>,
+    candidates: Vec<SocketAddr>,
+}
+
+impl Sockets {
+    fn open(config: &NodeConfig, port: u16) -> io::Result<Sockets> {
+        let listen = config.listen.ip();
+        let told = match (&config.advertise[..], listen.is_unspecified()) {
+            ([], true) => addresses::detect(),
+            ([], false) => vec![listen],
+            (told, _) => told.to_vec(),
+        };
+        let own = if listen.is_unspecified() { told.clone() } else { vec![listen] };
+        match Self::open_each(&own, port) {
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && listen.is_unspecified() => {
+                let mut all: Vec<IpAddr> = Vec::new();
+                if told.iter().any(IpAddr::is_ipv4) {
+                    all.push(Ipv4Addr::UNSPECIFIED.into());
+                }
+                if told.iter().any(IpAddr::is_ipv6) {
+                    all.push(Ipv6Addr::UNSPECIFIED.into());
+                }
+                Ok(Self::telling(Self::open_each(&all, port)?, &told))
+            }
+            opened => Ok(Self::telling(opened?, &told)),
+        }
+    }
+
+    fn telling(list: Vec<(UdpSocket, SocketAddr)>, told: &[IpAddr]) -> Sockets {
+        let port = list[0].1.port();
+        Sockets { list, candidates: told.iter().map(|ip| SocketAddr::new(*ip, port)).collect() }
+    }
+
+    fn open_each(own: &[IpAddr], port: u16) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let opened = Self::open_on_one_port(own, port);
+            let taken = opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+            if !taken || port != 0 || tries == PORT_TRIES {
+                return opened;
+            }
+        }
+    }
+
+    fn open_on_one_port(own: &[IpAddr], port: u16) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
+        let mut list: Vec<(UdpSocket, SocketAddr)> = Vec::new();
+        for ip in own {
+            let port = list.first().map_or(port, |(_, first)| first.port());
+            let socket = open_socket(SocketAddr::new(*ip, port))?;
+            let local = socket.local_addr()?;
+            list.push((socket, local));
+        }
+        if list.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
+        }
+        Ok(list)
+    }
+
+    /// Sends or drops: UDP promises no more, and what is lost is asked for again.
+    fn send(&self, datagram: &[u8], local: SocketAddr, remote: SocketAddr) {
+        let exact = self.list.iter().find(|(_, bound)| *bound == local);
+        let family = || self.list.iter().find(|(_, bound)| bound.is_ipv4() == remote.is_ipv4());
+        if let Some((socket, _)) = exact.or_else(family) {
+            let _dropped = socket.send_to(datagram, remote);
+        }
+    }
+}
+
+fn open_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, Some(ipproto::UDP))?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    // The system may grant less; that costs packets under load, not correctness.
+    let _granted = sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BYTES);
+    let _granted = sockopt::set_socket_send_buffer_size(&socket, SOCKET_BYTES);
+    rustix::net::bind(&socket, &address)?;
+    Ok(UdpSocket::from(socket))
 }

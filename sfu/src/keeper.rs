@@ -1,31 +1,248 @@
-//! The thread that journals and ships usage.
+//! The thread that keeps usage: journals what the shards count and ships it to the hub.
+//!
+//! It stands apart from the shards so that a slow disk never holds up a packet. When its queue is full the shards keep
+//! their counters and offer them again: a counter that waits loses nothing.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 
-use crate::control::Event;
-use crate::journal::JournalError;
+use crate::control::{Event, UsageFact};
+use crate::driver;
+use crate::journal::Journal;
 use crate::node::{Busy, StartError};
+use crate::ship::Shipper;
 
-/// Where usage enters.
-#[derive(Debug, Clone)]
-pub(crate) struct KeeperDoor;
+/// Messages that wait for the keeper at most.
+const QUEUE_MAX: usize = 4_096;
+/// Facts reach the disk at least this often.
+const SYNC_EVERY: Duration = Duration::from_millis(250);
+/// How long the keeper sleeps when nobody calls.
+const NAP: Duration = Duration::from_millis(100);
+/// Counters kept in memory while the disk refuses them: about 20 MB.
+const UNWRITTEN_MAX: usize = 200_000;
+/// A disk that refuses is tried again after this long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A disk that refuses is mentioned this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+/// Events that wait while the hub does not listen.
+const OUTBOX_MAX: usize = 65_536;
 
-impl KeeperDoor {
-    pub(crate) fn stored(&self, _batch: u64) -> Result<(), Busy> {
-        Ok(())
-    }
-
-    pub(crate) fn stop(&self) {}
+/// What the keeper is told.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// Counters, and an event that may be sent only once they are durable.
+    Keep { facts: Vec<UsageFact>, then: Option<Event> },
+    /// The hub has a batch.
+    Stored(u64),
+    /// The end: everything is journaled before the thread ends.
+    Stop,
 }
 
+/// Where notes enter.
+#[derive(Debug, Clone)]
+pub(crate) struct KeeperDoor {
+    notes: SyncSender<Note>,
+}
+
+impl KeeperDoor {
+    /// Hands over counters; gives them back when the keeper has no room.
+    pub(crate) fn keep(&self, facts: Vec<UsageFact>, then: Option<Event>) -> Result<(), Note> {
+        self.notes.try_send(Note::Keep { facts, then }).map_err(|refused| match refused {
+            std::sync::mpsc::TrySendError::Full(note) | std::sync::mpsc::TrySendError::Disconnected(note) => {
+                note
+            }
+        })
+    }
+
+    /// The hub has a batch.
+    pub(crate) fn stored(&self, batch: u64) -> Result<(), Busy> {
+        self.notes.try_send(Note::Stored(batch)).map_err(|_| Busy)
+    }
+
+    /// Ends the thread after what was handed over is durable.
+    pub(crate) fn stop(&self) {
+        // An error means that it has ended already.
+        let _ended = self.notes.send(Note::Stop);
+    }
+}
+
+/// Opens the journal and starts the thread.
 pub(crate) fn start(
     directory: &Path,
-    _events: mpsc::Sender<Event>,
+    events: Sender<Event>,
 ) -> Result<(KeeperDoor, JoinHandle<()>), StartError> {
-    std::fs::create_dir_all(directory).map_err(JournalError::Directory)?;
-    let thread = std::thread::Builder::new().spawn(|| ()).map_err(StartError::Thread)?;
-    Ok((KeeperDoor, thread))
+    let (journal, found) = Journal::open(directory)?;
+    let (notes, inbox) = sync_channel(QUEUE_MAX);
+    let mut shipper = Shipper::default();
+    shipper.note(&found);
+    if !found.is_empty() {
+        tracing::info!(counters = shipper.waiting(), "usage of an earlier run is sent to the hub");
+    }
+    let keeper = Keeper {
+        journal,
+        shipper,
+        events,
+        outbox: VecDeque::new(),
+        unwritten: BTreeMap::new(),
+        unsynced: Vec::new(),
+        after_sync: Vec::new(),
+        synced_at: None,
+        retry_at: None,
+        complained_at: None,
+    };
+    let thread = std::thread::Builder::new().name("usage-keeper".into());
+    let thread = thread.spawn(move || keeper.run(&inbox)).map_err(StartError::Thread)?;
+    Ok((KeeperDoor { notes }, thread))
+}
+
+type Key = (crate::control::LegId, crate::control::Meter, i64);
+
+struct Keeper {
+    journal: Journal,
+    shipper: Shipper,
+    events: Sender<Event>,
+    outbox: VecDeque<Event>,
+    /// Refused by the disk so far; the greatest of each.
+    unwritten: BTreeMap<Key, UsageFact>,
+    /// Written but not yet durable; written again when an fsync fails.
+    unsynced: Vec<UsageFact>,
+    /// To be told once everything before is durable.
+    after_sync: Vec<Event>,
+    synced_at: Option<Instant>,
+    retry_at: Option<Instant>,
+    complained_at: Option<Instant>,
+}
+
+impl Keeper {
+    fn run(mut self, inbox: &Receiver<Note>) {
+        loop {
+            let mut stop = false;
+            match inbox.recv_timeout(NAP) {
+                Ok(note) => stop |= self.take(note),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => stop = true,
+            }
+            while let Ok(note) = inbox.try_recv() {
+                stop |= self.take(note);
+            }
+            self.write();
+            self.ship();
+            self.flush_outbox();
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, note: Note) -> bool {
+        match note {
+            Note::Keep { facts, then } => {
+                // Shipped even when the disk refuses: the hub is the better place for it.
+                self.shipper.note(&facts);
+                for fact in facts {
+                    self.remember(fact);
+                }
+                self.after_sync.extend(then);
+            }
+            Note::Stored(batch) => {
+                if let Some(position) = self.shipper.stored(batch) {
+                    let marked = self.journal.mark_shipped(position, driver::wall_clock());
+                    if let Err(error) = marked {
+                        self.complain(&error);
+                    }
+                }
+            }
+            Note::Stop => return true,
+        }
+        false
+    }
+
+    fn remember(&mut self, fact: UsageFact) {
+        let key = (fact.leg, fact.meter, fact.hour);
+        let room = self.unwritten.len() < UNWRITTEN_MAX;
+        if !room && !self.unwritten.contains_key(&key) {
+            // Memory is bounded; the counter comes again with the leg's next change.
+            tracing::error!("usage is being lost: the journal refuses writes and memory for it is full");
+            return;
+        }
+        let kept = self.unwritten.entry(key).or_insert(fact);
+        kept.quantity = fact.quantity.max(kept.quantity);
+    }
+
+    /// Appends what waits and makes it durable when it is time or somebody waits for it.
+    fn write(&mut self) {
+        let now = driver::monotonic_clock();
+        if !self.unwritten.is_empty() && self.retry_at.is_none_or(|at| now >= at) {
+            let facts: Vec<UsageFact> = self.unwritten.values().copied().collect();
+            match self.journal.append(&facts) {
+                Ok(()) => {
+                    self.unsynced.extend(facts);
+                    self.unwritten.clear();
+                    self.retry_at = None;
+                }
+                Err(error) => {
+                    self.retry_at = Some(now + RETRY_AFTER);
+                    self.complain(&error);
+                }
+            }
+        }
+        let due = self.synced_at.is_none_or(|at| now.saturating_duration_since(at) >= SYNC_EVERY);
+        if !self.after_sync.is_empty() || (due && !self.unsynced.is_empty()) {
+            self.sync(now);
+        }
+    }
+
+    fn sync(&mut self, now: Instant) {
+        self.synced_at = Some(now);
+        match self.journal.sync() {
+            Ok(()) => self.unsynced.clear(),
+            Err(error) => {
+                self.complain(&error);
+                for fact in std::mem::take(&mut self.unsynced) {
+                    self.remember(fact);
+                }
+            }
+        }
+        // The counters live on in memory and with the shipper; nobody waits for a broken disk.
+        self.outbox.extend(self.after_sync.drain(..));
+    }
+
+    fn ship(&mut self) {
+        if self.outbox.len() < OUTBOX_MAX
+            && let Some(event) = self.shipper.poll(self.journal.position(), driver::monotonic_clock())
+        {
+            self.outbox.push_back(event);
+        }
+    }
+
+    fn flush_outbox(&mut self) {
+        while let Some(event) = self.outbox.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(TrySendError::Full(event)) => {
+                    self.outbox.push_front(event);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => return,
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &std::io::Error) {
+        let now = driver::monotonic_clock();
+        if self.complained_at.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAIN_EVERY) {
+            self.complained_at = Some(now);
+            tracing::error!(
+                %error,
+                counters = self.unwritten.len(),
+                "the usage journal cannot be written; calls go on and usage is kept in memory"
+            );
+        }
+    }
 }

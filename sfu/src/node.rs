@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use crate::control::{Command, Event, LegId};
-use crate::driver::{self, Door};
+use crate::driver::{self, Door, LegCount};
 use crate::journal::JournalError;
 use crate::keeper::{self, KeeperDoor};
 
@@ -46,9 +46,6 @@ pub enum StartError {
     /// The journal's directory cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The machine has no address that a caller could reach.
-    #[error("no address to tell callers was found; configure one")]
-    NoAddress,
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -70,11 +67,13 @@ impl Node {
         let (keeper, keeper_thread) = keeper::start(&config.journal_dir, events_in.clone())?;
         let mut shards = Vec::new();
         let mut threads = Vec::new();
-        let shards_n = config.shards.max(1);
-        for index in 0..shards_n {
-            let shard = driver::start(&config, index, shards_n, events_in.clone(), keeper.clone())?;
-            shards.push(shard.0);
-            threads.push(shard.1);
+        let legs = LegCount::default();
+        for index in 0..config.shards.max(1) {
+            let port = if config.listen.port() == 0 { 0 } else { config.listen.port() + index as u16 };
+            let (shard, thread) =
+                driver::start(&config, index, port, &legs, events_in.clone(), keeper.clone())?;
+            shards.push(shard);
+            threads.push(thread);
         }
         let shard_by_leg = Arc::new(Mutex::new(BTreeMap::new()));
         let inner = Inner {

@@ -1,0 +1,199 @@
+//! Whose datagram is this? A STUN check for a known user fragment with the right MESSAGE-INTEGRITY opens a 5-tuple; only
+//! an opened 5-tuple may send DTLS, then SRTP. Anything else is dropped and not answered.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use str0m::crypto::{CryptoProvider, from_feature_flags};
+use str0m::ice::StunMessage;
+
+use crate::control::{LegId, RoomId};
+
+/// 5-tuples one leg may hold; a further one takes the place of its oldest.
+const TUPLES_MAX: usize = 16;
+
+/// Datagrams larger than this are no media of ours (str0m's limit).
+const DATAGRAM_BYTES_MAX: usize = 2_000;
+
+/// A leg and where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) room: RoomId,
+    pub(crate) leg: LegId,
+}
+
+/// A datagram that was let in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    pub(crate) place: Place,
+    /// A check with the right integrity.
+    pub(crate) authenticated: bool,
+}
+
+/// The door of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Demux {
+    places_by_address: HashMap<SocketAddr, Place>,
+    secrets_by_ufrag: HashMap<String, Secret>,
+    held_by_leg: HashMap<LegId, Held>,
+}
+
+/// What a leg has here.
+#[derive(Debug, Default)]
+struct Held {
+    ufrags: Vec<String>,
+    tuples: VecDeque<SocketAddr>,
+}
+
+#[derive(Debug)]
+struct Secret {
+    place: Place,
+    password: String,
+}
+
+impl Demux {
+    /// Lets a leg in under its ICE credentials. After an ICE restart it has two.
+    pub(crate) fn admit(&mut self, place: Place, ufrag: &str, password: &str) {
+        let password = password.to_owned();
+        let known = self.secrets_by_ufrag.insert(ufrag.to_owned(), Secret { place, password });
+        if known.is_none() {
+            self.held_by_leg.entry(place.leg).or_default().ufrags.push(ufrag.to_owned());
+        }
+    }
+
+    /// Closes everything a leg had opened.
+    pub(crate) fn forget(&mut self, leg: LegId) {
+        let held = self.held_by_leg.remove(&leg).unwrap_or_default();
+        for ufrag in held.ufrags {
+            self.secrets_by_ufrag.remove(&ufrag);
+        }
+        for address in held.tuples {
+            if self.places_by_address.get(&address).is_some_and(|place| place.leg == leg) {
+                self.places_by_address.remove(&address);
+            }
+        }
+    }
+
+    /// Who may have sent this; `None` drops it.
+    pub(crate) fn route(&mut self, source: SocketAddr, datagram: &[u8]) -> Option<Admitted> {
+        if datagram.len() > DATAGRAM_BYTES_MAX {
+            return None;
+        }
+        // RFC 7983 §7.
+        match datagram.first()? {
+            0..=3 => self.check(source, datagram),
+            20..=63 | 128..=191 => {
+                let place = *self.places_by_address.get(&source)?;
+                Some(Admitted { place, authenticated: false })
+            }
+            _ => None,
+        }
+    }
+
+    fn check(&mut self, source: SocketAddr, datagram: &[u8]) -> Option<Admitted> {
+        let message = StunMessage::parse(datagram).ok()?;
+        if !message.is_binding_request() {
+            return None;
+        }
+        let (ufrag, _) = message.split_username()?;
+        let secret = self.secrets_by_ufrag.get(ufrag)?;
+        if !message.verify(secret.password.as_bytes(), hmac_sha1) {
+            return None;
+        }
+        let place = secret.place;
+        self.open(source, place);
+        Some(Admitted { place, authenticated: true })
+    }
+
+    fn open(&mut self, source: SocketAddr, place: Place) {
+        if self.places_by_address.insert(source, place) == Some(place) {
+            return;
+        }
+        let tuples = &mut self.held_by_leg.entry(place.leg).or_default().tuples;
+        tuples.retain(|address| *address != source);
+        tuples.push_back(source);
+        if tuples.len() > TUPLES_MAX
+            && let Some(oldest) = tuples.pop_front()
+            && self.places_by_address.get(&oldest) == Some(&place)
+        {
+            self.places_by_address.remove(&oldest);
+        }
+    }
+}
+
+/// HMAC-SHA1 by the crypto library that str0m uses.
+pub(crate) fn hmac_sha1(key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
+    static PROVIDER: OnceLock<CryptoProvider> = OnceLock::new();
+    PROVIDER.get_or_init(from_feature_flags).sha1_hmac_provider.sha1_hmac(key, payloads)
+}
+
+#[cfg(test)]
+mod tests {
+    use str0m::ice::TransId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn place(n: u128) -> Place {
+        Place { room: RoomId(Uuid::from_u128(1)), leg: LegId(Uuid::from_u128(n)) }
+    }
+
+    fn address(port: u16) -> SocketAddr {
+        ([192, 0, 2, 1], port).into()
+    }
+
+    fn check(username: &str, password: &str) -> Vec<u8> {
+        let check = StunMessage::binding_request(username, TransId::new(), true, 7, 9, false);
+        let mut bytes = vec![0; 500];
+        let length = check.to_bytes(Some(password.as_bytes()), &mut bytes, hmac_sha1).unwrap();
+        bytes.truncate(length);
+        bytes
+    }
+
+    const DTLS: &[u8] = &[22, 254, 253, 0];
+    const RTP: &[u8] = &[128, 96, 0, 1];
+
+    #[test]
+    fn only_a_right_check_opens_the_door_and_only_for_its_address() {
+        let mut demux = Demux::default();
+        demux.admit(place(1), "ours", "secret");
+        for datagram in
+            [DTLS, RTP, &[], &[70, 1], &check("ours:x", "wrong"), &check("other:x", "secret"), &[0; 20]]
+        {
+            assert_eq!(demux.route(address(1), datagram), None);
+        }
+        let admitted = Admitted { place: place(1), authenticated: true };
+        assert_eq!(demux.route(address(1), &check("ours:x", "secret")), Some(admitted));
+        for datagram in [DTLS, RTP] {
+            let admitted = Admitted { place: place(1), authenticated: false };
+            assert_eq!(demux.route(address(1), datagram), Some(admitted));
+            assert_eq!(demux.route(address(2), datagram), None);
+        }
+        demux.forget(place(1).leg);
+        assert_eq!(demux.route(address(1), RTP), None);
+        assert_eq!(demux.route(address(1), &check("ours:x", "secret")), None);
+    }
+
+    #[test]
+    fn an_address_goes_to_the_leg_that_proved_it_last() {
+        let mut demux = Demux::default();
+        demux.admit(place(1), "one", "secret");
+        demux.admit(place(2), "two", "secret");
+        demux.route(address(1), &check("one:x", "secret"));
+        demux.route(address(1), &check("two:x", "secret"));
+        demux.forget(place(1).leg);
+        assert_eq!(demux.route(address(1), RTP).map(|admitted| admitted.place), Some(place(2)));
+    }
+
+    #[test]
+    fn a_leg_holds_few_addresses() {
+        let mut demux = Demux::default();
+        demux.admit(place(1), "ours", "secret");
+        for port in 1..=40 {
+            demux.route(address(port), &check("ours:x", "secret"));
+        }
+        assert_eq!(demux.places_by_address.len(), TUPLES_MAX);
+        assert!(demux.route(address(40), RTP).is_some() && demux.route(address(1), RTP).is_none());
+    }
+}

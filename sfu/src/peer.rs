@@ -1,0 +1,318 @@
+//! One leg: its str0m connection, what it publishes, what its slots play and what it used.
+//!
+//! str0m's law is kept in [`Peer::drain`]: after each single change its outputs are taken until it answers with a time.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use str0m::format::CodecSpec;
+use str0m::media::{KeyframeRequestKind, Mid, Pt, Rid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::RtpPacket;
+use str0m::{Event as RtcEvent, Input, Output, Rtc};
+
+use crate::control::{Kind, LegId, SendLine, Source, TenantId, TrackKey, Want};
+use crate::egress::{Egress, Outgoing};
+use crate::fast_join;
+use crate::forward::{Packet, Player};
+use crate::slots::Slots;
+use crate::track::Track;
+use crate::usage::LegUsage;
+
+/// Silence after which a leg is lost.
+const LOST_AFTER: Duration = Duration::from_secs(15);
+/// A leg that never said anything has longer: its answer may still be on its way.
+const UNHEARD_AFTER: Duration = Duration::from_secs(30);
+
+/// A datagram to send.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a connection said while it was drained.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) packets: Vec<RtpPacket>,
+    /// Slots that need a keyframe.
+    pub(crate) keyframes_for: Vec<Mid>,
+    pub(crate) connected: bool,
+}
+
+/// Time as the driver read it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) instant: Instant,
+    pub(crate) wall: Timestamp,
+}
+
+/// One participant's connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) leg: LegId,
+    pub(crate) rtc: Rtc,
+    pub(crate) usage: LegUsage,
+    /// When the click came, in the room's order.
+    pub(crate) entered: Option<u64>,
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) slots: Slots,
+    pub(crate) players: Vec<SlotPlayer>,
+    pub(crate) view: Option<Vec<Want>>,
+    /// When str0m wants to be called.
+    pub(crate) deadline: Instant,
+    /// An entry of the shard's timers that is no later than `deadline`.
+    pub(crate) timer: Option<Instant>,
+    joined_at: Instant,
+    heard_at: Option<Instant>,
+    /// Cleared once a path was nominated.
+    nominate: Option<String>,
+    broken: bool,
+    muted: Vec<(Source, bool)>,
+}
+
+/// A slot's player and what the subscriber's side of its line needs.
+#[derive(Debug)]
+pub(crate) struct SlotPlayer {
+    pub(crate) mid: Mid,
+    pub(crate) player: Player,
+    payload_types: Vec<(CodecSpec, Option<Pt>)>,
+}
+
+impl Peer {
+    /// A leg in the lobby. `password` is of our own ICE credentials.
+    pub(crate) fn new(leg: LegId, tenant: TenantId, rtc: Rtc, password: String, now: Instant) -> Self {
+        Peer {
+            leg,
+            rtc,
+            usage: LegUsage::new(tenant, leg),
+            entered: None,
+            tracks: Vec::new(),
+            slots: Slots::default(),
+            players: Vec::new(),
+            view: None,
+            deadline: now,
+            timer: None,
+            joined_at: now,
+            heard_at: None,
+            nominate: Some(password),
+            broken: false,
+            muted: Vec::new(),
+        }
+    }
+
+    /// Takes on the lines of an answered offer.
+    pub(crate) fn add_lines<'a>(&mut self, sends: &[SendLine], slots: impl Iterator<Item = (&'a str, Kind)>) {
+        for send in sends {
+            let key = TrackKey { leg: self.leg, source: send.source };
+            let mid = Mid::from(send.mid.as_str());
+            match self.tracks.iter_mut().find(|track| track.key == key) {
+                Some(track) if track.mid == mid => {}
+                Some(track) => *track = Track::new(key, mid),
+                None => self.tracks.push(Track::new(key, mid)),
+            }
+        }
+        for (source, muted) in self.muted.clone() {
+            self.mute(source, muted);
+        }
+        for (mid, kind) in slots {
+            if !self.slots.contains(mid) {
+                self.slots.add(mid, kind);
+                self.players.push(SlotPlayer {
+                    mid: Mid::from(mid),
+                    player: Player::new(kind),
+                    payload_types: Vec::new(),
+                });
+            }
+        }
+    }
+
+    /// Remembers a mute also for a line that is yet to come.
+    pub(crate) fn mute(&mut self, source: Source, muted: bool) {
+        self.muted.retain(|(other, _)| *other != source);
+        self.muted.push((source, muted));
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.key.source == source) {
+            track.mute(muted);
+        }
+    }
+
+    /// A datagram that the door let in.
+    pub(crate) fn receive(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+        authenticated: bool,
+        now: Now,
+        out: &mut Vec<Datagram>,
+    ) -> Said {
+        if authenticated {
+            self.hear(now);
+        }
+        let mut said = Said::default();
+        self.feed(local, remote, datagram, now.instant);
+        self.drain(now, out, &mut said);
+        if authenticated
+            && let Some(password) = self.nominate.take()
+            && let Some(copy) = fast_join::nominating_copy(datagram, &password)
+        {
+            self.feed(local, remote, &copy, now.instant);
+            let first = out.len();
+            self.drain(now, out, &mut said);
+            // The browser asked once and was answered above.
+            if let Some(answer) = out[first..].iter().position(|sent| fast_join::is_stun(&sent.bytes)) {
+                out.remove(first + answer);
+            }
+        }
+        said
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wake(&mut self, now: Now, out: &mut Vec<Datagram>) -> Said {
+        let mut said = Said::default();
+        self.check(|rtc| rtc.handle_input(Input::Timeout(now.instant)));
+        self.drain(now, out, &mut said);
+        said
+    }
+
+    /// Offers a packet to one slot.
+    pub(crate) fn play(&mut self, slot: usize, packet: &Packet, now: Now, out: &mut Vec<Datagram>) {
+        let Some(place) = self.players.get_mut(slot) else { return };
+        let Some(pt) = place.payload_type(&self.rtc, &packet.codec) else { return };
+        let Some(numbers) = place.player.take(packet) else { return };
+        let outgoing = Outgoing { mid: place.mid, pt, numbers, packet };
+        self.rtc.send(&outgoing);
+        // What it says here (a lost connection, say) it will say again when it is next woken.
+        let _said = self.wake(now, out);
+    }
+
+    /// Asks this publisher for a keyframe of a line.
+    pub(crate) fn ask_keyframe(
+        &mut self,
+        mid: Mid,
+        rid: Option<Rid>,
+        now: Now,
+        out: &mut Vec<Datagram>,
+    ) -> Said {
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, rid) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+        self.wake(now, out)
+    }
+
+    /// Says goodbye on the wire.
+    pub(crate) fn close(&mut self, now: Now, out: &mut Vec<Datagram>) {
+        self.check(Rtc::close);
+        self.drain(now, out, &mut Said::default());
+    }
+
+    /// Whether the connection is over without anybody having said so.
+    pub(crate) fn is_lost(&self, now: Instant) -> bool {
+        let silent = match self.heard_at {
+            Some(at) => now.saturating_duration_since(at) >= LOST_AFTER,
+            None => now.saturating_duration_since(self.joined_at) >= UNHEARD_AFTER,
+        };
+        silent || self.broken || !self.rtc.is_alive()
+    }
+
+    fn feed(&mut self, source_of_ours: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Instant) {
+        let Ok(received) = Receive::new(Protocol::Udp, remote, source_of_ours, datagram) else { return };
+        if let Err(error) = self.rtc.handle_input(Input::Receive(now, received))
+            && !self.rtc.is_alive()
+        {
+            // A single bad datagram may be anybody's, under a forged address: only a dead connection counts.
+            self.fail(&error);
+        }
+    }
+
+    /// Takes everything str0m has to say, until it names the time of its next word.
+    fn drain(&mut self, now: Now, out: &mut Vec<Datagram>, said: &mut Said) {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    self.deadline = at;
+                    return;
+                }
+                Ok(Output::Transmit(transmit)) => {
+                    let bytes = Vec::from(transmit.contents);
+                    if bytes.first().is_some_and(|byte| (128..192).contains(byte)) {
+                        self.usage.sent(bytes.len());
+                    }
+                    out.push(Datagram { local: transmit.source, remote: transmit.destination, bytes });
+                }
+                Ok(Output::Event(event)) => self.listen(event, now, said),
+                Err(error) => {
+                    self.fail(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn listen(&mut self, event: RtcEvent, now: Now, said: &mut Said) {
+        match event {
+            RtcEvent::Connected => said.connected = true,
+            RtcEvent::RtpPacket(packet) => {
+                self.hear(now);
+                said.packets.push(packet);
+            }
+            RtcEvent::KeyframeRequest(request) => {
+                self.hear(now);
+                said.keyframes_for.push(request.mid);
+            }
+            RtcEvent::SenderFeedback(_) => self.hear(now),
+            RtcEvent::Closed => self.broken = true,
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, now: Now) {
+        self.heard_at = Some(now.instant);
+        self.usage.heard(now.instant, now.wall);
+    }
+
+    fn check(&mut self, change: impl FnOnce(&mut Rtc) -> Result<(), str0m::RtcError>) {
+        if let Err(error) = change(&mut self.rtc) {
+            self.fail(&error);
+        }
+    }
+
+    /// The error's text may hold addresses; its kind is enough here.
+    fn fail(&mut self, _error: &str0m::RtcError) {
+        if !self.broken {
+            tracing::info!(leg = %self.leg.0, "a connection broke");
+        }
+        self.broken = true;
+    }
+}
+
+impl SlotPlayer {
+    /// The subscriber's payload type for a codec; `None` when it does not take that codec.
+    fn payload_type(&mut self, rtc: &Rtc, codec: &CodecSpec) -> Option<Pt> {
+        if let Some((_, pt)) = self.payload_types.iter().find(|(known, _)| known == codec) {
+            return *pt;
+        }
+        let offered = rtc.media(self.mid)?.remote_pts();
+        let params = rtc.codec_config().params().iter().filter(|params| offered.contains(&params.pt()));
+        let pt = params.filter(|params| is_same(&params.spec(), codec)).map(|params| params.pt()).next();
+        self.payload_types.push((*codec, pt));
+        pt
+    }
+
+    /// A new answer may have renumbered the payload types.
+    pub(crate) fn forget_payload_types(&mut self) {
+        self.payload_types.clear();
+    }
+}
+
+/// Whether one can decode what the other sends.
+fn is_same(a: &CodecSpec, b: &CodecSpec) -> bool {
+    let high_bits = |id: Option<u32>| id.map(|id| id >> 16);
+    a.codec == b.codec
+        && a.clock_rate == b.clock_rate
+        && a.format.packetization_mode == b.format.packetization_mode
+        && a.format.profile_id == b.format.profile_id
+        && high_bits(a.format.profile_level_id) == high_bits(b.format.profile_level_id)
+}

@@ -1,0 +1,319 @@
+//! One shard: its rooms, its door and its timers. A panic in a room's path ends that room; the others go on.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use str0m::config::{DtlsCert, DtlsVersion};
+use str0m::crypto::{CryptoProvider, from_feature_flags};
+use str0m::{Candidate, RtcConfig};
+
+use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId, UsageFact};
+use crate::demux::{Demux, Place};
+use crate::fast_join;
+use crate::offer::{Offer, name_seats};
+use crate::peer::{Now, Peer};
+use crate::room::{Out, Room};
+
+/// Speakers, layers and losses are looked after this often.
+const TICK_EVERY: Duration = Duration::from_millis(100);
+/// Changed counters are handed to the journal this often.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+/// Wants of one view at most.
+const WANTS_MAX: usize = 64;
+
+/// The state of one shard. Sans IO: datagrams, commands and time in; [`Out`] out.
+pub(crate) struct Shard {
+    rooms: BTreeMap<RoomId, Room>,
+    room_by_leg: BTreeMap<LegId, RoomId>,
+    demux: Demux,
+    timers: BinaryHeap<Reverse<(Instant, RoomId, LegId)>>,
+    /// The addresses that callers are told.
+    candidates: Vec<SocketAddr>,
+    crypto: Arc<CryptoProvider>,
+    certificate: Option<DtlsCert>,
+    /// Legs of all shards, and how many there may be.
+    legs: Arc<AtomicUsize>,
+    legs_max: usize,
+    tick_at: Instant,
+    checkpoint_at: Instant,
+    pub(crate) out: Out,
+}
+
+impl Shard {
+    /// A shard that is reached at these addresses.
+    pub(crate) fn new(
+        candidates: Vec<SocketAddr>,
+        legs: Arc<AtomicUsize>,
+        legs_max: usize,
+        now: Instant,
+    ) -> Self {
+        let crypto = Arc::new(from_feature_flags());
+        Shard {
+            rooms: BTreeMap::new(),
+            room_by_leg: BTreeMap::new(),
+            demux: Demux::default(),
+            timers: BinaryHeap::new(),
+            candidates,
+            certificate: crypto.dtls_provider.generate_certificate(),
+            crypto,
+            legs,
+            legs_max,
+            tick_at: now + TICK_EVERY,
+            checkpoint_at: now + CHECKPOINT_EVERY,
+            out: Out::default(),
+        }
+    }
+
+    /// Does what signalling asks.
+    pub(crate) fn command(&mut self, command: Command, now: Now) {
+        match command {
+            Command::Join { leg, room, tenant, offer, sends } => {
+                if let Err(reason) = self.join(Place { room, leg }, tenant, &offer, &sends, now) {
+                    self.out.events.push(Event::Refused { leg, reason });
+                }
+            }
+            Command::Offer { leg, offer, sends } => self.offer(leg, &offer, &sends, now),
+            Command::Enter { leg } => self.for_leg(leg, now, |room, out| room.enter(leg, now, out)),
+            Command::Mute { leg, source, muted } => {
+                self.for_leg(leg, now, |room, out| room.mute(leg, source, muted, now, out));
+            }
+            Command::View { leg, mut wants } => {
+                wants.truncate(WANTS_MAX);
+                self.for_leg(leg, now, |room, out| room.view(leg, wants, now, out));
+            }
+            Command::Leave { leg } => {
+                self.for_leg(leg, now, |room, out| room.leave(leg, Event::Left { leg }, now, out));
+            }
+            Command::UsageStored { .. } => {}
+        }
+    }
+
+    /// A datagram from a socket that is known to callers as `local`.
+    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Now) {
+        let Some(admitted) = self.demux.route(remote, datagram) else { return };
+        // Of several advertised addresses behind one socket, the first of the family stands for all.
+        let local = if self.candidates.contains(&local) {
+            local
+        } else {
+            let Some(local) = fast_join::local_for(remote, &self.candidates) else { return };
+            local
+        };
+        let Place { room, leg } = admitted.place;
+        self.in_room(room, now, |room, out| {
+            room.receive(leg, local, remote, datagram, admitted.authenticated, now, out);
+        });
+    }
+
+    /// Does everything that is due.
+    pub(crate) fn time(&mut self, now: Now) {
+        while let Some(Reverse((at, room, leg))) = self.timers.peek().copied()
+            && at <= now.instant
+        {
+            self.timers.pop();
+            self.in_room(room, now, |room, out| {
+                if let Some(peer) = room.peers.get_mut(&leg) {
+                    peer.timer = None;
+                    if peer.deadline <= now.instant {
+                        room.wake(leg, now, out);
+                    } else {
+                        out.touched.push(leg);
+                    }
+                }
+            });
+        }
+        if now.instant >= self.tick_at {
+            self.tick_at = now.instant + TICK_EVERY;
+            for room in self.rooms.keys().copied().collect::<Vec<_>>() {
+                self.in_room(room, now, |room, out| room.tick(now, out));
+            }
+        }
+    }
+
+    /// The counters that changed, when it is time for a checkpoint.
+    pub(crate) fn checkpoint(&mut self, now: Now) -> Vec<UsageFact> {
+        let mut facts = Vec::new();
+        if now.instant >= self.checkpoint_at {
+            self.checkpoint_at = now.instant + CHECKPOINT_EVERY;
+            for room in self.rooms.values_mut() {
+                room.checkpoint(now, &mut facts);
+            }
+        }
+        facts
+    }
+
+    /// When [`Shard::time`] has something to do next.
+    pub(crate) fn deadline(&self) -> Instant {
+        let timer = self.timers.peek().map(|Reverse((at, _, _))| *at);
+        timer.into_iter().chain([self.tick_at, self.checkpoint_at]).min().unwrap_or(self.tick_at)
+    }
+
+    /// Ends all legs.
+    pub(crate) fn stop(&mut self, now: Now) {
+        for leg in self.room_by_leg.keys().copied().collect::<Vec<_>>() {
+            self.for_leg(leg, now, |room, out| room.leave(leg, Event::Lost { leg }, now, out));
+        }
+    }
+
+    fn join(
+        &mut self,
+        place: Place,
+        tenant: TenantId,
+        offer: &str,
+        sends: &[SendLine],
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let offer = Offer::check(offer, sends)?;
+        if self.room_by_leg.contains_key(&place.leg) || !self.take_place() {
+            return Err(Refusal::Full);
+        }
+        // A parser that trips over a hostile offer costs that offer only.
+        let joined = catch_unwind(AssertUnwindSafe(|| self.connect(place, tenant, &offer, sends, now)));
+        let (peer, answer) = match joined.unwrap_or(Err(Refusal::OfferNotUnderstood)) {
+            Ok(joined) => joined,
+            Err(reason) => {
+                self.legs.fetch_sub(1, Ordering::Relaxed);
+                return Err(reason);
+            }
+        };
+        let slots = peer.slots.list();
+        self.room_by_leg.insert(place.leg, place.room);
+        self.rooms.entry(place.room).or_insert_with(|| Room::new(place.room));
+        let answer = name_seats(&answer, &slots);
+        self.out.events.push(Event::Joined { leg: place.leg, answer, slots });
+        self.in_room(place.room, now, |room, out| room.join(peer, now, out));
+        Ok(())
+    }
+
+    /// Takes one of the node's places, if there is one.
+    fn take_place(&self) -> bool {
+        let taken = self.legs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |legs| {
+            (legs < self.legs_max).then_some(legs + 1)
+        });
+        taken.is_ok()
+    }
+
+    fn connect(
+        &mut self,
+        place: Place,
+        tenant: TenantId,
+        offer: &Offer,
+        sends: &[SendLine],
+        now: Now,
+    ) -> Result<(Peer, String), Refusal> {
+        let mut rtc = self.rtc_config().build(now.instant);
+        for address in &self.candidates {
+            if let Ok(candidate) = Candidate::host(*address, "udp") {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        let answer = offer.answer(&mut rtc)?;
+        let credentials = rtc.direct_api().local_ice_credentials();
+        let mut peer = Peer::new(place.leg, tenant, rtc, credentials.pass.clone(), now.instant);
+        peer.add_lines(sends, offer.slots());
+        peer.wake(now, &mut self.out.datagrams);
+        self.demux.admit(place, &credentials.ufrag, &credentials.pass);
+        Ok((peer, answer))
+    }
+
+    fn rtc_config(&self) -> RtcConfig {
+        let mut config = RtcConfig::new()
+            .set_crypto_provider(self.crypto.clone())
+            .set_ice_lite(true)
+            .set_rtp_mode(true)
+            .set_dtls_version(DtlsVersion::Auto)
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .enable_vp9(true)
+            .enable_av1(true);
+        // Constrained baseline, which every browser has, in both packetizations.
+        let codecs = config.codec_config();
+        codecs.add_h264(108.into(), Some(109.into()), true, 0x42_e01f);
+        codecs.add_h264(124.into(), Some(120.into()), false, 0x42_e01f);
+        match &self.certificate {
+            Some(certificate) => config.set_dtls_cert(certificate.clone()),
+            None => config,
+        }
+    }
+
+    fn offer(&mut self, leg: LegId, offer: &str, sends: &[SendLine], now: Now) {
+        let Some(id) = self.room_by_leg.get(&leg).copied() else { return };
+        let Some(peer) = self.rooms.get_mut(&id).and_then(|room| room.peers.get_mut(&leg)) else { return };
+        let answered = Offer::check(offer, sends).and_then(|offer| {
+            let answer = catch_unwind(AssertUnwindSafe(|| offer.answer(&mut peer.rtc)));
+            let answer = answer.unwrap_or(Err(Refusal::OfferNotUnderstood))?;
+            peer.add_lines(sends, offer.slots());
+            Ok(answer)
+        });
+        let credentials = peer.rtc.direct_api().local_ice_credentials();
+        let slots = peer.slots.list();
+        self.demux.admit(Place { room: id, leg }, &credentials.ufrag, &credentials.pass);
+        self.out.events.push(match answered {
+            Ok(answer) => Event::Answered { leg, answer: name_seats(&answer, &slots), slots },
+            Err(reason) => Event::OfferRefused { leg, reason },
+        });
+        self.in_room(id, now, |room, out| room.lines_added(leg, now, out));
+    }
+
+    fn for_leg(&mut self, leg: LegId, now: Now, act: impl FnOnce(&mut Room, &mut Out)) {
+        if let Some(room) = self.room_by_leg.get(&leg).copied() {
+            self.in_room(room, now, act);
+        }
+    }
+
+    /// Acts in a room; a panic there gives the room up and nothing else.
+    fn in_room(&mut self, id: RoomId, now: Now, act: impl FnOnce(&mut Room, &mut Out)) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let ended = self.out.usage.len();
+        let out = &mut self.out;
+        if catch_unwind(AssertUnwindSafe(|| act(room, out))).is_err() {
+            self.give_up(id, now);
+        }
+        self.set_timers(id);
+        self.forget_ended(id, ended);
+    }
+
+    /// A room that cannot be trusted any more: its counters are kept, its people are told.
+    fn give_up(&mut self, id: RoomId, now: Now) {
+        tracing::error!(room = %id.0, "a room is given up after a panic in its path");
+        let Some(mut room) = self.rooms.remove(&id) else { return };
+        for (leg, peer) in &mut room.peers {
+            peer.usage.advance(now.instant, now.wall);
+            self.out.usage.push((peer.usage.take_changed(), Some(Event::Lost { leg: *leg })));
+        }
+        // What a broken state does when it is dropped is its own affair.
+        let _dropped = catch_unwind(AssertUnwindSafe(|| drop(room)));
+    }
+
+    fn set_timers(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        for leg in self.out.touched.drain(..) {
+            if let Some(peer) = room.peers.get_mut(&leg)
+                && peer.timer.is_none_or(|timer| timer > peer.deadline)
+            {
+                peer.timer = Some(peer.deadline);
+                self.timers.push(Reverse((peer.deadline, id, leg)));
+            }
+        }
+    }
+
+    /// Closes the doors of legs that ended since `first`.
+    fn forget_ended(&mut self, id: RoomId, first: usize) {
+        for (_, then) in &self.out.usage[first..] {
+            if let Some(Event::Left { leg } | Event::Lost { leg }) = then
+                && self.room_by_leg.remove(leg).is_some()
+            {
+                self.demux.forget(*leg);
+                self.legs.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        if self.rooms.get(&id).is_some_and(|room| room.peers.is_empty()) {
+            self.rooms.remove(&id);
+        }
+    }
+}
