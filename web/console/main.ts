@@ -1,1 +1,1 @@
-export {};
+import './elements/console-app.ts';

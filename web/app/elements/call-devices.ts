@@ -13,9 +13,11 @@ const canChooseSpeaker: boolean = 'setSinkId' in HTMLMediaElement.prototype;
 /** Pickers for microphone, camera and loudspeaker, before and during a call. */
 export class CallDevicesElement extends LitElement {
   static override styles = [baseSheet, sheet(css)];
-  static override properties = { call: { attribute: false }, microphone: { attribute: false }, playing: { state: true } };
+  static override properties = { call: { attribute: false }, microphone: { attribute: false }, meter: { type: Boolean }, playing: { state: true } };
   declare call: CallState;
   declare microphone: MediaStreamTrack | null;
+  /** Whether to show how loud the microphone hears. */
+  declare meter: boolean;
   declare playing: boolean;
 
   protected override render(): TemplateResult {
@@ -23,7 +25,7 @@ export class CallDevicesElement extends LitElement {
     return html`
       <div class="field">
         ${this.#picker('microphone', 'Microphone', 'audioinput', deviceOf(own.microphone))}
-        <call-meter .track=${own.microphone.is === 'on' ? this.microphone : null}></call-meter>
+        ${this.meter ? html`<call-meter .track=${own.microphone.is === 'on' ? this.microphone : null}></call-meter>` : nothing}
       </div>
       <div class="field">${this.#picker('camera', 'Camera', 'videoinput', deviceOf(own.camera))}</div>
       ${canChooseSpeaker ? html`<div class="field">${this.#picker('speaker', 'Speaker', 'audiooutput', recall('speaker') ?? '')}</div>` : nothing}

@@ -61,7 +61,11 @@ export class CallLobbyElement extends LitElement {
           ${this.#toggle('camera', seen, 'Turn camera off', 'Turn camera on')}
         </div>
       </div>
-      <call-meter .track=${flows(microphone) ? this.microphone : null}></call-meter>
+      <div class="heard">
+        ${icon(flows(microphone) ? 'mic' : 'mic-off')}
+        <call-meter .track=${flows(microphone) ? this.microphone : null}></call-meter>
+        <span class="soft">${flows(microphone) ? 'Say something' : 'Microphone off'}</span>
+      </div>
       ${this.#trouble('camera')} ${this.#trouble('microphone')}
     `;
   }

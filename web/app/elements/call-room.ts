@@ -340,7 +340,7 @@ export class CallRoomElement extends LitElement {
     return html`<dialog aria-labelledby="dialog-title" @close=${() => (this.panel = null)} @click=${closeOutside}>
       <header><h2 id="dialog-title">${settings ? 'Devices and settings' : 'Keyboard shortcuts'}</h2>
         <button class="close" aria-label="Close" @click=${() => (this.panel = null)}>${icon('close')}</button></header>
-      ${settings ? html`<call-devices .call=${call} .microphone=${this.#microphone()}></call-devices>` : nothing}
+      ${settings ? html`<call-devices meter .call=${call} .microphone=${this.#microphone()}></call-devices>` : nothing}
       ${settings ? html`<button class="button small" @click=${() => (this.panel = 'help')}>Keyboard shortcuts</button>` : nothing}
       ${settings ? nothing : html`<call-help ?on=${recall('shortcuts') !== 'off'}></call-help>`}
     </dialog>`;

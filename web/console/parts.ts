@@ -1,0 +1,32 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import { decimalsOf, moneyText, quantityExact, quantityText } from './words.ts';
+import type { CallParticipant, Money } from './types.ts';
+
+/**
+ * An amount in a column: the points of a column stand under each other, since what is missing behind the point is
+ * padded with unseen digits; digits below the cent are softer.
+ */
+export function moneyCell(money: Money, places: number): TemplateResult {
+  const text: string = moneyText(money);
+  const cut: number = text.indexOf('.') + 3;
+  const padding: string = '0'.repeat(Math.max(0, places - decimalsOf(money)));
+  return html`<span class="money">${text.slice(0, cut)}<span class="below-cent">${text.slice(cut)}</span><span class="unseen" aria-hidden="true">${padding}</span></span>`;
+}
+
+/** The most digits behind the point in a column. */
+export function placesOf(amounts: readonly Money[]): number {
+  return Math.max(2, ...amounts.map(decimalsOf));
+}
+
+export function quantityCell(quantity: number | null, meter: string | null): TemplateResult | typeof nothing {
+  return quantity === null ? nothing : html`<span title=${quantityExact(quantity, meter)}>${quantityText(quantity, meter)}</span>`;
+}
+
+/** Who was in a call, in one line. */
+export function peopleText(participants: readonly CallParticipant[]): string {
+  const names: readonly string[] = participants.map(({ name }) => name || 'Guest');
+  return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} others` : names.join(', ');
+}
+
+export const sumOf = (participants: readonly CallParticipant[], what: 'participant_ms' | 'egress_bytes'): number =>
+  participants.reduce((sum, one) => sum + one[what], 0);

@@ -1,0 +1,147 @@
+/** The HTTP API's answers that the console reads; described at `/docs/api`. */
+
+/** Exact: `micros` are millionths of a cent, `amount` is the decimal string in the major unit. */
+export interface Money {
+  readonly micros: number;
+  readonly currency: string;
+  readonly amount: string;
+}
+
+export interface Me {
+  readonly member: { readonly member_id: string; readonly name: string; readonly role: 'owner' | 'admin' | 'agent' | 'finance' };
+  readonly tenant: { readonly tenant_id: string; readonly name: string; readonly sandbox: boolean };
+  readonly now: string;
+}
+
+export interface CallParticipant {
+  readonly participant_id: string;
+  readonly name: string;
+  readonly joined_at: string | null;
+  readonly left_at: string | null;
+  readonly participant_ms: number;
+  readonly egress_bytes: number;
+}
+
+export interface CallSummary {
+  readonly call_id: string;
+  readonly room_id: string;
+  readonly room_title: string;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly participants: readonly CallParticipant[];
+}
+
+export interface LegHour {
+  readonly hour: string;
+  readonly participant_ms: number;
+  readonly egress_bytes: number;
+}
+
+export interface Leg {
+  readonly leg_id: string;
+  readonly participant_id?: string;
+  readonly path: string;
+  readonly node: string;
+  readonly entered_at: string | null;
+  readonly ended_at: string | null;
+  readonly end_reason: string | null;
+  readonly hours: readonly LegHour[];
+}
+
+export interface CallDetail extends CallSummary {
+  readonly legs: readonly Leg[];
+}
+
+export interface Calls {
+  readonly calls: readonly CallSummary[];
+  readonly next_cursor: string | null;
+}
+
+export interface UsageHour extends LegHour {
+  readonly amount: Money;
+}
+
+export interface Usage {
+  readonly month: string;
+  readonly as_of: string;
+  readonly hours: readonly UsageHour[];
+  readonly totals: { readonly participant_ms: number; readonly egress_bytes: number; readonly amount: Money };
+}
+
+interface Period {
+  readonly start: string;
+  readonly end: string;
+}
+
+export interface StatementSummary {
+  readonly statement_id: string;
+  readonly number: string;
+  readonly status: 'draft' | 'final';
+  readonly period: Period;
+  readonly total: Money;
+  readonly finalized_at: string | null;
+}
+
+export interface Line {
+  readonly line_id: string;
+  readonly kind: 'recurring' | 'metered' | 'adjustment';
+  readonly description: string;
+  readonly meter: string | null;
+  readonly quantity: number | null;
+  readonly unit: string;
+  readonly unit_size: number;
+  readonly included: number | null;
+  readonly rate: Money | null;
+  readonly amount: Money;
+  readonly for_month: string | null;
+}
+
+export interface Statement {
+  readonly statement_id: string | null;
+  readonly number: string | null;
+  readonly status: 'draft' | 'final';
+  readonly account: { readonly account_id: string; readonly name: string };
+  readonly period: Period;
+  readonly as_of: string;
+  readonly currency: string;
+  readonly lines: readonly Line[];
+  readonly subtotal: Money;
+  readonly carried_in: Money;
+  readonly total: Money;
+  readonly carried_out: Money;
+  readonly tab: { readonly before: Money; readonly after: Money; readonly collect: { readonly decision: 'wait' | 'collect'; readonly why: string } };
+}
+
+export interface LineHour {
+  readonly hour: string;
+  readonly quantity: number | null;
+  readonly amount: Money;
+}
+
+export interface LineHourCall {
+  readonly call_id: string;
+  readonly room_title: string;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly quantity: number;
+  readonly participants: readonly { readonly participant_id: string; readonly name: string; readonly quantity: number }[];
+}
+
+export interface Key {
+  readonly key_id: string;
+  readonly kind: 'secret' | 'publishable';
+  readonly prefix: string;
+  readonly origins: readonly string[];
+  readonly created_at: string;
+  readonly revoked_at: string | null;
+}
+
+export interface NewKey extends Key {
+  readonly key: string;
+}
+
+export interface Clock {
+  readonly now: string;
+  readonly offset_hours: number;
+  readonly sandbox: boolean;
+}

@@ -1,0 +1,39 @@
+import { describe, expect, test } from 'vitest';
+import { bytesText, durationText, hourText, moneySpoken, moneyText, monthText, quantityExact } from './words.ts';
+
+const usd = (micros: number, amount: string) => ({ micros, currency: 'USD', amount });
+
+describe('money is shown whole', () => {
+  test.each([
+    [usd(25_000_000, '0.25'), '$0.25', '25 ¢'],
+    [usd(600_000, '0.006'), '$0.006', '0.6 ¢'],
+    [usd(1, '0.00000001'), '$0.00000001', '0.000001 ¢'],
+    [usd(0, '0.00'), '$0.00', '0 ¢'],
+    [usd(-200_000, '-0.002'), '−$0.002', '−0.2 ¢'],
+    [usd(123_456_789_012, '1234.56789012'), '$1,234.56789012', '$1,234.56789012'],
+    [{ micros: 25_000_000, currency: 'EUR', amount: '0.25' }, '€0.25', '€0.25'],
+  ])('%j', (money, text, spoken) => {
+    expect(moneyText(money)).toBe(text);
+    expect(moneySpoken(money)).toBe(spoken);
+  });
+});
+
+test.each([
+  [0, '0.0 s'],
+  [12_345, '12.3 s'],
+  [185_000, '3 min 05 s'],
+  [3_720_000, '1 h 02 min'],
+])('%i ms is %s', (ms, text) => expect(durationText(ms)).toBe(text));
+
+test.each([
+  [999, '999 B'],
+  [1_250_000_000, '1.25 GB'],
+  [12_300_000, '12.3 MB'],
+])('%i bytes are %s', (bytes, text) => expect(bytesText(bytes)).toBe(text));
+
+test('exact quantities keep every unit', () => expect(quantityExact(1_234_567, 'participant_ms')).toBe('1,234,567 ms'));
+
+test('times are in UTC', () => {
+  expect(monthText('2026-11-30T23:59:59Z')).toBe('November 2026');
+  expect(hourText('2026-11-21T22:00:00Z')).toBe('21 Nov, 22:00 – 23:00');
+});
