@@ -1,0 +1,255 @@
+//! Legs through a real node over loopback: what is forwarded, what is not, and what it costs.
+
+mod harness;
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use harness::{Client, Hub, ROOM, TENANT, connect, is_keyframe, now, run, run_until};
+use sfu::control::{Command, Event, Kind, LegId, Meter, Refusal, RoomId, Source, TrackKey};
+use str0m::rtp::Vp8Descriptor;
+use uuid::Uuid;
+
+fn enter(hub: &mut Hub, client: &Client) {
+    hub.send(Command::Enter { leg: client.leg });
+}
+
+/// Two legs that see and hear each other.
+fn call(hub: &mut Hub) -> (Client, Client) {
+    let mut a = Client::join(hub, ROOM, 1);
+    let mut b = Client::join(hub, ROOM, 2);
+    connect(hub, &mut [&mut a, &mut b]);
+    enter(hub, &a);
+    enter(hub, &b);
+    (a, b)
+}
+
+#[test]
+fn two_people_see_and_hear_each_other() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    let began = now();
+    run(&mut hub, &mut [&mut a, &mut b], 2_000);
+    for (me, other) in [(&a, &b), (&b, &a)] {
+        let slots = hub.slots_of(me.leg);
+        assert_eq!(slots.len(), 2, "{slots:?}");
+        for slot in slots {
+            let track = slot.track.unwrap();
+            assert_eq!(track.leg, other.leg);
+            let packets = me.received_on(&slot.mid);
+            assert!(packets.len() > 60, "only {} packets of {track:?}", packets.len());
+            let mut seqs: Vec<u64> = packets.iter().map(|packet| *packet.seq_no).collect();
+            seqs.sort_unstable();
+            assert_eq!(seqs[0], 1);
+            assert_eq!(*seqs.last().unwrap() - seqs[0] + 1, seqs.len() as u64, "the line has no gap over the wraps");
+            if track.source == Source::Camera {
+                assert!(is_keyframe(packets[0]), "a picture begins with a keyframe");
+            } else {
+                assert_eq!(packets[0].header.ext_vals.audio_level, Some(-20));
+            }
+        }
+    }
+    assert!(hub.seen.iter().any(|event| matches!(event, Event::Speakers { legs, .. } if legs.len() == 2)));
+    for client in [&a, &b] {
+        hub.send(Command::Leave { leg: client.leg });
+        let leg = client.leg;
+        hub.expect("the goodbye", |event| *event == Event::Left { leg });
+    }
+    let wall = began.elapsed().as_millis() as u64;
+    std::thread::sleep(Duration::from_millis(1_300));
+    hub.listen();
+    for client in [&a, &b] {
+        let ms = hub.used(client.leg, Meter::ParticipantMs);
+        assert!(ms <= wall + 50 && ms + 400 > 2_000, "{ms} ms of {wall}");
+        let payload: usize = client.received.iter().map(|(_, packet)| packet.payload.len()).sum();
+        let bytes = hub.used(client.leg, Meter::EgressBytes);
+        assert!(bytes > payload as u64 && bytes < payload as u64 * 2, "{bytes} bytes for {payload}");
+    }
+    hub.node.stop();
+}
+
+#[test]
+fn a_late_joiner_gets_a_picture_at_once() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    run(&mut hub, &mut [&mut a, &mut b], 1_000);
+    let mut c = Client::join(&mut hub, ROOM, 3);
+    c.publishes = false;
+    connect(&mut hub, &mut [&mut a, &mut b, &mut c]);
+    run(&mut hub, &mut [&mut a, &mut b, &mut c], 300);
+    assert!(c.received.is_empty(), "nothing in the lobby");
+    let asked = a.keyframes_asked.len();
+    let click = now();
+    enter(&mut hub, &c);
+    let video: Vec<String> =
+        c.slots.iter().filter(|slot| slot.kind == Kind::Video).map(|slot| slot.mid.clone()).collect();
+    let both = |_: &Hub, clients: &[&mut Client]| {
+        video.iter().filter(|mid| !clients[2].received_on(mid).is_empty()).count() == 2
+    };
+    assert!(run_until(&mut hub, &mut [&mut a, &mut b, &mut c], 3_000, both));
+    let waited = click.elapsed();
+    assert!(waited < Duration::from_millis(500), "{waited:?}");
+    assert_eq!(a.keyframes_asked.len(), asked, "what is kept is enough");
+    run(&mut hub, &mut [&mut a, &mut b, &mut c], 500);
+    for mid in &video {
+        let packets = c.received_on(mid);
+        if let Some(first) = packets.first() {
+            assert!(is_keyframe(first));
+            let id = |n: usize| Vp8Descriptor::parse(&packets[n].payload).unwrap().picture_id().unwrap();
+            assert!((id(packets.len() - 1).wrapping_sub(id(0)) & 0x7fff) as usize <= packets.len() / 3 + 1);
+        }
+    }
+}
+
+#[test]
+fn the_lobby_neither_gives_nor_gets_nor_pays() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    let mut c = Client::join(&mut hub, ROOM, 3);
+    connect(&mut hub, &mut [&mut a, &mut b, &mut c]);
+    run(&mut hub, &mut [&mut a, &mut b, &mut c], 1_500);
+    assert!(c.received.is_empty(), "the lobby hears nothing");
+    assert!(hub.usage.iter().all(|fact| fact.leg != c.leg), "the lobby is free");
+    assert_eq!(hub.slots_of(a.leg).len(), 2, "the lobby is not heard");
+    assert!(hub.slots_of(c.leg).is_empty());
+    hub.send(Command::Leave { leg: c.leg });
+    let leg = c.leg;
+    hub.expect("the goodbye", |event| *event == Event::Left { leg });
+}
+
+#[test]
+fn a_muted_track_takes_no_slot_and_comes_back() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    run(&mut hub, &mut [&mut a, &mut b], 600);
+    let camera = TrackKey { leg: b.leg, source: Source::Camera };
+    let shown = move |hub: &Hub| hub.slots_of(LegId(Uuid::from_u128(1))).iter().any(|slot| slot.track == Some(camera));
+    assert!(shown(&hub));
+    hub.send(Command::Mute { leg: b.leg, source: Source::Camera, muted: true });
+    assert!(run_until(&mut hub, &mut [&mut a, &mut b], 2_000, |hub, _| !shown(hub)));
+    run(&mut hub, &mut [&mut a, &mut b], 200);
+    let mid = a.slots.iter().find(|slot| slot.kind == Kind::Video).unwrap().mid.clone();
+    let count = a.received_on(&mid).len();
+    run(&mut hub, &mut [&mut a, &mut b], 300);
+    assert_eq!(a.received_on(&mid).len(), count, "nothing of a muted track leaves");
+    hub.send(Command::Mute { leg: b.leg, source: Source::Camera, muted: false });
+    assert!(run_until(&mut hub, &mut [&mut a, &mut b], 2_000, |hub, _| shown(hub)));
+    run(&mut hub, &mut [&mut a, &mut b], 500);
+    let packets = a.received_on(&mid);
+    assert!(packets.len() > count);
+    assert!(is_keyframe(packets[count]), "it comes back with a keyframe");
+    assert_eq!(*packets[count].seq_no, *packets[count - 1].seq_no + 1, "on the same line");
+}
+
+#[test]
+fn keyframe_requests_of_a_crowd_reach_the_publisher_once() {
+    let mut hub = Hub::start();
+    let mut a = Client::join(&mut hub, ROOM, 1);
+    connect(&mut hub, &mut [&mut a]);
+    enter(&mut hub, &a);
+    run(&mut hub, &mut [&mut a], 200);
+    let asked = a.keyframes_asked.len();
+    let mut crowd: Vec<Client> = (2..8).map(|n| Client::join(&mut hub, ROOM, n)).collect();
+    for client in &mut crowd {
+        client.publishes = false;
+    }
+    let mut all: Vec<&mut Client> = crowd.iter_mut().chain([&mut a]).collect();
+    connect(&mut hub, &mut all);
+    for leg in 2..8 {
+        hub.send(Command::Enter { leg: LegId(Uuid::from_u128(leg)) });
+    }
+    run(&mut hub, &mut all, 900);
+    drop(all);
+    assert!(a.keyframes_asked.len() - asked <= 1 + 1, "{} requests", a.keyframes_asked.len() - asked);
+    assert!(crowd.iter().all(|client| !client.received.is_empty()));
+}
+
+#[test]
+fn strangers_are_not_answered() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    run(&mut hub, &mut [&mut a, &mut b], 300);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut stun = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    stun.extend([5; 12]);
+    let mut hello = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 40, 1];
+    hello.resize(53, 0);
+    for datagram in [stun, hello, vec![128, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], vec![], vec![255; 1_400], vec![0; 3]] {
+        stranger.send_to(&datagram, hub.node.local_addr()).unwrap();
+    }
+    assert!(stranger.recv_from(&mut [0; 2_000]).is_err(), "nobody answers a stranger");
+    let (before, count) = (hub.seen.len(), a.received.len());
+    run(&mut hub, &mut [&mut a, &mut b], 500);
+    assert!(a.received.len() > count + 20, "the call goes on");
+    assert!(hub.seen[before..].iter().all(|event| !matches!(event, Event::Lost { .. })));
+}
+
+#[test]
+fn offers_beyond_the_limits_are_refused_and_change_nothing() {
+    let mut hub = Hub::start_in(tempfile::tempdir().unwrap(), 1);
+    let (_, offer, _, sends) = Client::prepare(9);
+    let candidates = format!("{offer}{}", "a=candidate:1 1 udp 1 192.0.2.9 9 typ host\r\n".repeat(10_000));
+    let cases = [
+        ("x".repeat(1 << 20), Refusal::OfferTooLarge),
+        (candidates, Refusal::OfferTooLarge),
+        ("rubbish".to_owned(), Refusal::OfferNotUnderstood),
+        (offer.replace("a=fingerprint:", "a=x:"), Refusal::OfferNotUnderstood),
+        (offer.replace("a=ice-ufrag:", "a=x:"), Refusal::OfferNotUnderstood),
+        (offer.replace("a=mid:", "a=y:"), Refusal::OfferNotUnderstood),
+        (offer.replace("a=sendonly", "a=recvonly"), Refusal::SendLinesDoNotMatch),
+    ];
+    for (n, (offer, expected)) in cases.into_iter().enumerate() {
+        let leg = LegId(Uuid::from_u128(1_000 + n as u128));
+        hub.send(Command::Join { leg, room: ROOM, tenant: TENANT, offer, sends: sends.clone() });
+        let began = now();
+        let refused = Event::Refused { leg, reason: expected };
+        hub.expect(&format!("{refused:?}"), |event| *event == refused);
+        assert!(began.elapsed() < Duration::from_millis(500));
+    }
+    let _first = Client::join(&mut hub, ROOM, 1);
+    let leg = LegId(Uuid::from_u128(2_000));
+    hub.send(Command::Join { leg, room: ROOM, tenant: TENANT, offer, sends });
+    hub.expect("full", |event| *event == Event::Refused { leg, reason: Refusal::Full });
+}
+
+#[test]
+fn rooms_do_not_hear_each_other() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    let mut c = Client::join(&mut hub, RoomId(Uuid::from_u128(2)), 3);
+    connect(&mut hub, &mut [&mut a, &mut b, &mut c]);
+    enter(&mut hub, &c);
+    run(&mut hub, &mut [&mut a, &mut b, &mut c], 800);
+    assert!(c.received.is_empty() && hub.slots_of(c.leg).is_empty());
+    assert!(hub.slots_of(a.leg).iter().all(|slot| slot.track.unwrap().leg == b.leg));
+}
+
+#[test]
+fn usage_that_was_not_stored_comes_again_after_a_restart() {
+    let mut hub = Hub::start();
+    hub.acknowledges = false;
+    let (mut a, mut b) = call(&mut hub);
+    run(&mut hub, &mut [&mut a, &mut b], 800);
+    hub.node.stop();
+    hub.listen();
+    let mut truth = hub.usage.clone();
+    let Hub { directory, .. } = hub;
+    let mut again = Hub::start_in(directory, 100);
+    let deadline = now() + Duration::from_secs(3);
+    while again.usage.is_empty() && now() < deadline {
+        again.listen();
+    }
+    for fact in &mut truth {
+        let found = again.usage.iter().find(|other| (other.leg, other.meter, other.hour) == (fact.leg, fact.meter, fact.hour));
+        assert!(found.unwrap().quantity >= fact.quantity, "{fact:?} and {found:?}");
+    }
+    assert!(again.used(a.leg, Meter::ParticipantMs) >= 700);
+    std::thread::sleep(Duration::from_millis(300));
+    again.node.stop();
+    let Hub { directory, .. } = again;
+    let mut third = Hub::start_in(directory, 100);
+    std::thread::sleep(Duration::from_millis(500));
+    third.listen();
+    assert!(third.usage.is_empty(), "what is stored is not sent again");
+}

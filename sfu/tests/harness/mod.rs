@@ -1,0 +1,324 @@
+//! Clients for the node: str0m as a full ICE agent over loopback UDP, publishing made-up VP8 and Opus.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use sfu::control::{Command, Event, LegId, RoomId, SendLine, Slot, SlotTrack, Source, TenantId, UsageFact};
+use sfu::{Events, Handle, Node, NodeConfig};
+use str0m::change::SdpAnswer;
+use str0m::media::{Direction, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Vp8Descriptor};
+use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub const TENANT: TenantId = TenantId(Uuid::from_u128(7));
+pub const ROOM: RoomId = RoomId(Uuid::from_u128(1));
+
+#[expect(clippy::disallowed_methods, reason = "the test is the shell here")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// A node, its events so far, and the usage it reported (greatest wins).
+pub struct Hub {
+    pub node: Handle,
+    events: Events,
+    pub seen: Vec<Event>,
+    pub usage: Vec<UsageFact>,
+    pub acknowledges: bool,
+    runtime: tokio::runtime::Runtime,
+    pub directory: TempDir,
+}
+
+impl Hub {
+    pub fn start() -> Hub {
+        Hub::start_in(tempfile::tempdir().unwrap(), 100)
+    }
+
+    pub fn start_in(directory: TempDir, legs_max: usize) -> Hub {
+        let (node, events) = Node::start(NodeConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            advertise: Vec::new(),
+            journal_dir: directory.path().to_owned(),
+            shards: 1,
+            legs_max,
+        })
+        .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        Hub { node, events, seen: Vec::new(), usage: Vec::new(), acknowledges: true, runtime, directory }
+    }
+
+    pub fn send(&self, command: Command) {
+        self.node.send(command).unwrap();
+    }
+
+    /// Takes the events that are there.
+    pub fn listen(&mut self) {
+        loop {
+            let next = self.runtime.block_on(async {
+                tokio::time::timeout(Duration::from_millis(1), self.events.recv()).await.ok().flatten()
+            });
+            let Some(event) = next else { return };
+            if let Event::Usage { batch, facts } = &event {
+                for fact in facts {
+                    self.store(*fact);
+                }
+                if self.acknowledges {
+                    self.node.send(Command::UsageStored { batch: *batch }).unwrap();
+                }
+            } else {
+                self.seen.push(event);
+            }
+        }
+    }
+
+    fn store(&mut self, fact: UsageFact) {
+        let same = |kept: &&mut UsageFact| {
+            (kept.leg, kept.meter, kept.hour) == (fact.leg, fact.meter, fact.hour)
+        };
+        match self.usage.iter_mut().find(same) {
+            Some(kept) => kept.quantity = kept.quantity.max(fact.quantity),
+            None => self.usage.push(fact),
+        }
+    }
+
+    pub fn used(&self, leg: LegId, meter: sfu::control::Meter) -> u64 {
+        let facts = self.usage.iter().filter(|fact| fact.leg == leg && fact.meter == meter);
+        facts.map(|fact| fact.quantity).sum()
+    }
+
+    /// Waits for an event; fails the test after five seconds.
+    pub fn expect(&mut self, what: &str, found: impl Fn(&Event) -> bool) -> Event {
+        let deadline = now() + Duration::from_secs(5);
+        loop {
+            self.listen();
+            if let Some(event) = self.seen.iter().find(|event| found(event)) {
+                return event.clone();
+            }
+            assert!(now() < deadline, "{what} did not come; seen: {:?}", self.seen);
+        }
+    }
+
+    /// What all announcements together say of a subscriber's slots.
+    pub fn slots_of(&self, subscriber: LegId) -> Vec<SlotTrack> {
+        let mut current: Vec<SlotTrack> = Vec::new();
+        for event in &self.seen {
+            if let Event::Slots { leg, slots } = event
+                && *leg == subscriber
+            {
+                for slot in slots {
+                    current.retain(|known| known.mid != slot.mid);
+                    current.push(slot.clone());
+                }
+            }
+        }
+        current.retain(|slot| slot.track.is_some());
+        current
+    }
+}
+
+/// One browser, nearly.
+pub struct Client {
+    pub leg: LegId,
+    rtc: Rtc,
+    socket: UdpSocket,
+    audio: Mid,
+    video: Mid,
+    pub slots: Vec<Slot>,
+    pub connected: bool,
+    /// Whether it sends.
+    pub publishes: bool,
+    pub keyframes_asked: Vec<Instant>,
+    pub received: Vec<(Mid, RtpPacket)>,
+    keyframe_due: bool,
+    frames: u32,
+    voices: u32,
+    seq: [u64; 2],
+    next_frame: Instant,
+    next_voice: Instant,
+    /// Numbers start here: each client elsewhere, near the wraps.
+    base: u32,
+}
+
+impl Client {
+    /// An offer of one audio and one video line to send, and slots for three voices and four pictures.
+    pub fn join(hub: &mut Hub, room: RoomId, n: u32) -> Client {
+        let (mut client, offer, pending, sends) = Client::prepare(n);
+        let leg = client.leg;
+        hub.send(Command::Join { leg, room, tenant: TENANT, offer, sends });
+        let joined = hub.expect("the answer", |event| match event {
+            Event::Joined { leg: of, .. } | Event::Refused { leg: of, .. } => *of == leg,
+            _ => false,
+        });
+        let Event::Joined { answer, slots, .. } = joined else { panic!("{joined:?}") };
+        client.slots = slots;
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        client
+    }
+
+    pub fn prepare(n: u32) -> (Client, String, str0m::change::SdpPendingOffer, Vec<SendLine>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut rtc = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).enable_vp8(true);
+        rtc = rtc.set_dtls_version(str0m::config::DtlsVersion::Auto);
+        let mut rtc = rtc.build(now());
+        rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
+        let mut api = rtc.sdp_api();
+        let audio = api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
+        let video = api.add_media(MediaKind::Video, Direction::SendOnly, None, None, None);
+        for _ in 0..3 {
+            api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        }
+        for _ in 0..4 {
+            api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        }
+        let (offer, pending) = api.apply().unwrap();
+        let sends = vec![
+            SendLine { mid: audio.to_string(), source: Source::Microphone },
+            SendLine { mid: video.to_string(), source: Source::Camera },
+        ];
+        let client = Client {
+            leg: LegId(Uuid::from_u128(u128::from(n))),
+            rtc,
+            socket,
+            audio,
+            video,
+            slots: Vec::new(),
+            connected: false,
+            publishes: true,
+            keyframes_asked: Vec::new(),
+            received: Vec::new(),
+            keyframe_due: true,
+            frames: 0,
+            voices: 0,
+            seq: [65_500, 65_500],
+            next_frame: now(),
+            next_voice: now(),
+            base: 0u32.wrapping_sub(n * 50_000),
+        };
+        (client, offer.to_sdp_string(), pending, sends)
+    }
+
+    /// The packets that came on lines of a kind, by line.
+    pub fn received_on(&self, mid: &str) -> Vec<&RtpPacket> {
+        self.received.iter().filter(|(on, _)| on.to_string() == mid).map(|(_, packet)| packet).collect()
+    }
+
+    pub fn local_port(&self) -> u16 {
+        self.socket.local_addr().unwrap().port()
+    }
+
+    fn step(&mut self) {
+        let mut buffer = [0; 2_000];
+        while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
+            let destination = self.socket.local_addr().unwrap();
+            if let Ok(received) = Receive::new(Protocol::Udp, source, destination, &buffer[..length]) {
+                self.rtc.handle_input(Input::Receive(now(), received)).unwrap();
+                self.drain();
+            }
+        }
+        self.rtc.handle_input(Input::Timeout(now())).unwrap();
+        self.drain();
+        if self.connected && self.publishes {
+            self.publish();
+        }
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(_) => return,
+                Output::Transmit(transmit) => {
+                    let _ = self.socket.send_to(&transmit.contents, transmit.destination);
+                }
+                Output::Event(RtcEvent::Connected) => self.connected = true,
+                Output::Event(RtcEvent::KeyframeRequest(_)) => {
+                    self.keyframe_due = true;
+                    self.keyframes_asked.push(now());
+                }
+                Output::Event(RtcEvent::RtpPacket(packet)) => {
+                    let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc).unwrap().mid();
+                    self.received.push((mid, packet));
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        if now() >= self.next_voice {
+            self.next_voice += Duration::from_millis(20);
+            let level = ExtensionValues { audio_level: Some(-20), voice_activity: Some(true), ..Default::default() };
+            let ts = self.base.wrapping_add(self.voices * 960);
+            self.voices += 1;
+            self.write(0, self.audio, 111, ts, true, vec![7; 60], level);
+        }
+        if now() >= self.next_frame {
+            self.next_frame += Duration::from_millis(33);
+            let key = std::mem::take(&mut self.keyframe_due);
+            self.frames += 1;
+            let ts = self.base.wrapping_add(self.frames * 2_970);
+            let id = 0x7ff0u16.wrapping_add(self.frames as u16) & 0x7fff;
+            for part in 0..3 {
+                let start = if part == 0 { 0x90 } else { 0x80 };
+                let frame = u8::from(!key);
+                let mut payload =
+                    vec![start, 0xe0, 0x80 | (id >> 8) as u8, id as u8, self.frames as u8, 0, frame];
+                payload.resize(500, 9);
+                self.write(1, self.video, 96, ts, part == 2, payload, ExtensionValues::default());
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a packet has that many fields")]
+    fn write(&mut self, line: usize, mid: Mid, pt: u8, ts: u32, marker: bool, payload: Vec<u8>, ext: ExtensionValues) {
+        let seq = self.seq[line];
+        self.seq[line] += 1;
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        let packet = RtpWrite::new(pt.into(), seq.into(), ts, now(), payload);
+        stream.write_rtp(packet.marker(marker).ext_vals(ext).nackable(line == 1));
+        self.rtc.handle_input(Input::Timeout(now())).unwrap();
+        self.drain();
+    }
+}
+
+/// Lets clients and hub run for a while.
+pub fn run(hub: &mut Hub, clients: &mut [&mut Client], ms: u64) {
+    run_until(hub, clients, ms, |_, _| false);
+}
+
+/// Lets clients and hub run until something is so; answers whether it came to be.
+pub fn run_until(
+    hub: &mut Hub,
+    clients: &mut [&mut Client],
+    ms: u64,
+    done: impl Fn(&Hub, &[&mut Client]) -> bool,
+) -> bool {
+    let deadline = now() + Duration::from_millis(ms);
+    while now() < deadline {
+        for client in clients.iter_mut() {
+            client.step();
+        }
+        hub.listen();
+        if done(hub, clients) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Connects clients that have joined, still in the lobby.
+pub fn connect(hub: &mut Hub, clients: &mut [&mut Client]) {
+    let up = run_until(hub, clients, 10_000, |_, clients| clients.iter().all(|client| client.connected));
+    assert!(up, "the clients did not connect");
+}
+
+/// Whether a packet begins a VP8 keyframe.
+pub fn is_keyframe(packet: &RtpPacket) -> bool {
+    Vp8Descriptor::parse(&packet.payload).is_ok_and(|descriptor| descriptor.starts_keyframe(&packet.payload))
+}
