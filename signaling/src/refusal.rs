@@ -1,6 +1,7 @@
 //! What a page is told when something is refused: a code for programs and a sentence for people.
 
-use crate::protocol::{RefusalCode, ServerFrame};
+use crate::delivery::BadSequence;
+use crate::protocol::{RefusalCode, ServerFrame, UNACKNOWLEDGED_MAX};
 use crate::text::TextRefusal;
 use crate::tokens::TokenRefusal;
 use sfu::control;
@@ -38,6 +39,22 @@ impl Refusal {
     /// The session cannot be resumed.
     pub fn resume_expired() -> Self {
         Self::new(RefusalCode::ResumeExpired, "The call cannot be picked up again. Join it anew.")
+    }
+
+    /// Another socket carries the session on.
+    pub fn resumed_elsewhere() -> Self {
+        Self::new(RefusalCode::ResumedElsewhere, "The call goes on over another connection.")
+    }
+
+    /// The page does not acknowledge what it is sent.
+    pub fn not_acknowledged() -> Self {
+        let message = format!("{UNACKNOWLEDGED_MAX} events were not acknowledged. Join the call anew.");
+        Self::new(RefusalCode::TooSlow, message)
+    }
+
+    /// A number that cannot be.
+    pub fn bad_sequence(error: BadSequence) -> Self {
+        Self::new(RefusalCode::BadSequence, sentence(error))
     }
 
     /// Trying again after a while makes sense.

@@ -40,6 +40,8 @@ pub struct Room {
     /// Who was in the call, so that they come back as the same participant.
     participant_by_identity: BTreeMap<String, ParticipantId>,
     speakers: Vec<LegId>,
+    /// Was anybody's row stored, and is the call's row still to be closed?
+    open_row: bool,
     effects: VecDeque<Effect>,
 }
 
@@ -54,6 +56,7 @@ impl Room {
             member_by_leg: BTreeMap::new(),
             participant_by_identity: BTreeMap::new(),
             speakers: Vec::new(),
+            open_row: false,
             effects: VecDeque::new(),
         }
     }
@@ -71,6 +74,7 @@ impl Room {
             Event::Tick => self.tick(now),
             Event::ShutDown => self.remove_all(LeaveReason::ShuttingDown),
         }
+        self.close_row();
     }
 
     /// The next thing to be done.
@@ -166,10 +170,12 @@ impl Room {
 
     fn stored(&mut self, leg: LegId, policy: Policy, now: Instant) {
         self.policy = Some(policy);
+        self.open_row = true;
         match self.member_by_leg.get_mut(&leg).map(|member| &mut member.phase) {
             Some(Phase::Arriving { stored, .. }) => *stored = true,
+            Some(_) => return,
             // It was refused while its row was written.
-            _ => return self.record(Record::LegEnded { leg, reason: None }),
+            None => return self.record(Record::LegEnded { leg, reason: None }),
         }
         self.admit(leg, now);
     }
@@ -275,6 +281,7 @@ impl Room {
         self.sfu(Command::Enter { leg });
         if is_first {
             self.record(Record::CallStarted);
+            self.open_row = true;
         }
         self.record(Record::Entered { participant, leg, name });
         if self.participant_by_identity.len() < RETURNING_MAX {
@@ -474,6 +481,15 @@ impl Room {
         }
         if self.in_call().next().is_none() {
             self.record(Record::CallEnded);
+            self.open_row = false;
+        }
+    }
+
+    /// A call that nobody entered ends with its lobby.
+    fn close_row(&mut self) {
+        if self.open_row && self.is_empty() {
+            self.record(Record::CallEnded);
+            self.open_row = false;
         }
     }
 

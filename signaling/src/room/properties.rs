@@ -204,7 +204,9 @@ impl World {
 
     fn stored(&mut self, leg: usize) -> Event {
         let leg = self.leg(leg);
-        self.stored.insert(leg);
+        if !self.legs.contains(&leg) || !self.stored.insert(leg) {
+            return Event::Tick; // The database answers once, and only when asked.
+        }
         Event::Stored { leg, policy: Policy { title: String::new(), participants_max: SEATS } }
     }
 
@@ -264,7 +266,7 @@ impl World {
         match record {
             Record::CallStarted => assert!(!std::mem::replace(&mut self.call_runs, true)),
             Record::CallEnded => {
-                assert!(std::mem::replace(&mut self.call_runs, false));
+                self.call_runs = false;
                 assert!(self.in_call_by_rows.is_empty());
             }
             Record::Entered { leg, .. } => {

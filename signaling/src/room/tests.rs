@@ -364,11 +364,8 @@ fn a_refusal_of_the_media_plane_or_the_database_ends_the_arrival_on_both_sides()
     scene.handle(Event::Media(control::Event::Refused { leg, reason: control::Refusal::OfferNotUnderstood }));
     assert_eq!(scene.code(leg), Some(RefusalCode::OfferNotUnderstood));
     scene.stored(leg);
-    assert_eq!(
-        scene.records,
-        [Record::LegEnded { leg, reason: None }],
-        "its row, written meanwhile, is closed"
-    );
+    let closed = [Record::LegEnded { leg, reason: None }, Record::CallEnded];
+    assert_eq!(scene.records, closed, "the rows, written meanwhile, are closed");
 
     let arrival = scene.arrival("bob");
     let leg = arrival.leg;

@@ -200,6 +200,6 @@ pub enum Record {
         /// How; `None`: it was refused.
         reason: Option<LeaveReason>,
     },
-    /// The last participant is out.
+    /// The last participant is out, or the lobby is empty and nobody ever was in.
     CallEnded,
 }

@@ -1,0 +1,138 @@
+//! Sockets come, say something, and go.
+
+use super::{ARRIVING_MAX, Arriving, Hello, Switchboard};
+use crate::protocol::{ClientEvent, RefusalCode, ServerFrame};
+use crate::refusal::Refusal;
+use crate::room::{Event, Room, Welcome};
+use crate::session::{ResumeRefusal, ResumeSecret, Session, SocketId};
+use sfu::control::LegId;
+use std::time::{Duration, Instant};
+
+impl Switchboard {
+    pub(super) fn join(&mut self, hello: Hello, now: Instant) {
+        if self.stopping {
+            return self.refuse_socket(hello.socket, Refusal::unavailable());
+        }
+        if self.arriving_by_leg.len() >= ARRIVING_MAX {
+            return self.refuse_socket(hello.socket, Refusal::overloaded());
+        }
+        let (leg, room) = (hello.arrival.leg, hello.room);
+        let arriving = Arriving { socket: hello.socket, secret: hello.secret, origin: hello.origin };
+        self.arriving_by_leg.insert(leg, arriving);
+        self.leg_by_socket.insert(hello.socket, leg);
+        self.room_by_leg.insert(leg, room);
+        self.room_by_id.entry(room).or_insert_with(|| Room::new(hello.tenant, room, hello.call));
+        self.tell_room(room, Event::Arrive(Box::new(hello.arrival)), now);
+    }
+
+    pub(super) fn welcome(&mut self, leg: LegId, welcome: Welcome) {
+        let Some(arriving) = self.arriving_by_leg.remove(&leg) else { return };
+        let session = Session::new(&arriving.secret, arriving.origin, arriving.socket);
+        self.session_by_leg.insert(leg, session);
+        let frame = ServerFrame::Joined {
+            you: welcome.you,
+            room: welcome.room,
+            participants: welcome.participants,
+            answer: welcome.answer,
+            slots: welcome.slots,
+            resume: arriving.secret.to_text(),
+            heartbeat_ms: to_ms(self.timing.heartbeat),
+            resume_within_ms: to_ms(self.timing.resume_within),
+        };
+        self.send(arriving.socket, frame);
+    }
+
+    pub(super) fn refuse_arrival(&mut self, leg: LegId, refusal: Refusal) {
+        self.room_by_leg.remove(&leg);
+        let Some(arriving) = self.arriving_by_leg.remove(&leg) else { return };
+        if self.leg_by_socket.remove(&arriving.socket).is_some() {
+            self.refuse_socket(arriving.socket, refusal);
+        }
+    }
+
+    pub(super) fn resume(
+        &mut self,
+        socket: SocketId,
+        secret: &ResumeSecret,
+        origin: Option<&str>,
+        received: u64,
+    ) {
+        let leg = secret.leg;
+        let Some(session) = self.session_by_leg.get_mut(&leg) else {
+            return self.refuse_socket(socket, Refusal::resume_expired());
+        };
+        let earlier = session.attached();
+        match session.resume(secret, origin, received, socket) {
+            Ok(received) => {
+                if let Some(earlier) = earlier {
+                    self.leg_by_socket.remove(&earlier);
+                    self.refuse_socket(earlier, Refusal::resumed_elsewhere());
+                }
+                self.leg_by_socket.insert(socket, leg);
+                self.send(socket, ServerFrame::Resumed { received });
+                self.speaking.insert(leg);
+            }
+            Err(reason) => self.refuse_socket(socket, reason.into()),
+        }
+    }
+
+    pub(super) fn event(&mut self, socket: SocketId, seq: u64, event: ClientEvent, now: Instant) {
+        let Some(leg) = self.leg_by_socket.get(&socket).copied() else { return };
+        let Some(session) = self.session_by_leg.get_mut(&leg) else {
+            return self.drop_socket(socket, before_joined(), now);
+        };
+        match session.accept(seq) {
+            Ok(true) => {
+                self.speaking.insert(leg);
+                self.tell_room_of(leg, Event::Said { leg, seq, event }, now);
+            }
+            Ok(false) => {}
+            Err(error) => self.drop_socket(socket, Refusal::bad_sequence(error), now),
+        }
+    }
+
+    pub(super) fn ack(&mut self, socket: SocketId, seq: u64, now: Instant) {
+        let Some(leg) = self.leg_by_socket.get(&socket).copied() else { return };
+        let Some(session) = self.session_by_leg.get_mut(&leg) else {
+            return self.drop_socket(socket, before_joined(), now);
+        };
+        if let Err(error) = session.acknowledge(seq) {
+            self.drop_socket(socket, Refusal::bad_sequence(error), now);
+        }
+    }
+
+    /// Closes a socket that breaks the rules. Its session can be resumed by one that keeps them.
+    fn drop_socket(&mut self, socket: SocketId, refusal: Refusal, now: Instant) {
+        self.refuse_socket(socket, refusal);
+        self.socket_gone(socket, now);
+    }
+
+    pub(super) fn socket_gone(&mut self, socket: SocketId, now: Instant) {
+        let Some(leg) = self.leg_by_socket.remove(&socket) else { return };
+        match self.session_by_leg.get_mut(&leg) {
+            Some(session) => session.detach(socket, now, self.timing.resume_within),
+            None => self.tell_room_of(leg, Event::Gone { leg }, now),
+        }
+    }
+}
+
+fn before_joined() -> Refusal {
+    Refusal::new(RefusalCode::OutOfOrder, "Wait for `joined` before sending events.")
+}
+
+impl From<ResumeRefusal> for Refusal {
+    fn from(reason: ResumeRefusal) -> Self {
+        match reason {
+            // Whoever guesses learns nothing about which sessions there are.
+            ResumeRefusal::WrongSecret => Self::resume_expired(),
+            ResumeRefusal::WrongOrigin => {
+                Self::new(RefusalCode::OriginNotAllowed, "The session belongs to a page of another origin.")
+            }
+            ResumeRefusal::BadSequence(error) => Self::bad_sequence(error),
+        }
+    }
+}
+
+fn to_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,391 @@
+//! Scenarios of sockets that come, break and come back, in simulated time.
+
+use super::*;
+use crate::protocol::{ClientEvent, RefusalCode};
+use crate::room::Arrival;
+use crate::tokens::CallRole;
+use sfu::control::{SendLine, Source};
+use std::time::Duration;
+use uuid::Uuid;
+
+const HEARTBEAT: Duration = Duration::from_secs(5);
+const RESUME_WITHIN: Duration = Duration::from_secs(30);
+const ROOM: RoomId = RoomId(Uuid::from_u128(2));
+const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+
+/// A switchboard between a media plane and a database that always say yes, and pages.
+struct Scene {
+    board: Switchboard,
+    now: Instant,
+    last: u64,
+    frames: BTreeMap<SocketId, Vec<ServerFrame>>,
+    hung_up: Vec<SocketId>,
+    records: Vec<Record>,
+    commands: Vec<Command>,
+    /// Does the database answer?
+    stores: bool,
+}
+
+/// A page: its socket, its session's secret, and what it has said and heard.
+struct Page {
+    socket: SocketId,
+    secret: ResumeSecret,
+    said: u64,
+    heard: Vec<ServerEvent>,
+}
+
+impl Scene {
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as the beginning")]
+    fn new() -> Self {
+        Self {
+            board: Switchboard::new(Timing { heartbeat: HEARTBEAT, resume_within: RESUME_WITHIN }),
+            now: Instant::now(),
+            last: 0,
+            frames: BTreeMap::new(),
+            hung_up: Vec::new(),
+            records: Vec::new(),
+            commands: Vec::new(),
+            stores: true,
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.board.handle(input, self.now);
+        while let Some(output) = self.board.poll_output() {
+            match output {
+                Output::Frame { socket, frame } => {
+                    assert!(!self.hung_up.contains(&socket), "nothing follows the end");
+                    self.frames.entry(socket).or_default().push(frame);
+                }
+                Output::HangUp { socket } => self.hung_up.push(socket),
+                Output::Record { record, .. } => self.records.push(record),
+                Output::Store(row) if self.stores => {
+                    let policy = Policy { title: "Tea".into(), participants_max: 8 };
+                    self.handle(Input::Stored { row, result: Ok(policy) });
+                }
+                Output::Store(_) => {}
+                Output::Sfu(command) => self.media(command),
+            }
+        }
+    }
+
+    fn media(&mut self, command: Command) {
+        if let Command::Join { leg, .. } = command {
+            self.handle(Input::Media(control::Event::Joined { leg, answer: "v=0".into(), slots: vec![] }));
+        }
+        self.commands.push(command);
+    }
+
+    fn socket(&mut self) -> SocketId {
+        self.last += 1;
+        SocketId(self.last)
+    }
+
+    fn join(&mut self, identity: &str) -> Page {
+        let socket = self.socket();
+        let n = u128::from(self.last);
+        let leg = LegId(Uuid::from_u128(100 + n));
+        let secret = ResumeSecret::new(leg, [self.last as u8; 32]);
+        self.handle(Input::Join(Box::new(Hello {
+            socket,
+            tenant: TENANT,
+            room: ROOM,
+            call: CallId(Uuid::from_u128(n)),
+            arrival: Arrival {
+                leg,
+                participant: ParticipantId(Uuid::from_u128(200 + n)),
+                identity: identity.into(),
+                name: Some(identity.into()),
+                role: CallRole::Participant,
+                may_publish: vec![Source::Camera],
+                offer: "v=0".into(),
+                sends: vec![SendLine { mid: "0".into(), source: Source::Camera }],
+            },
+            secret: secret.clone(),
+            origin: None,
+        })));
+        Page { socket, secret, said: 0, heard: Vec::new() }
+    }
+
+    fn call(&mut self, identity: &str) -> Page {
+        let mut page = self.join(identity);
+        self.say(&mut page, ClientEvent::Enter { name: None, muted: vec![] });
+        self.read(&mut page);
+        page
+    }
+
+    fn say(&mut self, page: &mut Page, event: ClientEvent) {
+        page.said += 1;
+        self.handle(Input::Event { socket: page.socket, seq: page.said, event });
+    }
+
+    fn rename(&mut self, page: &mut Page, name: &str) {
+        self.say(page, ClientEvent::Rename { name: name.into() });
+    }
+
+    /// What came over the page's socket since the last look; events are acknowledged.
+    fn read(&mut self, page: &mut Page) -> Vec<ServerFrame> {
+        let frames = self.frames.remove(&page.socket).unwrap_or_default();
+        for frame in &frames {
+            if let ServerFrame::Event { seq, body } = frame {
+                assert_eq!(*seq, page.heard.len() as u64 + 1, "in order, without gaps");
+                page.heard.push(body.clone());
+            }
+        }
+        self.handle(Input::Ack { socket: page.socket, seq: page.heard.len() as u64 });
+        frames
+    }
+
+    fn resume(&mut self, page: &mut Page) -> Vec<ServerFrame> {
+        page.socket = self.socket();
+        let (secret, received) = (page.secret.clone(), page.heard.len() as u64);
+        self.handle(Input::Resume { socket: page.socket, secret, origin: None, received });
+        self.read(page)
+    }
+
+    fn drop_socket(&mut self, page: &Page) {
+        self.handle(Input::Gone { socket: page.socket });
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.handle(Input::Tick);
+    }
+
+    fn left(&self) -> usize {
+        self.records.iter().filter(|record| matches!(record, Record::Left { .. })).count()
+    }
+}
+
+fn refusal(frames: &[ServerFrame]) -> Option<RefusalCode> {
+    match frames.last() {
+        Some(ServerFrame::Refused { code, .. }) => Some(*code),
+        _ => None,
+    }
+}
+
+fn news(page: &mut Page) -> Vec<ServerEvent> {
+    std::mem::take(&mut page.heard)
+}
+
+#[test]
+fn the_first_frame_is_joined_with_what_is_needed_to_resume() {
+    let mut scene = Scene::new();
+    let mut ada = scene.join("ada");
+    let frames = scene.read(&mut ada);
+    let [ServerFrame::Joined { resume, heartbeat_ms: 5_000, resume_within_ms: 30_000, .. }] = &frames[..]
+    else {
+        panic!("{frames:?}")
+    };
+    assert!(ResumeSecret::parse(resume).is_some_and(|secret| secret == ada.secret));
+}
+
+#[test]
+fn joined_waits_for_the_row() {
+    let mut scene = Scene::new();
+    scene.stores = false;
+    let mut ada = scene.join("ada");
+    assert_eq!(scene.read(&mut ada), []);
+}
+
+#[test]
+fn a_dropped_socket_resumes_within_the_window_and_nobody_sees_them_leave() {
+    let mut scene = Scene::new();
+    let (mut ada, mut bob) = (scene.call("ada"), scene.call("bob"));
+    scene.read(&mut ada);
+    news(&mut bob);
+    scene.drop_socket(&ada);
+    for name in ["b1", "b2", "b3"] {
+        scene.rename(&mut bob, name);
+    }
+    scene.wait(RESUME_WITHIN - Duration::from_secs(1));
+    assert_eq!(scene.resume(&mut ada)[0], ServerFrame::Resumed { received: 1 });
+    assert_eq!(ada.heard.len(), 5, "entered, bob came, and three names while away");
+    scene.wait(RESUME_WITHIN * 2);
+    scene.read(&mut bob);
+    assert_eq!(bob.heard, [], "bob heard nothing of it");
+    assert_eq!(scene.left(), 0);
+    assert!(!scene.commands.iter().any(|command| matches!(command, Command::Leave { .. })), "media goes on");
+}
+
+#[test]
+fn after_the_window_they_are_gone() {
+    let mut scene = Scene::new();
+    let (mut ada, mut bob) = (scene.call("ada"), scene.call("bob"));
+    news(&mut bob);
+    scene.drop_socket(&ada);
+    scene.wait(RESUME_WITHIN);
+    scene.frames.clear();
+    bob.heard.clear();
+    assert_eq!(scene.left(), 1);
+    assert_eq!(refusal(&scene.resume(&mut ada)), Some(RefusalCode::ResumeExpired));
+    assert!(matches!(scene.commands.last(), Some(Command::Leave { leg }) if *leg == ada.secret.leg));
+}
+
+#[test]
+fn what_was_said_before_the_cut_is_not_done_twice() {
+    let mut scene = Scene::new();
+    let (mut ada, mut bob) = (scene.call("ada"), scene.call("bob"));
+    scene.read(&mut ada);
+    scene.rename(&mut ada, "Ada L.");
+    scene.drop_socket(&ada);
+    assert_eq!(scene.resume(&mut ada)[0], ServerFrame::Resumed { received: 2 });
+    // The page had not heard the acknowledgement and says it again under its number.
+    let event = ClientEvent::Rename { name: "Ada L.".into() };
+    scene.handle(Input::Event { socket: ada.socket, seq: 2, event });
+    news(&mut bob);
+    scene.board.handle(Input::Tick, scene.now);
+    let renames = scene.records.iter().filter(|record| matches!(record, Record::Renamed { .. })).count();
+    assert_eq!(renames, 1);
+}
+
+#[test]
+fn a_second_socket_takes_the_session_over_and_the_first_is_told() {
+    let mut scene = Scene::new();
+    let mut ada = scene.call("ada");
+    let old = ada.socket;
+    scene.resume(&mut ada);
+    assert_eq!(refusal(&scene.frames[&old]), Some(RefusalCode::ResumedElsewhere));
+    assert!(scene.hung_up.contains(&old));
+    scene.handle(Input::Event { socket: old, seq: 2, event: ClientEvent::Leave {} });
+    scene.handle(Input::Gone { socket: old });
+    scene.wait(RESUME_WITHIN * 2);
+    assert_eq!(scene.left(), 0, "what the old socket says or does changes nothing");
+}
+
+#[test]
+fn a_stolen_leg_id_does_not_resume() {
+    let mut scene = Scene::new();
+    let ada = scene.call("ada");
+    let socket = scene.socket();
+    let secret = ResumeSecret::new(ada.secret.leg, [0; 32]);
+    scene.handle(Input::Resume { socket, secret, origin: None, received: 0 });
+    assert_eq!(refusal(&scene.frames[&socket]), Some(RefusalCode::ResumeExpired));
+    assert!(!scene.hung_up.contains(&ada.socket));
+}
+
+#[test]
+fn a_gap_closes_the_socket_and_the_session_can_still_be_resumed() {
+    let mut scene = Scene::new();
+    let mut ada = scene.call("ada");
+    scene.handle(Input::Event { socket: ada.socket, seq: 5, event: ClientEvent::Leave {} });
+    assert_eq!(refusal(&scene.frames[&ada.socket]), Some(RefusalCode::BadSequence));
+    assert_eq!(scene.resume(&mut ada)[0], ServerFrame::Resumed { received: 1 });
+    scene.handle(Input::Ack { socket: ada.socket, seq: 99 });
+    assert_eq!(refusal(&scene.frames[&ada.socket]), Some(RefusalCode::BadSequence));
+    assert_eq!(scene.left(), 0);
+}
+
+#[test]
+fn a_page_that_never_acknowledges_is_told_and_leaves_the_call() {
+    let mut scene = Scene::new();
+    let (deaf, mut bob) = (scene.call("ada"), scene.call("bob"));
+    for i in 0..600 {
+        scene.rename(&mut bob, &format!("bob {i}"));
+        scene.read(&mut bob);
+    }
+    assert_eq!(refusal(&scene.frames[&deaf.socket]), Some(RefusalCode::TooSlow));
+    assert!(matches!(bob.heard.last(), Some(ServerEvent::ParticipantLeft { reason: LeaveReason::Lost, .. })));
+    assert_eq!(scene.left(), 1);
+    assert!(scene.frames[&deaf.socket].len() <= 520);
+}
+
+#[test]
+fn a_page_that_goes_before_joined_leaves_nothing_behind() {
+    let mut scene = Scene::new();
+    scene.stores = false;
+    let ada = scene.join("ada");
+    scene.drop_socket(&ada);
+    assert!(scene.board.is_idle());
+    assert_eq!(scene.commands.last(), Some(&Command::Leave { leg: ada.secret.leg }));
+}
+
+#[test]
+fn events_before_joined_are_refused() {
+    let mut scene = Scene::new();
+    scene.stores = false;
+    let mut ada = scene.join("ada");
+    scene.say(&mut ada, ClientEvent::Leave {});
+    assert_eq!(refusal(&scene.frames[&ada.socket]), Some(RefusalCode::OutOfOrder));
+    assert!(scene.board.is_idle());
+}
+
+#[test]
+fn a_row_written_for_a_page_that_has_gone_is_closed() {
+    let mut scene = Scene::new();
+    scene.stores = false;
+    let ada = scene.join("ada");
+    scene.drop_socket(&ada);
+    let row = Box::new(NewLeg {
+        tenant: TENANT,
+        room: ROOM,
+        call: CallId(Uuid::from_u128(1)),
+        participant: ParticipantId(Uuid::nil()),
+        identity: "ada".into(),
+        name: String::new(),
+        role: CallRole::Participant,
+        leg: ada.secret.leg,
+    });
+    scene.handle(Input::Stored { row, result: Ok(Policy { title: String::new(), participants_max: 8 }) });
+    assert_eq!(scene.records, [Record::LegEnded { leg: ada.secret.leg, reason: None }, Record::CallEnded]);
+}
+
+#[test]
+fn too_many_arriving_at_once_are_refused_at_once() {
+    let mut scene = Scene::new();
+    scene.stores = false;
+    for i in 0..ARRIVING_MAX {
+        scene.join(&i.to_string());
+    }
+    let last = scene.join("one more");
+    assert_eq!(refusal(&scene.frames[&last.socket]), Some(RefusalCode::Overloaded));
+}
+
+#[test]
+fn a_stopping_service_tells_everyone_and_takes_nobody() {
+    let mut scene = Scene::new();
+    let mut ada = scene.call("ada");
+    scene.handle(Input::ShutDown);
+    let frames = scene.frames[&ada.socket].clone();
+    assert!(matches!(
+        frames.last(),
+        Some(ServerFrame::Event { body: ServerEvent::Closed { reason: LeaveReason::ShuttingDown }, .. })
+    ));
+    assert!(scene.hung_up.contains(&ada.socket));
+    assert!(scene.board.is_idle());
+    assert_eq!(refusal(&scene.resume(&mut ada)), Some(RefusalCode::ResumeExpired));
+    let bob = scene.join("bob");
+    assert_eq!(refusal(&scene.frames[&bob.socket]), Some(RefusalCode::Unavailable));
+}
+
+#[test]
+fn leaving_is_confirmed_before_the_socket_closes() {
+    let mut scene = Scene::new();
+    let mut ada = scene.call("ada");
+    scene.frames.clear();
+    scene.say(&mut ada, ClientEvent::Leave {});
+    let frames = &scene.frames[&ada.socket];
+    assert!(frames.contains(&ServerFrame::Ack { seq: 2 }));
+    assert!(matches!(
+        frames.last(),
+        Some(ServerFrame::Event { body: ServerEvent::Closed { reason: LeaveReason::Left }, .. })
+    ));
+    assert!(scene.board.is_idle());
+}
+
+#[test]
+fn live_calls_are_those_of_the_tenant_with_someone_in() {
+    let mut scene = Scene::new();
+    scene.join("ada");
+    assert_eq!(scene.board.live_calls(TENANT), []);
+    let bob = scene.call("bob");
+    let calls = scene.board.live_calls(TENANT);
+    assert_eq!((calls.len(), calls[0].participants.len()), (1, 1));
+    assert_eq!(scene.board.live_calls(TenantId(Uuid::nil())), []);
+    let participant = ParticipantId(calls[0].participants[0].participant_id);
+    assert!(!scene.board.has_participant(TenantId(Uuid::nil()), participant));
+    scene.handle(Input::Remove { tenant: TenantId(Uuid::nil()), participant });
+    assert!(!scene.hung_up.contains(&bob.socket), "another tenant removes nobody");
+    scene.handle(Input::Remove { tenant: TENANT, participant });
+    assert!(scene.hung_up.contains(&bob.socket));
+}

@@ -1,0 +1,136 @@
+//! What goes into the switchboard and what comes out of it.
+
+use crate::protocol::{ClientEvent, Participant, ServerFrame};
+use crate::refusal::Refusal;
+use crate::room::{Arrival, CallId, NewLeg, ParticipantId, Policy, Record};
+use crate::session::{ResumeSecret, SocketId};
+use sfu::control::{self, Command, RoomId, TenantId};
+use std::time::Duration;
+
+/// What pages are told about time.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How often a socket is pinged.
+    pub heartbeat: Duration,
+    /// How long after a dropped socket its session can be resumed.
+    pub resume_within: Duration,
+}
+
+/// Something that happens.
+#[derive(Debug)]
+pub enum Input {
+    /// A socket's first frame was `join`, and its token is good.
+    Join(Box<Hello>),
+    /// A socket's first frame was `resume`.
+    Resume {
+        /// The socket.
+        socket: SocketId,
+        /// Which session.
+        secret: ResumeSecret,
+        /// The `Origin` of the request.
+        origin: Option<String>,
+        /// The greatest number that the page has received.
+        received: u64,
+    },
+    /// A numbered event.
+    Event {
+        /// The socket.
+        socket: SocketId,
+        /// Its number.
+        seq: u64,
+        /// What the page said.
+        event: ClientEvent,
+    },
+    /// An acknowledgement.
+    Ack {
+        /// The socket.
+        socket: SocketId,
+        /// The greatest number received.
+        seq: u64,
+    },
+    /// The socket is closed, broken or silent.
+    Gone {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// The answer to [`Output::Store`].
+    Stored {
+        /// What was to be stored.
+        row: Box<NewLeg>,
+        /// The room's policy, or why nothing is stored.
+        result: Result<Policy, Refusal>,
+    },
+    /// The media plane tells something.
+    Media(control::Event),
+    /// The business removes a participant.
+    Remove {
+        /// Whose.
+        tenant: TenantId,
+        /// Whom.
+        participant: ParticipantId,
+    },
+    /// Some time has passed.
+    Tick,
+    /// The service stops: everyone is told, nobody comes in.
+    ShutDown,
+}
+
+/// A page with a good token.
+#[derive(Debug)]
+pub struct Hello {
+    /// Its socket.
+    pub socket: SocketId,
+    /// From the token.
+    pub tenant: TenantId,
+    /// From the token.
+    pub room: RoomId,
+    /// The call, if this page is the first.
+    pub call: CallId,
+    /// Who, and with what.
+    pub arrival: Arrival,
+    /// The secret of the new session.
+    pub secret: ResumeSecret,
+    /// The origin that the token is bound to, if it is.
+    pub origin: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a frame.
+    Frame {
+        /// Over which socket.
+        socket: SocketId,
+        /// Which.
+        frame: ServerFrame,
+    },
+    /// Close a socket when everything is sent.
+    HangUp {
+        /// Which.
+        socket: SocketId,
+    },
+    /// Check the room and write the rows of a leg; answered by [`Input::Stored`].
+    Store(Box<NewLeg>),
+    /// Tell the media plane.
+    Sfu(Command),
+    /// Write down, some time soon.
+    Record {
+        /// Whose call.
+        tenant: TenantId,
+        /// Which call.
+        call: CallId,
+        /// What.
+        record: Record,
+    },
+}
+
+/// A call in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveCall {
+    /// Where.
+    pub room: RoomId,
+    /// Which.
+    pub call: CallId,
+    /// Who is in.
+    pub participants: Vec<Participant>,
+}
