@@ -47,9 +47,9 @@ export async function cold({ url, token }: { url: string; token: string }): Prom
       video.srcObject = new MediaStream([track]);
       document.documentElement.append(video);
       void video.play().catch(() => undefined);
-      video.requestVideoFrameCallback((now, metadata) => {
-        note('firstPacket', metadata.receiveTime ?? now);
-        note('firstFrame', now);
+      video.requestVideoFrameCallback((_, metadata) => {
+        note('firstFrame');
+        note('firstPacket', metadata.receiveTime ?? performance.now());
         done();
       });
     };

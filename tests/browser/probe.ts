@@ -107,16 +107,17 @@ export function installProbe(): void {
     set(this: HTMLMediaElement, stream: MediaProvider | null) {
       source?.set?.call(this, stream);
       if (!(this instanceof HTMLVideoElement) || !(stream instanceof MediaStream)) return;
-      const look = (now: number, { receiveTime }: VideoFrameCallbackMetadata, looks = 1): void => {
+      const look = (looks: number, { receiveTime }: VideoFrameCallbackMetadata): void => {
         if (receiveTime === undefined) {
-          if (looks < 100) this.requestVideoFrameCallback((later, metadata) => look(later, metadata, looks + 1));
+          if (looks > 0) this.requestVideoFrameCallback((_, metadata) => look(looks - 1, metadata));
           return;
         }
+        const now: number = performance.now();
         framesAt[stream.getVideoTracks()[0]?.id ?? ''] ??= now;
         first('firstPacket', receiveTime);
         first('firstFrame', now);
       };
-      this.requestVideoFrameCallback((now, metadata) => look(now, metadata));
+      this.requestVideoFrameCallback((_, metadata) => look(100, metadata));
     },
   });
 
