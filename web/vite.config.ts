@@ -8,8 +8,8 @@ const hub: string = process.env['TUPPENCE_URL'] ?? 'http://localhost:8080';
 
 /** The same policy that the binary sends; the API reference alone needs inline styles (Swagger UI makes them). */
 const csp = (styles: string): string =>
-  `default-src 'self'; script-src 'self'; style-src ${styles}; img-src 'self' data:; connect-src 'self' ws: wss:; ` +
-  `media-src 'self' blob:; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'`;
+  `default-src 'none'; script-src 'self'; style-src ${styles}; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; ` +
+  `media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'`;
 
 /** Serves the pages under the addresses the binary serves them under. */
 function addresses(): Plugin {

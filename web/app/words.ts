@@ -39,6 +39,8 @@ export function endWords(reason: LeaveReason): Words {
       return { title: 'You left the call', detail: 'The others can go on without you. You can come back at any time.' };
     case 'lost':
       return { title: 'The connection was lost', detail: 'Your network was away for too long. Check it, then join again.' };
+    case 'lobby_expired':
+      return { title: 'You waited for a while', detail: 'The connection behind the device check is let go after some time. Join when you are ready.' };
     case 'replaced':
       return { title: 'You joined somewhere else', detail: 'The call goes on in another tab or on another device. Join again to bring it back here.' };
     case 'removed':

@@ -53,6 +53,8 @@ export type Over =
   | { readonly why: 'left' };
 
 const OPEN = 1;
+/** Refusals that end a session but not the call: the page joins anew. */
+const LOST_SESSION: readonly string[] = ['resume_expired', 'too_slow', 'bad_sequence'];
 /** Arrived events are acknowledged together, this much later at the latest. */
 const ACK_WITHIN_MS = 100;
 /** How long the hub may take to answer the first frame. */
@@ -188,7 +190,7 @@ export class Connection {
   }
 
   #refused(frame: Refused): void {
-    if (this.#joined && frame.code === 'resume_expired') return this.#finish({ why: 'expired' });
+    if (this.#joined && LOST_SESSION.includes(frame.code)) return this.#finish({ why: 'expired' });
     // A hub that is busy or without its database while we are in a call will take the session back later.
     const passing: boolean = frame.code === 'overloaded' || frame.code === 'unavailable';
     if (this.#joined && passing) return this.#lost();

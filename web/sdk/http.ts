@@ -62,7 +62,7 @@ async function problemOf(response: Response): Promise<ApiError> {
     code: said('code', `http_${response.status}`),
     status: response.status,
     title: said('title', 'The service refused this'),
-    detail: said('detail', 'It gave no reason. Try again in a moment.'),
+    detail: [said('detail', ''), said('advice', '')].filter(Boolean).join(' ') || 'It gave no reason. Try again in a moment.',
     retryAfterS: retryAfter > 0 ? retryAfter : undefined,
   });
 }

@@ -13,7 +13,7 @@ export const NAME_CHARS_MAX = 64;
 
 const source = word('microphone', 'camera', 'screen', 'screen_audio');
 const kind = word('audio', 'video');
-const leaveReason = word('left', 'lost', 'replaced', 'removed', 'shutting_down');
+const leaveReason = word('left', 'lost', 'lobby_expired', 'replaced', 'removed', 'shutting_down');
 const sendLine = object({ mid: text, source });
 const trackInfo = object({ source, muted: flag });
 const participant = object({ participant_id: text, name: text, tracks: list(trackInfo) });

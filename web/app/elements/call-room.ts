@@ -187,7 +187,8 @@ export class CallRoomElement extends LitElement {
         remember('shortcuts', wish.on ? 'on' : 'off');
         return this.requestUpdate();
       case 'rejoin':
-        return this.#begin(this.call.phase === 'ended');
+        // Whoever was in the call goes straight back; whoever was not looks at the device check first.
+        return this.#begin(this.call.phase === 'ended' && this.call.reason !== 'lobby_expired');
       case 'enter':
         mark('join-click');
         this.#pool.resume();

@@ -95,7 +95,7 @@ export class ConsoleStatementElement extends LitElement {
         ${line.for_month === null ? nothing : html`<span class="tag">for ${monthText(`${line.for_month.slice(0, 7)}-01T00:00:00Z`)}</span>`}
         ${line.included ? html`<span class="soft note">${quantityText(line.included, line.meter)} included</span>` : nothing}</th>
       <td class="number">${quantityCell(line.quantity, line.meter)}</td>
-      <td class="number">${line.rate === null ? '' : html`${moneyText(line.rate)}<span class="soft"> a ${line.unit.replace('participant-', '')}</span>`}</td>
+      <td class="number">${line.rate === null ? '' : html`${moneyText(line.rate)}<span class="soft"> a ${line.unit}</span>`}</td>
       <td class="number">${moneyCell(line.amount, places)}</td>
     </tr>
     ${open ? html`<tr class="inner"><td colspan="4">${this.#hours.render((hours) => this.#hourTable(hours, line), 'Fetching the hours…')}</td></tr>` : nothing}`;

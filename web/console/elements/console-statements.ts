@@ -37,10 +37,10 @@ function finalised(statements: readonly StatementSummary[]): TemplateResult {
   }
   const places: number = placesOf(statements.map(({ total }) => total));
   return html`<div class="scroll"><table>
-    <thead><tr><th scope="col">Month</th><th scope="col">Number</th><th scope="col">Finalised</th><th scope="col" class="number">Total</th></tr></thead>
+    <thead><tr><th scope="col">Month</th><th scope="col">Finalised</th><th scope="col" class="number">Total</th></tr></thead>
     <tbody>${statements.map(({ statement_id, number, period, total, finalized_at }) => html`<tr>
-      <th scope="row"><a href=${hrefOf({ at: 'statement', statementId: statement_id, lineId: null, hour: null })}>${monthText(period.start)}</a></th>
-      <td class="nowrap">${number}</td><td class="nowrap">${finalized_at === null ? '' : dayText(finalized_at)}</td><td class="number">${moneyCell(total, places)}</td></tr>`)}</tbody>
+      <th scope="row"><a href=${hrefOf({ at: 'statement', statementId: statement_id, lineId: null, hour: null })}>${monthText(period.start)}, statement ${number}</a></th>
+      <td class="nowrap">${finalized_at === null ? '' : dayText(finalized_at)}</td><td class="number">${moneyCell(total, places)}</td></tr>`)}</tbody>
   </table></div>`;
 }
 
