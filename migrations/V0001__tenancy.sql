@@ -21,7 +21,10 @@ begin
   if exists (select from pg_roles where rolname = 'tuppence_app' and (rolsuper or rolbypassrls or rolcanlogin)) then
     raise exception 'the role tuppence_app must not log in, be a superuser or bypass row-level security';
   end if;
-  if not (select rolsuper from pg_roles where rolname = current_user) then
+  -- Since version 16 a role can be a member without the right to become it.
+  if not pg_has_role(
+    current_user, 'tuppence_app', case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
+  ) then
     execute format('grant tuppence_app to %I', current_user);
   end if;
 end

@@ -26,7 +26,6 @@ create table statement (
   period_end         timestamptz not null,
   as_of              timestamptz not null,
   currency           char(3)     not null,
-  minor_micros       bigint      not null default 1000000,
   subtotal_micros    bigint      not null,
   carried_in_micros  bigint      not null,
   total_micros       bigint      not null,
@@ -44,9 +43,9 @@ create table statement (
     period_start = date_trunc('month', period_start at time zone 'UTC') at time zone 'UTC'
     and period_end = (period_start at time zone 'UTC' + interval '1 month') at time zone 'UTC'
   ),
-  constraint statement_total_is_whole check (total_micros % minor_micros = 0),
+  constraint statement_total_is_whole check (total_micros % 1000000 = 0),
   constraint statement_adds_up check (subtotal_micros + carried_in_micros = total_micros + carried_out_micros),
-  constraint statement_carries_half_a_cent_at_most check (2 * abs(carried_out_micros) <= minor_micros),
+  constraint statement_carries_half_a_cent_at_most check (2 * abs(carried_out_micros) <= 1000000),
   constraint statement_tab_adds_up check (tab_before_micros + total_micros = tab_after_micros),
   constraint statement_collect_known check (collect_decision in ('wait', 'collect'))
 );
@@ -97,14 +96,21 @@ create trigger statement_line_is_never_emptied before truncate on statement_line
   for each statement execute function tuppence_refuse_change();
 
 -- The row stays locked until the transaction ends, so numbers are given out in the order of commits, without gaps.
--- The function is in service scope for its own duration only: the caller stays with its tenant.
+-- The function is in service scope for its own duration only: the caller stays with its tenant. (A `set` clause would say so
+-- more briefly, but only a superuser may write one for a setting of ours, and our schema's owner is none.)
 create function tuppence_next_number(entity text, out series_number bigint, out number text)
-  language sql volatile set tuppence.scope = 'service'
-  begin atomic
-    update number_series set last_number = last_number + 1
-     where legal_entity = entity
-    returning last_number, prefix || '-' || to_char(last_number, 'FM000000999999999999');
-  end;
+  language plpgsql volatile as $$
+declare
+  callers_scope constant text := coalesce(current_setting('tuppence.scope', true), '');
+begin
+  perform set_config('tuppence.scope', 'service', true);
+  update number_series set last_number = last_number + 1
+   where legal_entity = entity
+   returning last_number, prefix || '-' || lpad(last_number::text, greatest(6, length(last_number::text)), '0')
+   into series_number, number;
+  perform set_config('tuppence.scope', callers_scope, true);
+end
+$$;
 
 alter table number_series enable row level security;
 alter table number_series force row level security;

@@ -180,6 +180,7 @@ fn collect(why: String) -> Collect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn cents(cents: i64) -> Money {
         Money::micros(cents * MICROS_PER_MINOR, Currency::USD)
@@ -204,6 +205,24 @@ mod tests {
             let answer = decide(owed, at(now), &US_CARD, &DEFAULT_POLICY).expect("small");
             assert_eq!(answer.decision, decision, "{owed:?}: {}", answer.why);
             assert!(answer.why.contains(why), "{owed:?}: {}", answer.why);
+        }
+    }
+
+    proptest! {
+        /// No fee above a tenth, unless the tab is a year old, and never below what the processor takes.
+        #[test]
+        fn nothing_is_collected_that_is_not_worth_it(micros in -1_000_000_i64..2_000_000_000, age_days in 0_i64..800) {
+            let now: Timestamp = "2026-10-05T00:00:00Z".parse().expect("a time");
+            let since = now - jiff::SignedDuration::from_hours(24 * age_days);
+            let amount = Money::micros(micros, Currency::USD);
+            let owed = Owed { amount, since: Some(since) };
+            let answer = decide(owed, now, &US_CARD, &DEFAULT_POLICY).expect("small");
+            let worth = amount.micros >= US_CARD.threshold(&DEFAULT_POLICY).micros;
+            let old = age_days >= 366 && amount.micros >= US_CARD.minimum_micros;
+            match answer.decision {
+                Decision::Collect => prop_assert!(worth || amount.micros >= US_CARD.minimum_micros && age_days >= 365),
+                Decision::Wait => prop_assert!(!worth && !old),
+            }
         }
     }
 

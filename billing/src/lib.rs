@@ -1,4 +1,22 @@
-//! Usage, charges, ledger and statements.
+//! Usage, charges, ledger and statements: how what was used becomes what is owed.
+//!
+//! # From a counter to a cent
+//!
+//! 1. A media node counts, and the greatest count of an hour is kept: [`usage`]. Reports may come twice, late or in any
+//!    order.
+//! 2. A [`price`] is a function of what has been used in the month so far. An hour's [`charge`] is a difference of two
+//!    of its values, so the hours add up to the price exactly: no hour is rounded to a cent.
+//! 3. The [`statement`] of a month is a pure function of facts, prices, [`subscription`]s and what earlier statements
+//!    said. It rounds once, to whole cents, and carries the rest on.
+//! 4. Making a month final numbers it, freezes it and posts it to the [`ledger`], where everything adds to zero.
+//! 5. What is owed stands on the tab until [`collection`] is worth its fee.
+//!
+//! # Core and shell
+//!
+//! The modules named above touch no database and no clock: time is an argument. [`store`] loads and keeps their values,
+//! each function on a [`db::Transaction`] of one tenant; [`jobs`] does every hour what must happen by itself.
+//! [`drilldown`] holds the answers for those who take a statement apart.
+
 pub mod charge;
 pub mod clock;
 pub mod collection;
@@ -15,4 +33,5 @@ pub mod statement;
 pub mod store;
 pub mod subscription;
 pub mod usage;
+
 pub use ids::TenantId;

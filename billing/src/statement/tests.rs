@@ -1,1 +1,421 @@
+//! Tables say what a statement comes to; properties say what must hold whatever happens.
 
+use super::*;
+use crate::{
+    charge,
+    ids::{LegId, PriceId, SubscriptionId, VendorId},
+    ledger::Ledger,
+    price::{Price, Pricing, Tier, Tiers},
+    subscription::Subscription,
+    usage::{Fact, FactKey, Meter, Usage, merge},
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+fn month(text: &str) -> Month {
+    text.parse().expect(text)
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect(text)
+}
+
+fn usd(micros: i64) -> Money {
+    Money::micros(micros, Currency::USD)
+}
+
+fn recurring(id: u128, micros: i64) -> Price {
+    let pricing = Pricing::Recurring { amount: usd(micros) };
+    Price { price_id: PriceId(Uuid::from_u128(id)), description: "Plan".into(), pricing }
+}
+
+/// So many micros a minute beyond so many minutes.
+fn minutes(id: u128, rate_micros: i64, free_minutes: i64) -> Price {
+    let free = Tier { up_to: Some(free_minutes * 60_000), rate_micros: 0 };
+    let paid = Tier { up_to: None, rate_micros };
+    let tiers = if free_minutes > 0 { vec![free, paid] } else { vec![paid] };
+    let pricing = Pricing::Metered {
+        meter: Meter::ParticipantMs,
+        currency: Currency::USD,
+        unit: "participant-minute".into(),
+        unit_size: 60_000,
+        tiers: Tiers::new(tiers).expect("rising"),
+    };
+    Price { price_id: PriceId(Uuid::from_u128(id)), description: "Minutes".into(), pricing }
+}
+
+fn subscription(id: u128, starts: &str, ends: Option<&str>, prices: Vec<Price>) -> Subscription {
+    Subscription {
+        subscription_id: SubscriptionId(Uuid::from_u128(id)),
+        vendor_id: VendorId(Uuid::from_u128(1)),
+        plan: "Plan".into(),
+        starts: Hour::of(at(starts)),
+        ends: ends.map(|ends| Hour::of(at(ends))),
+        prices,
+    }
+}
+
+fn books(subscriptions: Vec<Subscription>) -> Books {
+    let account_id = AccountId(Uuid::from_u128(7));
+    Books {
+        account: Account { account_id, name: "Ada's Bakery".into(), currency: Currency::USD },
+        subscriptions,
+        usage: Usage::default(),
+        late: BTreeSet::new(),
+        finals: Vec::new(),
+        billed: Vec::new(),
+        owed: usd(0),
+    }
+}
+
+/// A service in memory: it finalises as the store does, and keeps the same books and ledger.
+struct Service {
+    books: Books,
+    ledger: Ledger,
+    statements: Vec<Statement>,
+}
+
+impl Service {
+    fn new(subscriptions: Vec<Subscription>) -> Self {
+        Self { books: books(subscriptions), ledger: Ledger::default(), statements: Vec::new() }
+    }
+
+    fn record(&mut self, hour: Hour, quantity: i64) {
+        self.books.usage.add(Meter::ParticipantMs, hour, quantity);
+        if self.books.finals.iter().any(|last| last.month == hour.month()) {
+            self.books.late.insert(hour.month());
+        }
+    }
+
+    fn finalise(&mut self) -> &Statement {
+        let month = self.books.open_month().expect("a subscription");
+        let id = StatementId(Uuid::from_u128(1_000 + self.statements.len() as u128));
+        let last = draft(&self.books, month, month.end()).expect("small");
+        let last = last.finalised(id, format!("T-{}", self.statements.len() + 1));
+        self.ledger.post(last.posting(id).expect("balanced"));
+        self.books.owed = self.balance(LedgerAccount::Receivable(self.books.account.account_id));
+        self.books.finals.push(Final { month, total: last.total, carried_out: last.carried_out });
+        self.books.billed.extend(last.lines.iter().map(|line| BilledLine {
+            subscription_id: line.subscription_id,
+            price_id: line.price_id,
+            month: line.for_month.unwrap_or(month),
+            quantity: line.quantity.unwrap_or(0),
+            amount: line.amount,
+        }));
+        self.statements.push(last);
+        &self.statements[self.statements.len() - 1]
+    }
+
+    fn balance(&self, account: LedgerAccount) -> Money {
+        self.ledger.balance(account, Currency::USD).expect("small")
+    }
+}
+
+/// Rows: `plan PRICE a month`, `plan RATE a minute beyond FREE`, `from TIME [to TIME]`, `used TIME MS`,
+/// `final YYYY-MM` then `line …`, `total MICROS`, `carried MICROS`, `tab MICROS` of what came out.
+fn check(table: &str) {
+    let mut prices = Vec::new();
+    let mut service = Service::new(Vec::new());
+    let mut lines: Vec<Line> = Vec::new();
+    for row in
+        table.lines().map(|row| row.split('#').next().unwrap_or("").trim()).filter(|row| !row.is_empty())
+    {
+        let number = |word: &str| word.replace('_', "").parse::<i64>().expect(row);
+        let id = 100 + prices.len() as u128;
+        let of = service.books.subscriptions.len() as u128 + 1;
+        let last = service.statements.last();
+        match row.split_whitespace().collect::<Vec<_>>()[..] {
+            ["price", micros, "a", "month"] => prices.push(recurring(id, number(micros))),
+            ["price", rate, "a", "minute", "beyond", free] => {
+                prices.push(minutes(id, number(rate), number(free)))
+            }
+            ["from", starts] => {
+                service.books.subscriptions.push(subscription(of, starts, None, std::mem::take(&mut prices)));
+            }
+            ["from", starts, "to", ends] => {
+                let it = subscription(of, starts, Some(ends), std::mem::take(&mut prices));
+                service.books.subscriptions.push(it);
+            }
+            ["used", when, quantity] => service.record(Hour::of(at(when)), number(quantity)),
+            ["draft", when] => {
+                let month = service.books.open_month().expect(row);
+                lines = draft(&service.books, month, at(when)).expect(row).lines;
+            }
+            ["final", period] => {
+                assert_eq!(service.books.open_month(), Some(month(period)), "{row}");
+                lines = service.finalise().lines.clone();
+            }
+            ["line", kind, quantity, "charge", micros] => {
+                let line = lines.remove(0);
+                let seen = (line.kind.as_str(), line.quantity.expect(row), line.amount.micros);
+                assert_eq!(seen, (kind, number(quantity), number(micros)), "{row}");
+            }
+            ["line", "adjustment", "of", late, quantity, "charge", micros] => {
+                let line = lines.remove(0);
+                let seen = (line.for_month, line.quantity.expect(row), line.amount.micros);
+                assert_eq!(seen, (Some(month(late)), number(quantity), number(micros)), "{row}");
+            }
+            ["total", micros] => assert_eq!(last.expect(row).total.micros, number(micros), "{row}"),
+            ["carried", micros] => assert_eq!(last.expect(row).carried_out.micros, number(micros), "{row}"),
+            ["tab", micros] => assert_eq!(last.expect(row).tab.after.micros, number(micros), "{row}"),
+            ["nothing", "else"] => assert_eq!(lines, [], "{row}"),
+            _ => panic!("a row nobody understands: {row}"),
+        }
+    }
+}
+
+#[test]
+fn a_month_is_rounded_once_and_the_rest_is_carried() {
+    check(
+        "
+        price  25_000_000 a month
+        price  50_000 a minute beyond 1
+        from   2026-10-01T00:00:00Z
+        used   2026-10-02T09:00:00Z  90000         # 1.5 min
+        used   2026-10-02T10:00:00Z  630000        # 10.5 min: 11 of the 12 cost
+        final  2026-10
+        line   recurring 744 charge 25_000_000
+        line   metered 720000 charge 550_000
+        nothing else
+        total  26_000_000                          # 25.55 ¢ to the cent
+        carried -450_000
+        tab    26_000_000
+        final  2026-11
+        line   recurring 720 charge 25_000_000
+        line   metered 0 charge 0
+        total  25_000_000                          # 25 ¢ less the 0.45 ¢ billed before
+        carried -450_000
+        tab    51_000_000
+        ",
+    );
+}
+
+#[test]
+fn a_draft_grows_by_the_hour() {
+    check(
+        "
+        price  74_400_000 a month                  # 0.1 ¢ an hour in October
+        from   2026-10-01T00:00:00Z
+        draft  2026-10-01T00:00:00Z
+        nothing else
+        draft  2026-10-01T00:00:01Z                # an hour that has begun counts
+        line   recurring 1 charge 100_000
+        draft  2026-10-01T01:00:00Z
+        line   recurring 1 charge 100_000
+        draft  2026-10-31T23:59:59Z
+        line   recurring 744 charge 74_400_000
+        draft  2026-12-24T00:00:00Z                # late, but the month is over
+        line   recurring 744 charge 74_400_000
+        ",
+    );
+}
+
+#[test]
+fn two_subscriptions_that_share_a_month_add_up_to_its_price() {
+    check(
+        "
+        price  5_000_000 a month
+        from   2026-10-01T00:00:00Z to 2026-10-11T13:00:00Z
+        price  5_000_000 a month
+        from   2026-10-11T13:00:00Z
+        final  2026-10
+        line   recurring 253 charge 1_700_269
+        line   recurring 491 charge 3_299_731
+        total  5_000_000
+        carried 0
+        final  2026-11
+        line   recurring 720 charge 5_000_000      # the ended one has no line
+        nothing else
+        ",
+    );
+}
+
+#[test]
+fn usage_outside_of_a_subscription_costs_nothing() {
+    check(
+        "
+        price  1_000_000 a minute beyond 0
+        from   2026-10-05T10:00:00Z to 2026-10-05T12:00:00Z
+        used   2026-10-05T09:00:00Z  60000
+        used   2026-10-05T10:00:00Z  60000
+        used   2026-10-05T11:00:00Z  60000
+        used   2026-10-05T12:00:00Z  60000
+        final  2026-10
+        line   metered 120000 charge 2_000_000
+        ",
+    );
+}
+
+#[test]
+fn late_usage_becomes_an_adjustment_that_names_its_month() {
+    check(
+        "
+        price  1_000_000 a minute beyond 1
+        from   2026-09-01T00:00:00Z
+        used   2026-09-30T23:00:00Z  90000
+        final  2026-09
+        line   metered 90000 charge 500_000
+        total  0                                   # half a cent goes to the even side
+        carried 500_000
+        used   2026-09-12T08:00:00Z  30000         # after the fact
+        used   2026-10-01T00:00:00Z  120000
+        final  2026-10
+        line   metered 120000 charge 1_000_000
+        line   adjustment of 2026-09 30000 charge 500_000
+        nothing else
+        total  2_000_000
+        carried 0
+        used   2026-09-13T08:00:00Z  60000         # and again, with a later month
+        used   2026-10-13T08:00:00Z  60000
+        final  2026-11
+        line   metered 0 charge 0
+        line   adjustment of 2026-09 60000 charge 1_000_000
+        line   adjustment of 2026-10 60000 charge 1_000_000
+        nothing else
+        final  2026-12                             # each is billed once
+        line   metered 0 charge 0
+        nothing else
+        tab    4_000_000
+        ",
+    );
+}
+
+#[test]
+fn a_line_keeps_its_name_while_it_grows() {
+    let mut books = books(vec![subscription(
+        1,
+        "2026-10-01T00:00:00Z",
+        None,
+        vec![recurring(1, 25_000_000), minutes(2, 5, 0)],
+    )]);
+    let early = draft(&books, month("2026-10"), at("2026-10-02T00:00:00Z")).expect("small");
+    books.usage.add(Meter::ParticipantMs, Hour::of(at("2026-10-03T00:00:00Z")), 60_000);
+    let late = draft(&books, month("2026-10"), at("2026-10-09T00:00:00Z")).expect("small");
+    let next = draft(&books, month("2026-11"), at("2026-11-09T00:00:00Z")).expect("small");
+    let names =
+        |statement: &Statement| statement.lines.iter().map(|line| line.line_id).collect::<BTreeSet<_>>();
+    assert_eq!(names(&early), names(&late));
+    assert!(names(&late).is_disjoint(&names(&next)));
+    assert_eq!(names(&late).len(), 2);
+}
+
+#[test]
+fn json_is_as_documented() {
+    let books = books(vec![subscription(1, "2026-10-01T00:00:00Z", None, vec![minutes(2, 50_000, 1_000)])]);
+    let statement = draft(&books, month("2026-10"), at("2026-10-02T00:00:00Z")).expect("small");
+    let json = serde_json::to_value(&statement).expect("plain");
+    assert_eq!(json["statement_id"], serde_json::Value::Null);
+    assert_eq!(json["status"], "draft");
+    assert_eq!(json["period"]["end"], "2026-11-01T00:00:00Z");
+    assert_eq!(json["tab"]["collect"]["decision"], "wait");
+    let line = &json["lines"][0];
+    assert_eq!(line["kind"], "metered");
+    assert_eq!(line["meter"], "participant_ms");
+    assert_eq!(line["included"], 60_000_000);
+    assert_eq!(line["rate"]["amount"], "0.0005");
+    assert_eq!(line["for_month"], serde_json::Value::Null);
+}
+
+fn october() -> Vec<Subscription> {
+    vec![subscription(1, "2026-10-03T07:00:00Z", None, vec![recurring(1, 25_000_000), minutes(2, 50_000, 3)])]
+}
+
+fn any_fact() -> impl Strategy<Value = Fact> {
+    let first = Hour::of(at("2026-10-01T00:00:00Z")).0;
+    (0_u128..4, 0_i64..744, 0_u64..600_000).prop_map(move |(leg, hour, quantity)| {
+        let key = FactKey {
+            leg: LegId(Uuid::from_u128(leg)),
+            meter: Meter::ParticipantMs,
+            hour: Hour(first + hour),
+        };
+        Fact { key, quantity }
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_facts_does_not_matter(
+        (facts, shuffled) in prop::collection::vec(any_fact(), 0..40)
+            .prop_flat_map(|facts| (Just(facts.clone()), Just(facts).prop_shuffle())),
+    ) {
+        let of = |facts: Vec<Fact>| {
+            let books = Books { usage: Usage::of(&merge(facts)), ..books(october()) };
+            draft(&books, month("2026-10"), at("2026-11-01T00:00:00Z")).expect("small")
+        };
+        prop_assert_eq!(of(facts), of(shuffled));
+    }
+
+    /// A run that stops anywhere and goes on later has charged the same hours as one that did not.
+    #[test]
+    fn however_a_billing_run_is_split_it_charges_the_same(
+        facts in prop::collection::vec(any_fact(), 0..40),
+        cuts in prop::collection::btree_set(0_i64..744, 0..6),
+    ) {
+        let usage = Usage::of(&merge(facts));
+        let october = month("2026-10");
+        for price in &october_plan().prices {
+            let hours = |until| charge::hourly(&october_plan(), price, &usage, october, until).expect("small");
+            let whole = hours(october.next().first());
+            let mut run = Vec::new();
+            for until in cuts.iter().map(|cut| Hour(october.first().0 + cut)).chain([october.next().first()]) {
+                let seen = charge::difference(&hours(until), &run).expect("small");
+                run.extend(seen);
+            }
+            run.sort_by_key(|charge| charge.hour);
+            let spent = |charge: &&charge::Charge| !charge.amount.is_zero() || charge.quantity.is_some_and(|it| it != 0);
+            prop_assert_eq!(run.iter().collect::<Vec<_>>(), whole.iter().filter(spent).collect::<Vec<_>>());
+            let total = charge::total(&october_plan(), price, &usage, october, october.next().first()).expect("small");
+            let sum = Money::sum(Currency::USD, whole.iter().map(|charge| charge.amount)).expect("small");
+            prop_assert_eq!(Some(sum), total.map(|rated| rated.amount));
+        }
+    }
+
+    /// Months pass and facts come in, some of them late. The ledger always adds to zero, what was rated is billed or
+    /// carried, a statement is off by half a cent at most, and in the end late and timely facts cost the same.
+    #[test]
+    fn whatever_comes_late_the_books_balance(
+        rate in 0_i64..3_000_000,
+        sticker in 0_i64..100_000_000,
+        events in prop::collection::vec(prop_oneof![
+            3 => (0_i64..4_000, 0_i64..4_000_000).prop_map(Some),
+            1 => Just(None),
+        ], 0..40),
+    ) {
+        let plan = |id| subscription(id, "2026-08-15T00:00:00Z", None, vec![recurring(1, sticker), minutes(2, rate, 100)]);
+        let (mut late, mut timely) = (Service::new(vec![plan(1)]), Service::new(vec![plan(1)]));
+        let first = Hour::of(at("2026-08-01T00:00:00Z")).0;
+        for (hour, quantity) in events.iter().flatten() {
+            timely.record(Hour(first + hour), *quantity);
+        }
+        for event in &events {
+            match event {
+                Some((hour, quantity)) => late.record(Hour(first + hour), *quantity),
+                None => { late.finalise(); }
+            }
+        }
+        while late.statements.len() < 45 { late.finalise(); }
+        while timely.statements.len() < 45 { timely.finalise(); }
+
+        let account = late.books.account.account_id;
+        for service in [&late, &timely] {
+            prop_assert_eq!(service.ledger.imbalance(), None);
+            let billed = service.balance(LedgerAccount::Receivable(account));
+            let carried = service.balance(LedgerAccount::Carried(account));
+            let rated = service.balance(LedgerAccount::Revenue(VendorId(Uuid::from_u128(1))));
+            prop_assert_eq!(billed.plus(carried).expect("small").micros, -rated.micros);
+            for it in &service.statements {
+                prop_assert!(2 * it.carried_out.micros.abs() <= 1_000_000, "half a cent at most");
+                prop_assert_eq!(it.total.micros % 1_000_000, 0);
+                prop_assert_eq!(it.tab.after, it.tab.before.plus(it.total).expect("small"));
+            }
+            prop_assert_eq!(service.statements[service.statements.len() - 1].carried_out, carried);
+        }
+        let rated = |service: &Service| service.balance(LedgerAccount::Revenue(VendorId(Uuid::from_u128(1))));
+        prop_assert_eq!(rated(&late), rated(&timely), "late or not, the same is rated");
+    }
+}
+
+fn october_plan() -> Subscription {
+    october().remove(0)
+}

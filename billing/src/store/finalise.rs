@@ -7,7 +7,6 @@ use crate::{
     db::{DbError, Transaction},
     ids::{StatementId, TenantId},
     ledger::Posted,
-    money::MICROS_PER_MINOR,
     period::Month,
     statement::{self, Books, Line, LineKind, Statement, Summary},
 };
@@ -162,7 +161,6 @@ async fn insert(
             &last.period.end,
             &last.as_of,
             &last.currency.code(),
-            &MICROS_PER_MINOR,
             &last.subtotal.micros,
             &last.carried_in.micros,
             &last.total.micros,

@@ -18,6 +18,7 @@ with reported as (
   select distinct s.tenant_id, s.account_id, (s.period_start at time zone 'UTC')::date, $6::timestamptz
     from grown g
     join statement s on s.tenant_id = $1 and s.period_start <= g.hour and g.hour < s.period_end
+   order by 3
   on conflict do nothing
 )
 select count(*) from grown

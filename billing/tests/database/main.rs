@@ -1,0 +1,9 @@
+//! Billing on a real PostgreSQL: what the database itself enforces, and what the queries do.
+
+mod facts;
+mod finalising;
+mod ledger;
+mod schema;
+mod story;
+mod support;
+mod tenancy;

@@ -1,0 +1,66 @@
+//! The schema as a whole: it applies, and every query fits it.
+
+use crate::support::{client, create_database, database};
+use billing::db::Db;
+use std::{fs, path::Path};
+
+#[tokio::test]
+async fn migrations_apply_once_however_many_start() {
+    let url = create_database().await;
+    let db = Db::connect(&url).await.expect("connects");
+    let (one, two, three) = tokio::join!(db.migrate(), db.migrate(), db.migrate());
+    one.and(two).and(three).expect("each finds the schema it needs");
+    let owner = client(&url).await;
+    let row =
+        owner.query_one("select count(*), count(distinct version) from refinery_schema_history", &[]).await;
+    let (rows, versions): (i64, i64) = row.map(|row| (row.get(0), row.get(1))).expect("the history");
+    assert_eq!(rows, versions);
+    let files =
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations")).expect("migrations");
+    let numbered = files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with('V')).count();
+    assert_eq!(usize::try_from(versions).expect("a count"), numbered);
+}
+
+#[tokio::test]
+async fn every_query_prepares() {
+    let db = database().await;
+    let service = db.service().await.expect("begins");
+    let mut queries = 0;
+    for entry in
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store")).expect("queries").flatten()
+    {
+        if entry.path().extension().is_some_and(|extension| extension == "sql") {
+            let sql = fs::read_to_string(entry.path()).expect("a query");
+            service
+                .prepare(&sql)
+                .await
+                .unwrap_or_else(|error| panic!("{}: {error:?}", entry.path().display()));
+            queries += 1;
+        }
+    }
+    assert!(queries > 25, "the queries have moved: {queries}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_unavailable() {
+    let refused = Db::connect("host=/nonexistent user=owner dbname=none").await;
+    let error = refused.err().expect("nobody is there");
+    assert!(error.is_transient(), "{error}");
+    let nonsense = Db::connect("postgres://[").await.err().expect("no address");
+    assert!(matches!(nonsense, billing::db::DbError::Url(_)), "{nonsense}");
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_did_not_happen_and_frees_its_connection() {
+    let db = database().await;
+    for _ in 0..64 {
+        let tx = db.service().await.expect("a connection");
+        tx.batch_execute("insert into vendor values ('0199c000-0000-7000-8000-00000000ffff', 'X', now())")
+            .await
+            .expect("inserts");
+        drop(tx);
+    }
+    let tx = db.service().await.expect("a connection");
+    let vendors: i64 = tx.one("select count(*) from vendor", &[]).await.expect("counts").get(0);
+    assert_eq!(vendors, 1);
+}

@@ -1,0 +1,210 @@
+//! A PostgreSQL to throw away, and a database of its own for every test.
+
+use anyhow::{Context, Result, bail};
+use billing::{
+    TenantId,
+    db::Db,
+    ids::LegId,
+    period::Hour,
+    usage::{Fact, FactKey, Meter},
+};
+use jiff::Timestamp;
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+/// The server's address without a database; `TEST_DATABASE_URL` (a role that may create databases) replaces it.
+fn server() -> &'static str {
+    static SERVER: OnceLock<String> = OnceLock::new();
+    SERVER.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
+        Ok(url) => url,
+        Err(_) => start_cluster().expect("a PostgreSQL to throw away"),
+    })
+}
+
+/// A migrated database that nobody else uses.
+pub(crate) async fn database() -> Db {
+    let db = empty_database().await;
+    db.migrate().await.expect("the migrations apply");
+    db
+}
+
+/// A database that holds nothing yet.
+pub(crate) async fn empty_database() -> Db {
+    Db::connect(&create_database().await).await.expect("connects")
+}
+
+/// The address of a new database.
+pub(crate) async fn create_database() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("billing_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let admin = client(server()).await;
+    admin.batch_execute(&format!("drop database if exists {name}")).await.expect("drops an older one");
+    admin.batch_execute(&format!("create database {name}")).await.expect("creates a database");
+    named(server(), &name)
+}
+
+/// A connection as the owner, outside of the pool.
+pub(crate) async fn client(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connects");
+    tokio::spawn(connection);
+    client
+}
+
+/// The same server as another role, if its address is ours to change.
+pub(crate) fn as_role(url: &str, role: &str) -> Option<String> {
+    (!url.contains("://")).then(|| format!("{url} user={role}"))
+}
+
+/// The same server, another database.
+fn named(url: &str, name: &str) -> String {
+    match url.split_once("://") {
+        None => format!("{url} dbname={name}"),
+        Some((scheme, rest)) => {
+            let (host, query) =
+                rest.split_once('?').map_or((rest, String::new()), |(h, q)| (h, format!("?{q}")));
+            let host = host.split_once('/').map_or(host, |(host, _)| host);
+            format!("{scheme}://{host}/{name}{query}")
+        }
+    }
+}
+
+/// A tenant that exists.
+pub(crate) async fn tenant(db: &Db, sandbox: bool, now: &str) -> TenantId {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let tenant = TenantId(Uuid::from_u128(COUNT.fetch_add(1, Ordering::Relaxed).into()));
+    let now = at(now);
+    let tx = db.tenant(tenant).await.expect("begins");
+    let sql = "insert into tenant (tenant_id, name, sandbox, created_at) values ($1, 'Bakery', $2, $3)";
+    tx.run(sql, &[&tenant.0, &sandbox, &now]).await.expect("a tenant");
+    billing::store::open_account(&tx, tenant, "Bakery", now).await.expect("an account");
+    tx.commit().await.expect("commits");
+    tenant
+}
+
+/// Starts a cluster that lives as long as this process: a shell holds it and ends it when our end of its pipe closes,
+/// however we end.
+fn start_cluster() -> Result<String> {
+    let binaries = binaries()?;
+    let home = std::env::temp_dir().join(format!("billing-test-{}", std::process::id()));
+    fs::create_dir_all(&home)?;
+    let user = unprivileged_user()?;
+    if let Some((uid, gid)) = user {
+        chown(&home, Some(uid), Some(gid))?;
+    }
+    let data = home.join("data");
+    let initdb = command(&binaries.join("initdb"), user)
+        .current_dir(&home)
+        .args(["--auth=trust", "--username=owner", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+        .arg(&data)
+        .output()?;
+    if !initdb.status.success() {
+        bail!("initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+    }
+    let script = r#""$1" -D "$2" -k "$3" -c listen_addresses= -c fsync=off -c full_page_writes=off \
+        -c max_connections=200 >"$3/log" 2>&1 & read -r _; kill -INT $!; wait $!; rm -rf "$3""#;
+    let mut holder = command(Path::new("/bin/sh"), user)
+        .current_dir(&home)
+        .args(["-c", script, "sh"])
+        .args([&binaries.join("postgres"), &data, &home])
+        .stdin(Stdio::piped())
+        .spawn()?;
+    // Never closed by us: the operating system does it when the tests are over.
+    std::mem::forget(holder.stdin.take());
+    wait_for(&binaries, &home, user)?;
+    Ok(format!("host={} user=owner dbname=postgres", home.display()))
+}
+
+fn wait_for(binaries: &Path, home: &Path, user: Option<(u32, u32)>) -> Result<()> {
+    for _ in 0..600 {
+        let ready = command(&binaries.join("pg_isready"), user).args(["-q", "-h"]).arg(home).status()?;
+        if ready.success() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    bail!("PostgreSQL did not start: {}", fs::read_to_string(home.join("log")).unwrap_or_default())
+}
+
+/// The newest version where Debian puts them.
+fn binaries() -> Result<PathBuf> {
+    let versions =
+        fs::read_dir("/usr/lib/postgresql").context("no PostgreSQL: apt-get install postgresql")?;
+    let number = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let newest = versions.flatten().map(|entry| entry.path()).max_by_key(number);
+    Ok(newest.context("no PostgreSQL: apt-get install postgresql")?.join("bin"))
+}
+
+/// PostgreSQL does not run as root: then somebody else's user and group.
+fn unprivileged_user() -> Result<Option<(u32, u32)>> {
+    let me = fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it))?;
+    if me != 0 {
+        return Ok(None);
+    }
+    let passwd = fs::read_to_string("/etc/passwd")?;
+    let of = |name: &str| {
+        let fields: Vec<&str> = passwd.lines().find(|line| line.starts_with(name))?.split(':').collect();
+        Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
+    };
+    of("postgres:").or_else(|| of("nobody:")).map(Some).context("neither postgres nor nobody in /etc/passwd")
+}
+
+fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(program);
+    if let Some((uid, gid)) = user {
+        command.gid(gid).uid(uid);
+    }
+    command
+}
+
+/// A call of some people, each with one leg; the legs in their order.
+pub(crate) async fn call(
+    db: &Db,
+    tenant: TenantId,
+    title: &str,
+    names: &[&str],
+    clock_offset_hours: i32,
+) -> Vec<LegId> {
+    let id = || {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        Uuid::from_u128(0xca11_0000 + u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
+    };
+    let (room, call, mut legs) = (id(), id(), Vec::new());
+    let tx = db.tenant(tenant).await.expect("begins");
+    let sql = "insert into room (tenant_id, room_id, title, created_at) values ($1, $2, $3, now())";
+    tx.run(sql, &[&tenant.0, &room, &title]).await.expect("a room");
+    let sql = "insert into call (tenant_id, call_id, room_id, started_at) values ($1, $2, $3, now())";
+    tx.run(sql, &[&tenant.0, &call, &room]).await.expect("a call");
+    for name in names {
+        let (participant, leg) = (id(), id());
+        let sql = "insert into participant (tenant_id, participant_id, call_id, identity, name, role)
+                   values ($1, $2, $3, $4, $4, 'participant')";
+        tx.run(sql, &[&tenant.0, &participant, &call, name]).await.expect("a participant");
+        let sql = "insert into leg (tenant_id, leg_id, participant_id, call_id, node, clock_offset_hours, created_at)
+                   values ($1, $2, $3, $4, 'here', $5, now())";
+        tx.run(sql, &[&tenant.0, &leg, &participant, &call, &clock_offset_hours]).await.expect("a leg");
+        legs.push(LegId(leg));
+    }
+    tx.commit().await.expect("commits");
+    legs
+}
+
+/// A time.
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().expect(text)
+}
+
+/// A report of a counter.
+pub(crate) fn fact(leg: LegId, meter: Meter, hour: &str, quantity: u64) -> Fact {
+    Fact { key: FactKey { leg, meter, hour: Hour::of(at(hour)) }, quantity }
+}
