@@ -170,3 +170,71 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value).expect("our header values are plain text");
     headers.insert(name, value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_page_has_one_address() {
+        for (path, name) in [
+            ("/", Some("index.html")),
+            ("/r/019aa000-0000-7000-8000-000000000001", Some("call.html")),
+            ("/r/", Some("r/")),
+            ("/r/a/b", Some("r/a/b")),
+            ("/console", Some("console.html")),
+            ("/console/statements/draft", Some("console.html")),
+            ("/consoles", Some("consoles")),
+            ("/demo", Some("demo.html")),
+            ("/docs/api", Some("docs-api.html")),
+            ("/docs/problems", Some("docs-problems.html")),
+            ("/assets/call-2KXm.js", Some("assets/call-2KXm.js")),
+            ("/index.html", None),
+            ("/assets/call-2KXm.js.br", None),
+        ] {
+            assert_eq!(page(path), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn encodings_are_taken_as_the_browser_weighs_them() {
+        for (list, brotli) in [
+            ("gzip, deflate, br, zstd", true),
+            ("gzip;q=0.8, BR;q=0.1", true),
+            ("gzip, br;q=0", false),
+            ("gzip", false),
+            ("brotli", false),
+            ("", false),
+        ] {
+            assert_eq!(accepts(list, "br"), brotli, "{list}");
+        }
+    }
+
+    fn asked(method: Method, path: &str) -> Response {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        answer(&request, true)
+    }
+
+    #[test]
+    fn every_answer_carries_the_policy() {
+        for path in ["/", "/nowhere", "/v1/nowhere", "/r/x", "/docs/api"] {
+            let headers = asked(Method::GET, path).headers().clone();
+            let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.contains("script-src 'self';"), "{path}: {policy}");
+            assert_eq!(policy.contains("unsafe-inline"), path == "/docs/api", "{path}: {policy}");
+            assert!(!policy.contains("unsafe-eval"), "{path}: {policy}");
+            assert!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_in_the_language_of_the_asker() {
+        let page = asked(Method::GET, "/nowhere");
+        assert_eq!(page.status(), StatusCode::NOT_FOUND);
+        let endpoint = asked(Method::POST, "/v1/nowhere");
+        assert_eq!(endpoint.status(), StatusCode::NOT_FOUND);
+        assert_eq!(endpoint.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(asked(Method::POST, "/").status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(asked(Method::GET, "/../Cargo.toml").status(), StatusCode::NOT_FOUND);
+    }
+}

@@ -18,7 +18,7 @@ mod user;
 
 use crate::config::DatabaseConfig;
 use crate::data_dir::DataDir;
-use cluster::Cluster;
+use cluster::{Access, Cluster};
 use postmaster::Postmaster;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -34,7 +34,7 @@ const RESTART_AFTER: (Duration, Duration) = (Duration::from_millis(100), Duratio
 /// A private PostgreSQL that is kept running until it is told to stop.
 #[derive(Debug)]
 pub(crate) struct PrivatePostgres {
-    url: String,
+    access: Access,
     stop: watch::Sender<bool>,
     keeper: JoinHandle<()>,
 }
@@ -48,12 +48,17 @@ impl PrivatePostgres {
         info!(pid = postmaster.pid(), "PostgreSQL is ready");
         let (stop, stopping) = watch::channel(false);
         let keeper = tokio::spawn(keep(cluster, postmaster, stopping));
-        Ok(Self { url: access.url(), stop, keeper })
+        Ok(Self { access, stop, keeper })
     }
 
     /// The connection URL of the role that owns the schema.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn url(&self) -> String {
+        self.access.url()
+    }
+
+    /// The connection URL of its superuser, for a look at everything.
+    pub(crate) fn admin_url(&self) -> String {
+        self.access.admin_url()
     }
 
     /// Stops it and waits until it has.

@@ -285,6 +285,15 @@ impl Access {
 
     /// The connection URL of the schema's owner, for `tokio_postgres` and for `psql` alike.
     pub(super) fn url(&self) -> String {
+        self.url_of(OWNER)
+    }
+
+    /// The connection URL of the superuser, whom row-level security does not bind.
+    pub(super) fn admin_url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    fn url_of(&self, role: &str) -> String {
         let mut host = String::new();
         for byte in self.socket_dir.as_os_str().as_encoded_bytes() {
             match byte {
@@ -294,7 +303,7 @@ impl Access {
                 other => host.push_str(&format!("%{other:02X}")),
             }
         }
-        format!("postgresql://{OWNER}@{host}/{OWNER}")
+        format!("postgresql://{role}@{host}/{OWNER}")
     }
 
     async fn open(&self, role: &str, base: &str) -> Result<Client, tokio_postgres::Error> {
