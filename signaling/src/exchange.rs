@@ -1,0 +1,262 @@
+//! The task that works the [`Switchboard`]: it gives it what sockets, the database and the media plane say, and does
+//! what it answers. Everything that happens in calls passes here one thing at a time, so that there is no lock and no
+//! race between them.
+
+use crate::admission::admit;
+use crate::media::{Commands, Happenings, MediaPlane};
+use crate::protocol::ServerFrame;
+use crate::records::{Records, Stamped};
+use crate::room::{CallId, NewLeg, ParticipantId, Record};
+use crate::session::SocketId;
+use crate::switchboard::{Input, LiveCall, Output, Switchboard, Timing};
+use crate::usage::{self, Batch};
+use billing::clock::Clock;
+use billing::db::Db;
+use sfu::control::{self, Command, TenantId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// How many inputs may wait; whoever brings another one waits with it, so that a flood slows its own sockets down.
+const INPUTS_MAX: usize = 8192;
+/// How many frames may wait for a socket; beyond it the socket is closed, and its session can be resumed.
+/// As many as may be unacknowledged, and some for what is not numbered.
+pub const FRAMES_MAX: usize = crate::protocol::UNACKNOWLEDGED_MAX + 64;
+/// How many commands may wait for a busy media plane; beyond it views are dropped, which the next view repairs.
+const COMMANDS_MAX: usize = 16_384;
+/// How often deadlines are looked at and a busy media plane is tried again.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What a socket's task is told.
+#[derive(Debug)]
+pub enum ToSocket {
+    /// Send this.
+    Frame(ServerFrame),
+    /// Close when everything is sent.
+    HangUp,
+}
+
+enum Job {
+    Open(SocketId, mpsc::Sender<ToSocket>),
+    Input(Input),
+    LiveCalls(TenantId, oneshot::Sender<Vec<LiveCall>>),
+    Remove(TenantId, ParticipantId, oneshot::Sender<bool>),
+    ShutDown(oneshot::Sender<()>),
+}
+
+/// The way to the exchange. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Exchange(mpsc::Sender<Job>);
+
+impl Exchange {
+    /// Starts the task.
+    pub fn start(
+        db: Db,
+        clock: Clock,
+        node: String,
+        timing: Timing,
+        media: MediaPlane,
+        records: Records,
+    ) -> Self {
+        let (near, far) = mpsc::channel(INPUTS_MAX);
+        let usage = usage::start(db.clone(), clock.clone(), media.commands.clone());
+        let worker = Worker {
+            board: Switchboard::new(timing),
+            jobs: near.downgrade(),
+            sockets: BTreeMap::new(),
+            commands: media.commands,
+            waiting: VecDeque::new(),
+            usage,
+            records,
+            db,
+            clock,
+            node,
+            stopped: None,
+        };
+        tokio::spawn(worker.work(far, media.happenings));
+        Self(near)
+    }
+
+    /// A socket is there; what it is to be told goes to `sender`.
+    pub async fn open(&self, socket: SocketId, sender: mpsc::Sender<ToSocket>) {
+        self.0.send(Job::Open(socket, sender)).await.ok();
+    }
+
+    /// Something has happened.
+    pub async fn tell(&self, input: Input) {
+        self.0.send(Job::Input(input)).await.ok();
+    }
+
+    /// The tenant's calls in progress.
+    pub async fn live_calls(&self, tenant: TenantId) -> Vec<LiveCall> {
+        let (answer, calls) = oneshot::channel();
+        self.0.send(Job::LiveCalls(tenant, answer)).await.ok();
+        calls.await.unwrap_or_default()
+    }
+
+    /// Takes a participant out of their room. Tells whether they were there.
+    pub async fn remove(&self, tenant: TenantId, participant: ParticipantId) -> bool {
+        let (answer, was_there) = oneshot::channel();
+        self.0.send(Job::Remove(tenant, participant, answer)).await.ok();
+        was_there.await.unwrap_or(false)
+    }
+
+    /// Tells everyone that the service stops, and waits until all sockets have gone.
+    pub async fn shut_down(&self) {
+        let (answer, stopped) = oneshot::channel();
+        self.0.send(Job::ShutDown(answer)).await.ok();
+        stopped.await.ok();
+    }
+}
+
+struct Worker {
+    board: Switchboard,
+    jobs: mpsc::WeakSender<Job>,
+    sockets: BTreeMap<SocketId, mpsc::Sender<ToSocket>>,
+    commands: Arc<dyn Commands>,
+    /// For a media plane that was too busy.
+    waiting: VecDeque<Command>,
+    usage: mpsc::Sender<Batch>,
+    records: Records,
+    db: Db,
+    clock: Clock,
+    node: String,
+    stopped: Option<oneshot::Sender<()>>,
+}
+
+impl Worker {
+    async fn work(mut self, mut jobs: mpsc::Receiver<Job>, mut happenings: Box<dyn Happenings>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut media_runs = true;
+        loop {
+            tokio::select! {
+                event = happenings.recv(), if media_runs => match event {
+                    Some(event) => self.media(event),
+                    None => media_runs = false,
+                },
+                job = jobs.recv() => match job {
+                    Some(job) => self.job(job),
+                    None => return,
+                },
+                _ = tick.tick() => self.tick(),
+            }
+        }
+    }
+
+    fn job(&mut self, job: Job) {
+        match job {
+            Job::Open(socket, sender) => drop(self.sockets.insert(socket, sender)),
+            Job::Input(Input::Gone { socket }) => {
+                self.sockets.remove(&socket);
+                self.handle(Input::Gone { socket });
+            }
+            Job::Input(input) => self.handle(input),
+            Job::LiveCalls(tenant, answer) => drop(answer.send(self.board.live_calls(tenant))),
+            Job::Remove(tenant, participant, answer) => {
+                let was_there = self.board.has_participant(tenant, participant);
+                self.handle(Input::Remove { tenant, participant });
+                answer.send(was_there).ok();
+            }
+            Job::ShutDown(answer) => {
+                self.handle(Input::ShutDown);
+                self.stopped = Some(answer);
+            }
+        }
+        self.say_when_stopped();
+    }
+
+    fn say_when_stopped(&mut self) {
+        if self.sockets.is_empty()
+            && self.waiting.is_empty()
+            && let Some(answer) = self.stopped.take()
+        {
+            answer.send(()).ok();
+        }
+    }
+
+    fn media(&mut self, event: control::Event) {
+        match event {
+            // When the writer is behind, the journal sends the batch again.
+            control::Event::Usage { batch, facts } => drop(self.usage.try_send(Batch { batch, facts })),
+            event => self.handle(Input::Media(event)),
+        }
+    }
+
+    fn tick(&mut self) {
+        while let Some(command) = self.waiting.pop_front() {
+            if self.commands.send(command.clone()).is_err() {
+                self.waiting.push_front(command);
+                break;
+            }
+        }
+        self.handle(Input::Tick);
+        self.say_when_stopped();
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the exchange is the shell that gives the cores their time"
+    )]
+    fn handle(&mut self, input: Input) {
+        let now = Instant::now();
+        self.board.handle(input, now);
+        while let Some(output) = self.board.poll_output() {
+            match output {
+                Output::Frame { socket, frame } => self.send(socket, frame),
+                Output::HangUp { socket } => self.hang_up(socket),
+                Output::Store(row) => self.store(row),
+                Output::Sfu(command) => self.command(command, now),
+                Output::Record { tenant, call, record } => self.record(tenant, call, record),
+            }
+        }
+    }
+
+    /// A socket that does not keep up loses its queue and with it its task.
+    fn send(&mut self, socket: SocketId, frame: ServerFrame) {
+        let Some(sender) = self.sockets.get(&socket) else { return };
+        if sender.try_send(ToSocket::Frame(frame)).is_err() {
+            self.sockets.remove(&socket);
+        }
+    }
+
+    /// The socket stays in the list until its task says that it is gone.
+    fn hang_up(&mut self, socket: SocketId) {
+        let Some(sender) = self.sockets.get(&socket) else { return };
+        if sender.try_send(ToSocket::HangUp).is_err() {
+            self.sockets.remove(&socket);
+        }
+    }
+
+    fn store(&self, row: Box<NewLeg>) {
+        let Some(jobs) = self.jobs.upgrade() else { return };
+        let (db, node, now) = (self.db.clone(), self.node.clone(), self.clock.now());
+        tokio::spawn(async move {
+            let result = admit(&db, &row, &node, now).await;
+            jobs.send(Job::Input(Input::Stored { row, result })).await.ok();
+        });
+    }
+
+    /// Commands of a leg keep their order: while some wait, all wait. A join does not wait, it is refused.
+    fn command(&mut self, command: Command, now: Instant) {
+        let refused = match (&command, self.waiting.is_empty()) {
+            (Command::Join { leg, .. }, false) => Some(*leg),
+            (Command::Join { leg, .. }, true) => self.commands.send(command.clone()).is_err().then_some(*leg),
+            (_, true) if self.commands.send(command.clone()).is_ok() => None,
+            (Command::View { .. }, _) if self.waiting.len() >= COMMANDS_MAX => None,
+            _ => {
+                self.waiting.push_back(command);
+                None
+            }
+        };
+        if let Some(leg) = refused {
+            let event = control::Event::Refused { leg, reason: control::Refusal::Full };
+            self.board.handle(Input::Media(event), now);
+        }
+    }
+
+    fn record(&self, tenant: TenantId, call: CallId, record: Record) {
+        self.records.push(Stamped { tenant, call, at: self.clock.now(), record });
+    }
+}
