@@ -97,7 +97,7 @@ impl Transaction {
     }
 }
 
-/// The ledger in memory: the model that the stored one is tested against.
+/// A ledger in memory that answers as the stored one does: for simulations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger(BTreeMap<Uuid, Transaction>);
 

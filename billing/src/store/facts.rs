@@ -30,19 +30,27 @@ pub async fn record_facts(
     Ok(grown.unsigned_abs())
 }
 
-/// Records the facts of many tenants, each in its own transaction. When it fails in the middle, all may be sent again:
-/// what is recorded already does not grow.
+/// Records the facts of many tenants, each in its own transaction. When one is refused the others are recorded all the
+/// same, and the refusal is the answer; all may be sent again then, as what is recorded already does not grow.
 pub async fn record_batch(db: &Db, facts: &[(TenantId, Fact)], now: Timestamp) -> Result<u64, DbError> {
     let mut facts_by_tenant: BTreeMap<Uuid, Vec<Fact>> = BTreeMap::new();
     for (tenant, fact) in facts {
         facts_by_tenant.entry(tenant.0).or_default().push(*fact);
     }
-    let mut grown = 0;
+    let (mut grown, mut refusal) = (0, None);
     for (tenant, facts) in facts_by_tenant {
-        let tenant = TenantId(tenant);
-        let tx = db.tenant(tenant).await?;
-        grown += record_facts(&tx, tenant, facts, now).await?;
-        tx.commit().await?;
+        match record_for(db, TenantId(tenant), facts, now).await {
+            Ok(more) => grown += more,
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => refusal = Some(error),
+        }
     }
+    refusal.map_or(Ok(grown), Err)
+}
+
+async fn record_for(db: &Db, tenant: TenantId, facts: Vec<Fact>, now: Timestamp) -> Result<u64, DbError> {
+    let tx = db.tenant(tenant).await?;
+    let grown = record_facts(&tx, tenant, facts, now).await?;
+    tx.commit().await?;
     Ok(grown)
 }

@@ -85,12 +85,15 @@ async fn a_fact_without_its_leg_is_kept() {
 }
 
 #[tokio::test]
-async fn a_fact_of_nobody_is_refused() {
+async fn a_fact_of_nobody_is_refused_and_keeps_nobody_elses_out() {
     let db = database().await;
+    let tenant = tenant(&db, false, "2026-10-01T00:00:00Z").await;
     let fact = fact(LegId(Uuid::max()), ParticipantMs, "2026-10-10T09:00:00Z", 42);
-    let refused = store::record_batch(&db, &[(TenantId(Uuid::max()), fact)], at(NOW)).await;
-    let error = refused.expect_err("there is no such tenant");
+    let batch = [(TenantId(Uuid::nil()), fact), (tenant, fact), (TenantId(Uuid::max()), fact)];
+    let error = store::record_batch(&db, &batch, at(NOW)).await.expect_err("there are no such tenants");
     assert!(error.constraint().is_some_and(|name| name.contains("tenant")), "{error:?}");
+    assert!(!error.is_transient());
+    assert_eq!(totals(&db, tenant, NOW).await, (42, 0));
 }
 
 #[tokio::test]
