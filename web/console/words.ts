@@ -17,6 +17,11 @@ export function moneySpoken(money: Money): string {
   return `${micros < 0n ? '−' : ''}${size / 1_000_000n}${fraction ? `.${fraction}` : ''} ¢`;
 }
 
+/** The amount with the other sign. */
+export function negative({ micros, currency, amount }: Money): Money {
+  return { micros: -micros, currency, amount: amount.startsWith('-') ? amount.slice(1) : `-${amount}` };
+}
+
 /** How many digits stand behind the point. */
 export function decimalsOf({ amount }: Money): number {
   return amount.split('.')[1]?.length ?? 2;

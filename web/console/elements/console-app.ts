@@ -85,6 +85,10 @@ export class ConsoleAppElement extends LitElement {
     if (!('keepScroll' in link.dataset)) scrollTo(0, 0);
   }
 
+  protected override updated(): void {
+    this.renderRoot.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }
+
   protected override render(): TemplateResult {
     return html`${this.session.is === 'in' ? this.#bar(this.session.me) : this.#plainBar()}
       <main id="main">
@@ -138,7 +142,7 @@ export class ConsoleAppElement extends LitElement {
     const tab = (label: string, route: Route, sections: readonly Route['at'][]): TemplateResult =>
       html`<a href=${hrefOf(route)} aria-current=${sections.includes(this.route.at) ? 'page' : nothing}>${label}</a>`;
     return html`<header>
-      <a class="wordmark" href="/"><img src=${coin} alt="" width="30" height="30" />Tuppence</a>
+      <a class="wordmark" href="/" aria-label="Tuppence"><img src=${coin} alt="" width="30" height="30" />Tuppence</a>
       <nav aria-label="Console">
         ${tab('Overview', { at: 'overview' }, ['overview'])} ${tab('Calls', { at: 'calls' }, ['calls', 'call'])}
         ${tab('Usage', { at: 'usage', month: null }, ['usage'])} ${tab('Statements', { at: 'statements' }, ['statements', 'statement'])}

@@ -32,12 +32,12 @@ function whole(call: CallDetail): TemplateResult {
       <section class="card figure"><h2>Participant time</h2><strong>${durationText(sumOf(call.participants, 'participant_ms'))}</strong><p class="soft">From each person’s click to their leaving.</p></section>
       <section class="card figure"><h2>Sent to participants</h2><strong>${bytesText(sumOf(call.participants, 'egress_bytes'))}</strong><p class="soft">What left our servers towards them.</p></section>
     </div>
-    <section class="card" aria-labelledby="people"><h2 id="people">People</h2><div class="scroll"><table>
+    <section class="card" aria-labelledby="people"><h2 id="people">People</h2><div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
       <thead><tr><th scope="col">Name</th><th scope="col">Joined</th><th scope="col">Left</th><th scope="col" class="number">Time</th><th scope="col" class="number">Sent</th></tr></thead>
       <tbody>${call.participants.map(person)}</tbody></table></div></section>
     <section class="card" aria-labelledby="legs"><h2 id="legs">Connections</h2>
       <p class="lead">Each is counted by the hour, on the machine that carried it. These counters are what the statement is made of.</p>
-      <div class="scroll"><table>
+      <div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
       <thead><tr><th scope="col">Connection</th><th scope="col">Hour (UTC)</th><th scope="col" class="number">Participant time</th><th scope="col" class="number">Sent</th></tr></thead>
       <tbody>${call.legs.map(leg)}</tbody></table></div></section>`;
 }

@@ -30,7 +30,7 @@ export class ConsoleCallsElement extends LitElement {
     if (calls.length === 0) {
       return html`<div class="card empty"><strong>There has been no call yet.</strong><span>Every call is listed here from its first join to its last leave, with what it used.</span></div>`;
     }
-    return html`<div class="card"><div class="scroll"><table>
+    return html`<div class="card"><div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
         <thead><tr><th scope="col">Started (UTC)</th><th scope="col">Room</th><th scope="col">People</th><th scope="col" class="number">Participant time</th><th scope="col" class="number">Sent</th></tr></thead>
         <tbody>${calls.map(row)}</tbody>
       </table></div>

@@ -61,7 +61,7 @@ export class ConsoleChartElement extends LitElement {
         legend: { show: false },
         cursor: { drag: { x: true, y: false }, points: { show: false } },
         scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.1)] } },
-        axes: [{ ...axis, values: dayLabels, space: 60 }, { ...axis, size: 54, values: (_plot, ticks) => ticks.map((tick) => String(tick)) }],
+        axes: [{ ...axis, size: 32, values: dayLabels, space: 60 }, { ...axis, size: 54, values: (_plot, ticks) => ticks.map((tick) => String(tick)) }],
         series: [{}, { label: 'Minutes', fill: colour('--verdigris'), stroke: colour('--verdigris'), width: 0, points: { show: false }, ...(bars ? { paths: bars } : {}) }],
       },
       this.#data(),

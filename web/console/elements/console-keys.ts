@@ -62,7 +62,7 @@ export class ConsoleKeysElement extends LitElement {
 
   #list(keys: readonly Key[]): TemplateResult {
     if (keys.length === 0) return html`<div class="empty"><strong>No key yet.</strong><span>Your server needs a secret key to make rooms and invitations; your page needs a publishable one to ring you.</span></div>`;
-    return html`<div class="scroll"><table>
+    return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
       <thead><tr><th scope="col">Begins with</th><th scope="col">Kind</th><th scope="col">Pages</th><th scope="col">Made</th><th scope="col"><span class="sr-only">Revoke</span></th></tr></thead>
       <tbody>${keys.map((key) => html`<tr>
         <th scope="row" class="mono nowrap">${key.prefix}…</th><td>${key.kind}</td><td>${key.origins.join(', ')}</td><td class="nowrap">${dayText(key.created_at)}</td>

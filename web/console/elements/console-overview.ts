@@ -35,7 +35,7 @@ export class ConsoleOverviewElement extends LitElement {
       return html`<div class="empty"><strong>Nobody is in a call.</strong>
         <span>A call appears here as soon as someone joins a room. Press “New call” to make one and be the first.</span></div>`;
     }
-    return html`<div class="scroll"><table>
+    return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
       <thead><tr><th scope="col">Room</th><th scope="col">People</th><th scope="col">Since</th><th scope="col" class="number">In the call</th><th scope="col" class="number">Sent</th><th scope="col"><span class="sr-only">Join</span></th></tr></thead>
       <tbody>${calls.map((call) => this.#call(call))}</tbody>
     </table></div>`;

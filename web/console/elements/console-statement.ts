@@ -7,7 +7,7 @@ import { moneyCell, placesOf, quantityCell } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
 import type { Line, LineHour, LineHourCall, Money, Statement } from '../types.ts';
-import { dayText, hourText, minuteText, momentText, moneySpoken, moneyText, monthText, quantityText } from '../words.ts';
+import { dayText, hourText, minuteText, momentText, moneySpoken, moneyText, monthText, negative, quantityText } from '../words.ts';
 import css from './console-statement.css?inline';
 
 /** A statement that can be taken apart: each line opens to its hours, each hour to the calls behind it. */
@@ -76,15 +76,15 @@ export class ConsoleStatementElement extends LitElement {
     const { lines, subtotal, carried_in, total, carried_out } = statement;
     const places: number = placesOf([...lines.map(({ amount }) => amount), subtotal, carried_in, carried_out]);
     const sum = (label: string, amount: Money, note = ''): TemplateResult =>
-      html`<tr><th scope="row" colspan="3">${label}${note ? html` <span class="soft note">${note}</span>` : nothing}</th><td class="number">${moneyCell(amount, places)}</td></tr>`;
-    return html`<div class="scroll"><table>
-      <thead><tr><th scope="col">Line</th><th scope="col" class="number">Quantity</th><th scope="col" class="number">Price</th><th scope="col" class="number">Amount</th></tr></thead>
+      html`<tr><th scope="row">${label}${note ? html` <span class="soft note">${note}</span>` : nothing}</th><td class="wide"></td><td class="wide"></td><td class="number">${moneyCell(amount, places)}</td></tr>`;
+    return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
+      <thead><tr><th scope="col">Line</th><th scope="col" class="number wide">Quantity</th><th scope="col" class="number wide">Price</th><th scope="col" class="number">Amount</th></tr></thead>
       <tbody>${lines.length ? lines.map((line) => this.#line(line, places)) : html`<tr><td colspan="4" class="soft">Nothing has been charged yet.</td></tr>`}</tbody>
       <tfoot>
         ${sum('Lines together', subtotal)}
         ${carried_in.micros === 0 ? nothing : sum('Brought from the month before', carried_in, 'below a cent')}
-        ${carried_out.micros === 0 ? nothing : sum('Kept for the next month', carried_out, 'below a cent, never lost')}
-        <tr class="total"><th scope="row" colspan="3">Total</th><td class="number">${moneyCell(total, places)}</td></tr>
+        ${carried_out.micros === 0 ? nothing : sum('Rounded to a whole cent', negative(carried_out), 'the rest is carried to the next month, never lost')}
+        <tr class="total"><th scope="row">Total</th><td class="wide"></td><td class="wide"></td><td class="number">${moneyCell(total, places)}</td></tr>
       </tfoot></table></div>`;
   }
 
@@ -93,9 +93,10 @@ export class ConsoleStatementElement extends LitElement {
     return html`<tr class=${open ? 'open' : ''}>
       <th scope="row">${this.#opener(open, line.description, { lineId: open ? null : line.line_id, hour: null })}
         ${line.for_month === null ? nothing : html`<span class="tag">for ${monthText(`${line.for_month.slice(0, 7)}-01T00:00:00Z`)}</span>`}
-        ${line.included ? html`<span class="soft note">${quantityText(line.included, line.meter)} included</span>` : nothing}</th>
-      <td class="number">${quantityCell(line.quantity, line.meter)}</td>
-      <td class="number">${line.rate === null ? '' : html`${moneyText(line.rate)}<span class="soft"> a ${line.unit}</span>`}</td>
+        ${line.included ? html`<span class="soft note">${quantityText(line.included, line.meter)} included</span>` : nothing}
+        <span class="soft note narrow">${line.quantity === null ? nothing : quantityText(line.quantity, line.meter)}${line.rate === null ? nothing : html` at ${moneyText(line.rate)} a ${line.unit}`}</span></th>
+      <td class="number wide">${quantityCell(line.quantity, line.meter)}</td>
+      <td class="number wide">${line.rate === null ? nothing : html`${moneyText(line.rate)}<span class="soft"> a ${line.unit}</span>`}</td>
       <td class="number">${moneyCell(line.amount, places)}</td>
     </tr>
     ${open ? html`<tr class="inner"><td colspan="4">${this.#hours.render((hours) => this.#hourTable(hours, line), 'Fetching the hours…')}</td></tr>` : nothing}`;

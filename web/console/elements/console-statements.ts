@@ -36,7 +36,7 @@ function finalised(statements: readonly StatementSummary[]): TemplateResult {
     return html`<div class="empty"><strong>None yet.</strong><span>A month is finalised when it has ended (UTC). It then gets a number and never changes; what comes late stands on the next one.</span></div>`;
   }
   const places: number = placesOf(statements.map(({ total }) => total));
-  return html`<div class="scroll"><table>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
     <thead><tr><th scope="col">Month</th><th scope="col">Finalised</th><th scope="col" class="number">Total</th></tr></thead>
     <tbody>${statements.map(({ statement_id, number, period, total, finalized_at }) => html`<tr>
       <th scope="row"><a href=${hrefOf({ at: 'statement', statementId: statement_id, lineId: null, hour: null })}>${monthText(period.start)}, statement ${number}</a></th>

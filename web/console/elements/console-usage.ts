@@ -39,7 +39,7 @@ export class ConsoleUsageElement extends LitElement {
     const places: number = placesOf([...hours.map(({ amount }) => amount), total]);
     return html`<section class="card" aria-labelledby="chart"><h2 id="chart">Participant minutes by hour</h2>
         <console-chart .hours=${hours} .month=${month}></console-chart></section>
-      <section class="card" aria-labelledby="table"><h2 id="table">The same as a table</h2><div class="scroll"><table>
+      <section class="card" aria-labelledby="table"><h2 id="table">The same as a table</h2><div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
         <thead><tr><th scope="col">Hour (UTC)</th><th scope="col" class="number">Participant time</th><th scope="col" class="number">Sent</th><th scope="col" class="number">Comes to</th></tr></thead>
         <tbody>${[...hours].reverse().map(({ hour, participant_ms, egress_bytes, amount }) => html`<tr><th scope="row" class="nowrap">${hourText(hour)}</th><td class="number">${quantityCell(participant_ms, 'participant_ms')}</td><td class="number">${quantityCell(egress_bytes, 'egress_bytes')}</td><td class="number">${moneyCell(amount, places)}</td></tr>`)}</tbody>
         <tfoot><tr><th scope="row" colspan="3">Together</th><td class="number">${moneyCell(total, places)}</td></tr></tfoot>
