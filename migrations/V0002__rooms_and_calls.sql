@@ -11,11 +11,11 @@
 -- A leg's row is written before the page hears `joined`, so that a usage fact always finds its leg.
 -- Every primary key leads with tenant_id, so that the tables can be spread by tenant.
 
-create or replace function tuppence_presented() returns text
+create function tuppence_presented() returns text
   language sql stable
   return nullif(current_setting('tuppence.presented', true), '');
 
-create or replace function tuppence_presented_room() returns uuid
+create function tuppence_presented_room() returns uuid
   language sql stable
   return nullif(current_setting('tuppence.presented_room', true), '')::uuid;
 
@@ -188,8 +188,7 @@ create policy idempotency_key_of_tenant on idempotency_key
 alter table token_key enable row level security;
 alter table token_key force row level security;
 create policy token_key_of_service on token_key
-  using (current_setting('tuppence.scope', true) = 'service')
-  with check (current_setting('tuppence.scope', true) = 'service');
+  using (tuppence_service()) with check (tuppence_service());
 
 alter table room enable row level security;
 alter table room force row level security;

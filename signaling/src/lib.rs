@@ -1,7 +1,29 @@
 //! People and rooms.
 
+pub mod admission;
+pub mod api;
+pub mod auth;
 pub mod base64url;
+pub mod bootstrap;
+pub mod delivery;
+pub mod exchange;
 pub mod hub;
+pub mod idempotency;
+pub mod input;
+pub mod limits;
 pub mod media;
+pub mod openapi;
+pub mod problem;
 pub mod protocol;
+pub mod records;
+pub mod refusal;
+pub mod room;
+pub mod routes;
+pub mod secret;
+pub mod session;
+pub mod socket;
+pub mod store;
+pub mod switchboard;
+pub mod text;
 pub mod tokens;
+pub mod usage;

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use billing::db::DbError;
+use billing::store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use utoipa::ToSchema;
@@ -209,6 +210,15 @@ impl From<DbError> for Problem {
             return Self::new(Code::Unavailable, "the database cannot be asked now").retry_after(1);
         }
         Self::internal(&error)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Db(error) => error.into(),
+            error => Self::internal(&error),
+        }
     }
 }
 

@@ -368,3 +368,6 @@ impl Claims {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Statements, and a statement taken apart: lines, their hours, the calls of an hour.
+
+use crate::api::Api;
+use crate::auth::{Caller, Right};
+use crate::input::At;
+use crate::problem::{Document, Problem};
+use axum::Json;
+use axum::extract::State;
+use billing::drilldown::{HourCalls, LineHours};
+use billing::ids::{LineId, StatementId};
+use billing::statement::{Statement, Summary};
+use billing::store::StatementRef;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// The final statements.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Statements {
+    /// Newest first.
+    statements: Vec<Summary>,
+}
+
+/// `draft`, or the id of a final statement.
+fn which(text: &str) -> Result<StatementRef, Problem> {
+    if text == "draft" {
+        return Ok(StatementRef::Draft);
+    }
+    let id: Uuid = text.parse().map_err(|_| not_found("statement"))?;
+    Ok(StatementRef::Final(StatementId(id)))
+}
+
+fn not_found(what: &str) -> Problem {
+    Problem::not_found(what)
+}
+
+/// List the final statements, newest first.
+#[utoipa::path(
+    get, path = "/v1/statements", tag = "money",
+    responses(
+        (status = 200, body = Statements),
+        (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
+    ),
+    security(("secret_key" = []), ("session" = [])),
+)]
+pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Statements>, Problem> {
+    caller.must_have(Right::SeeMoney)?;
+    let tx = api.db().tenant(caller.tenant).await?;
+    let statements = billing::store::statements(&tx, caller.tenant).await?;
+    tx.commit().await?;
+    Ok(Json(Statements { statements }))
+}
+
+/// Read a final statement, or what the current month comes to so far.
+#[utoipa::path(
+    get, path = "/v1/statements/{statement_id}", tag = "money",
+    params(("statement_id" = String, Path, description = "A statement's id, or `draft` for the current month", example = "draft")),
+    responses(
+        (status = 200, body = Statement),
+        (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
+    ),
+    security(("secret_key" = []), ("session" = [])),
+)]
+pub(super) async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    At(statement): At<String>,
+) -> Result<Json<Statement>, Problem> {
+    caller.must_have(Right::SeeMoney)?;
+    let which = which(&statement)?;
+    let tx = api.db().tenant(caller.tenant).await?;
+    let statement = match which {
+        StatementRef::Draft => Some(billing::store::draft(&tx, caller.tenant, api.now()).await?),
+        StatementRef::Final(id) => billing::store::statement(&tx, caller.tenant, id).await?,
+    };
+    tx.commit().await?;
+    statement.map(Json).ok_or_else(|| not_found("statement"))
+}
+
+/// Take a line apart into its hours. Their amounts add up to the line's.
+#[utoipa::path(
+    get, path = "/v1/statements/{statement_id}/lines/{line_id}/hours", tag = "money",
+    params(
+        ("statement_id" = String, Path, description = "A statement's id, or `draft`", example = "draft"),
+        ("line_id" = Uuid, Path, description = "A line of it"),
+    ),
+    responses(
+        (status = 200, body = LineHours),
+        (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
+    ),
+    security(("secret_key" = []), ("session" = [])),
+)]
+pub(super) async fn hours(
+    State(api): State<Api>,
+    caller: Caller,
+    At((statement, line_id)): At<(String, Uuid)>,
+) -> Result<Json<LineHours>, Problem> {
+    caller.must_have(Right::SeeMoney)?;
+    let which = which(&statement)?;
+    let tx = api.db().tenant(caller.tenant).await?;
+    let hours = billing::store::line_hours(&tx, caller.tenant, which, LineId(line_id), api.now()).await?;
+    tx.commit().await?;
+    hours.map(Json).ok_or_else(|| not_found("line"))
+}
+
+/// Take an hour of a line apart into the calls behind it.
+#[utoipa::path(
+    get, path = "/v1/statements/{statement_id}/lines/{line_id}/hours/{hour}/calls", tag = "money",
+    params(
+        ("statement_id" = String, Path, description = "A statement's id, or `draft`", example = "draft"),
+        ("line_id" = Uuid, Path, description = "A line of it"),
+        ("hour" = String, Path, description = "An hour of it: its first instant, UTC", example = "2026-11-21T14:00:00Z"),
+    ),
+    responses(
+        (status = 200, body = HourCalls),
+        (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
+    ),
+    security(("secret_key" = []), ("session" = [])),
+)]
+pub(super) async fn calls(
+    State(api): State<Api>,
+    caller: Caller,
+    At((statement, line_id, hour)): At<(String, Uuid, String)>,
+) -> Result<Json<HourCalls>, Problem> {
+    caller.must_have(Right::SeeMoney)?;
+    let which = which(&statement)?;
+    let hour: Timestamp =
+        hour.parse().map_err(|_| not_found("hour: it must be a time such as 2026-11-21T14:00:00Z"))?;
+    let tx = api.db().tenant(caller.tenant).await?;
+    let calls =
+        billing::store::hour_calls(&tx, caller.tenant, which, LineId(line_id), hour, api.now()).await?;
+    tx.commit().await?;
+    calls.map(Json).ok_or_else(|| not_found("hour of this line"))
+}

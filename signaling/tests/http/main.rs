@@ -1,0 +1,14 @@
+//! The HTTP API on a real socket and a real PostgreSQL.
+
+mod bootstrap;
+mod clock;
+mod documents;
+mod guests;
+mod idempotency;
+mod input;
+mod service;
+mod sessions;
+#[expect(dead_code, reason = "billing's tests use all of it")]
+#[path = "../../../billing/tests/database/support.rs"]
+mod support;
+mod tenancy;
