@@ -80,7 +80,7 @@ impl Node {
             shards,
             keeper,
             shard_by_leg: shard_by_leg.clone(),
-            threads: Mutex::new(Some((threads, keeper_thread))),
+            threads: Mutex::new(Some(Threads { shards: threads, keeper: keeper_thread })),
         };
         Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, shard_by_leg }))
     }
@@ -91,7 +91,13 @@ struct Inner {
     shards: Vec<Door>,
     keeper: KeeperDoor,
     shard_by_leg: Arc<Mutex<BTreeMap<LegId, usize>>>,
-    threads: Mutex<Option<(Vec<JoinHandle<()>>, JoinHandle<()>)>>,
+    threads: Mutex<Option<Threads>>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    shards: Vec<JoinHandle<()>>,
+    keeper: JoinHandle<()>,
 }
 
 /// Tells the node what to do. Cheap to clone; the node stops when [`Handle::stop`] is called or the last clone is dropped.
@@ -137,17 +143,17 @@ impl Handle {
 
 impl Inner {
     fn stop(&self) {
-        let Some((threads, keeper_thread)) = lock(&self.threads).take() else { return };
+        let Some(threads) = lock(&self.threads).take() else { return };
         for shard in &self.shards {
             shard.stop();
         }
-        for thread in threads {
+        for thread in threads.shards {
             if thread.join().is_err() {
                 tracing::error!("a media thread had panicked");
             }
         }
         self.keeper.stop();
-        if keeper_thread.join().is_err() {
+        if threads.keeper.join().is_err() {
             tracing::error!("the usage keeper had panicked");
         }
     }

@@ -33,6 +33,16 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A datagram that the door let in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incoming<'a> {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) bytes: &'a [u8],
+    /// A check with the right integrity.
+    pub(crate) authenticated: bool,
+}
+
 /// What a connection said while it was drained.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
@@ -138,25 +148,18 @@ impl Peer {
         }
     }
 
-    /// A datagram that the door let in.
-    pub(crate) fn receive(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        datagram: &[u8],
-        authenticated: bool,
-        now: Now,
-        out: &mut Vec<Datagram>,
-    ) -> Said {
+    /// Takes a datagram.
+    pub(crate) fn receive(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
+        let Incoming { local, remote, bytes, authenticated } = *incoming;
         if authenticated {
             self.hear(now);
         }
         let mut said = Said::default();
-        self.feed(local, remote, datagram, now.instant);
+        self.feed(local, remote, bytes, now.instant);
         self.drain(now, out, &mut said);
         if authenticated
             && let Some(password) = self.nominate.take()
-            && let Some(copy) = fast_join::nominating_copy(datagram, &password)
+            && let Some(copy) = fast_join::nominating_copy(bytes, &password)
         {
             self.feed(local, remote, &copy, now.instant);
             let first = out.len();
@@ -177,15 +180,20 @@ impl Peer {
         said
     }
 
-    /// Offers a packet to one slot.
-    pub(crate) fn play(&mut self, slot: usize, packet: &Packet, now: Now, out: &mut Vec<Datagram>) {
-        let Some(place) = self.players.get_mut(slot) else { return };
-        let Some(pt) = place.payload_type(&self.rtc, &packet.codec) else { return };
-        let Some(numbers) = place.player.take(packet) else { return };
+    /// Offers a packet to one slot; `None` when it does not play there.
+    pub(crate) fn play(
+        &mut self,
+        slot: usize,
+        packet: &Packet,
+        now: Now,
+        out: &mut Vec<Datagram>,
+    ) -> Option<Said> {
+        let place = self.players.get_mut(slot)?;
+        let pt = place.payload_type(&self.rtc, &packet.codec)?;
+        let numbers = place.player.take(packet)?;
         let outgoing = Outgoing { mid: place.mid, pt, numbers, packet };
         self.rtc.send(&outgoing);
-        // What it says here (a lost connection, say) it will say again when it is next woken.
-        let _said = self.wake(now, out);
+        Some(self.wake(now, out))
     }
 
     /// Asks this publisher for a keyframe of a line.

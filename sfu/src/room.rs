@@ -1,7 +1,6 @@
 //! One room: its legs, whose packets go into whose slots, who speaks. Bytes and time in, datagrams and events out.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use crate::codec;
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
 use crate::egress::content_extensions;
 use crate::forward::{Packet, SourceId};
-use crate::peer::{Datagram, Now, Peer, Said};
+use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::rewrite::Numbers;
 use crate::speaker::Speakers;
 
@@ -116,18 +115,9 @@ impl Room {
     }
 
     /// A datagram for a leg.
-    pub(crate) fn receive(
-        &mut self,
-        leg: LegId,
-        local: SocketAddr,
-        remote: SocketAddr,
-        datagram: &[u8],
-        authenticated: bool,
-        now: Now,
-        out: &mut Out,
-    ) {
+    pub(crate) fn receive(&mut self, leg: LegId, incoming: &Incoming<'_>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(&leg) else { return };
-        let said = peer.receive(local, remote, datagram, authenticated, now, &mut out.datagrams);
+        let said = peer.receive(incoming, now, &mut out.datagrams);
         out.touched.push(leg);
         self.attend(leg, said, now, out);
     }
@@ -188,8 +178,9 @@ impl Room {
         if track.muted {
             return;
         }
-        if !track.delivered {
-            track.delivered = true;
+        track.note(&packet);
+        let is_first = !std::mem::replace(&mut track.delivered, true);
+        if is_first {
             self.assign_all(now, out);
         }
         if key.source == Source::Microphone
@@ -197,15 +188,20 @@ impl Room {
         {
             self.speakers.heard(leg, level);
         }
-        if let Some(track) = self.track_mut(key) {
-            track.note(&packet);
+        if is_first && key.source.kind() == Kind::Video {
+            return; // Played already, from what is kept for late joiners.
         }
         let route = self.routes_by_track.get(&key).cloned();
         for (subscriber, slot) in route.iter().flat_map(|route| route.iter()) {
-            if let Some(peer) = self.peers.get_mut(subscriber) {
-                peer.play(*slot, &packet, now, &mut out.datagrams);
-                out.touched.push(*subscriber);
-            }
+            self.play(*subscriber, *slot, &packet, now, out);
+        }
+    }
+
+    fn play(&mut self, leg: LegId, slot: usize, packet: &Packet, now: Now, out: &mut Out) {
+        let Some(peer) = self.peers.get_mut(&leg) else { return };
+        if let Some(said) = peer.play(slot, packet, now, &mut out.datagrams) {
+            out.touched.push(leg);
+            self.attend(leg, said, now, out);
         }
     }
 
@@ -264,7 +260,7 @@ impl Room {
     }
 
     fn fill(&mut self, leg: LegId, change: &SlotTrack, now: Now, out: &mut Out) {
-        let layer = change.track.map(|track| (track, self.layer_for(leg, track, now.instant)));
+        let layer = change.track.map(|track| (track, self.layer_for(leg, track, None, now.instant)));
         let slot = self.peers.get_mut(&leg).and_then(|peer| {
             let mid = str0m::media::Mid::from(change.mid.as_str());
             let slot = peer.players.iter().position(|slot| slot.mid == mid)?;
@@ -283,12 +279,11 @@ impl Room {
         let layer = self.track_mut(key).and_then(|track| track.layer(rid));
         let kept: Vec<Arc<Packet>> =
             layer.map(|layer| layer.replay.packets(now.instant).cloned().collect()).unwrap_or_default();
-        let Some(peer) = self.peers.get_mut(&leg) else { return };
         for packet in kept {
-            peer.play(slot, &packet, now, &mut out.datagrams);
+            self.play(leg, slot, &packet, now, out);
         }
-        out.touched.push(leg);
-        if !peer.players[slot].player.is_settled()
+        if let Some(peer) = self.peers.get(&leg)
+            && !peer.players[slot].player.is_settled()
             && let Some(track) = self.track_mut(key)
         {
             track.want_keyframe(rid);
@@ -302,7 +297,7 @@ impl Room {
         let wanted: Vec<_> =
             slots.filter_map(|(n, slot)| slot.player.wanted().map(|want| (n, want))).collect();
         for (slot, (track, rid)) in wanted {
-            let better = self.layer_for(leg, track, now.instant);
+            let better = self.layer_for(leg, track, rid, now.instant);
             if better != rid
                 && track.source.kind() == Kind::Video
                 && let Some(peer) = self.peers.get_mut(&leg)
@@ -313,10 +308,10 @@ impl Room {
         }
     }
 
-    fn layer_for(&self, leg: LegId, key: TrackKey, now: Instant) -> Option<Rid> {
+    fn layer_for(&self, leg: LegId, key: TrackKey, current: Option<Rid>, now: Instant) -> Option<Rid> {
         let view = self.peers.get(&leg).and_then(|peer| peer.view.as_ref());
         let want = view.and_then(|wants| wants.iter().find(|want| want.track == key));
-        self.track(key).and_then(|track| track.layer_for(want.map(|want| want.width), now))
+        self.track(key).and_then(|track| track.layer_for(want.map(|want| want.width), current, now))
     }
 
     /// Playable tracks of the others, oldest leg first.

@@ -16,7 +16,7 @@ use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId,
 use crate::demux::{Demux, Place};
 use crate::fast_join;
 use crate::offer::{Offer, name_seats};
-use crate::peer::{Now, Peer};
+use crate::peer::{Incoming, Now, Peer};
 use crate::room::{Out, Room};
 
 /// Speakers, layers and losses are looked after this often.
@@ -104,9 +104,9 @@ impl Shard {
             local
         };
         let Place { room, leg } = admitted.place;
-        self.in_room(room, now, |room, out| {
-            room.receive(leg, local, remote, datagram, admitted.authenticated, now, out);
-        });
+        let authenticated = admitted.authenticated;
+        let incoming = Incoming { local, remote, bytes: datagram, authenticated };
+        self.in_room(room, now, |room, out| room.receive(leg, &incoming, now, out));
     }
 
     /// Does everything that is due.
@@ -315,5 +315,87 @@ impl Shard {
         if self.rooms.get(&id).is_some_and(|room| room.peers.is_empty()) {
             self.rooms.remove(&id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use str0m::media::{Direction, MediaKind};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
+    fn start() -> Now {
+        Now { instant: Instant::now(), wall: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    fn after(now: Now, ms: u64) -> Now {
+        let span = Duration::from_millis(ms);
+        Now { instant: now.instant + span, wall: now.wall + span }
+    }
+
+    fn shard(legs_max: usize, now: Now) -> Shard {
+        Shard::new(vec![([127, 0, 0, 1], 9).into()], Arc::default(), legs_max, now.instant)
+    }
+
+    fn leg(n: u128) -> LegId {
+        LegId(Uuid::from_u128(n))
+    }
+
+    fn join(shard: &mut Shard, leg: LegId, room: u128, now: Now) {
+        let mut rtc = RtcConfig::new().build(now.instant);
+        let mut api = rtc.sdp_api();
+        api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        let (offer, _pending) = api.apply().unwrap();
+        let (room, tenant) = (RoomId(Uuid::from_u128(room)), TenantId(Uuid::nil()));
+        let offer = offer.to_sdp_string();
+        shard.command(Command::Join { leg, room, tenant, offer, sends: Vec::new() }, now);
+        assert!(matches!(shard.out.events.pop(), Some(Event::Joined { slots, .. }) if slots.len() == 1));
+    }
+
+    fn ended(shard: &mut Shard) -> Vec<Event> {
+        shard.out.usage.drain(..).filter_map(|(_, then)| then).collect()
+    }
+
+    #[test]
+    fn a_leg_that_never_comes_is_lost_and_leaves_nothing_behind() {
+        let t0 = start();
+        let mut shard = shard(1, t0);
+        join(&mut shard, leg(1), 1, t0);
+        for second in 1..30 {
+            shard.time(after(t0, second * 1_000));
+        }
+        assert!(ended(&mut shard).is_empty());
+        shard.time(after(t0, 30_200));
+        assert_eq!(ended(&mut shard), [Event::Lost { leg: leg(1) }]);
+        assert!(shard.rooms.is_empty() && shard.room_by_leg.is_empty());
+        join(&mut shard, leg(2), 1, after(t0, 31_000));
+    }
+
+    #[test]
+    fn a_panic_costs_its_room_and_nobody_else() {
+        let t0 = start();
+        let mut shard = shard(3, t0);
+        join(&mut shard, leg(1), 1, t0);
+        join(&mut shard, leg(2), 1, t0);
+        join(&mut shard, leg(3), 2, t0);
+        shard.in_room(RoomId(Uuid::from_u128(1)), t0, |_, _| panic!("planted"));
+        assert_eq!(ended(&mut shard), [Event::Lost { leg: leg(1) }, Event::Lost { leg: leg(2) }]);
+        shard.time(after(t0, 1_000));
+        assert!(ended(&mut shard).is_empty());
+        join(&mut shard, leg(4), 1, after(t0, 1_000));
+        shard.command(Command::Leave { leg: leg(3) }, after(t0, 1_000));
+        assert_eq!(ended(&mut shard), [Event::Left { leg: leg(3) }]);
+    }
+
+    #[test]
+    fn stopping_ends_every_leg() {
+        let t0 = start();
+        let mut shard = shard(9, t0);
+        join(&mut shard, leg(1), 1, t0);
+        join(&mut shard, leg(2), 2, t0);
+        shard.stop(t0);
+        assert_eq!(ended(&mut shard), [Event::Lost { leg: leg(1) }, Event::Lost { leg: leg(2) }]);
     }
 }

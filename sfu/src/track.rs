@@ -77,13 +77,13 @@ impl Track {
         }
     }
 
-    /// The layer for a view of this width: the smallest that fills it, else the largest there is.
-    pub(crate) fn layer_for(&self, width: Option<u32>, now: Instant) -> Option<Rid> {
+    /// The layer for a view of this width: the smallest that fills it, else the largest there is, else the `current` one.
+    pub(crate) fn layer_for(&self, width: Option<u32>, current: Option<Rid>, now: Instant) -> Option<Rid> {
         let alive = |layer: &Layer| now.saturating_duration_since(layer.heard_at) < LAYER_ALIVE;
         let layers = self.layers.iter().filter(|layer| alive(layer));
         let fills = |layer: &&Layer| width.is_some_and(|width| layer.width() >= width);
         let smallest = layers.clone().filter(fills).min_by_key(|layer| layer.width());
-        smallest.or(layers.max_by_key(|layer| layer.width())).and_then(|layer| layer.rid)
+        smallest.or(layers.max_by_key(|layer| layer.width())).map_or(current, |layer| layer.rid)
     }
 
     /// A layer, if it was heard of.

@@ -41,7 +41,11 @@ fn two_people_see_and_hear_each_other() {
             let mut seqs: Vec<u64> = packets.iter().map(|packet| *packet.seq_no).collect();
             seqs.sort_unstable();
             assert_eq!(seqs[0], 1);
-            assert_eq!(*seqs.last().unwrap() - seqs[0] + 1, seqs.len() as u64, "the line has no gap over the wraps");
+            assert_eq!(
+                *seqs.last().unwrap() - seqs[0] + 1,
+                seqs.len() as u64,
+                "the line has no gap over the wraps"
+            );
             if track.source == Source::Camera {
                 assert!(is_keyframe(packets[0]), "a picture begins with a keyframe");
             } else {
@@ -123,7 +127,9 @@ fn a_muted_track_takes_no_slot_and_comes_back() {
     let (mut a, mut b) = call(&mut hub);
     run(&mut hub, &mut [&mut a, &mut b], 600);
     let camera = TrackKey { leg: b.leg, source: Source::Camera };
-    let shown = move |hub: &Hub| hub.slots_of(LegId(Uuid::from_u128(1))).iter().any(|slot| slot.track == Some(camera));
+    let shown = move |hub: &Hub| {
+        hub.slots_of(LegId(Uuid::from_u128(1))).iter().any(|slot| slot.track == Some(camera))
+    };
     assert!(shown(&hub));
     hub.send(Command::Mute { leg: b.leg, source: Source::Camera, muted: true });
     assert!(run_until(&mut hub, &mut [&mut a, &mut b], 2_000, |hub, _| !shown(hub)));
@@ -175,7 +181,9 @@ fn strangers_are_not_answered() {
     stun.extend([5; 12]);
     let mut hello = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 40, 1];
     hello.resize(53, 0);
-    for datagram in [stun, hello, vec![128, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], vec![], vec![255; 1_400], vec![0; 3]] {
+    for datagram in
+        [stun, hello, vec![128, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], vec![], vec![255; 1_400], vec![0; 3]]
+    {
         stranger.send_to(&datagram, hub.node.local_addr()).unwrap();
     }
     assert!(stranger.recv_from(&mut [0; 2_000]).is_err(), "nobody answers a stranger");
@@ -241,7 +249,10 @@ fn usage_that_was_not_stored_comes_again_after_a_restart() {
         again.listen();
     }
     for fact in &mut truth {
-        let found = again.usage.iter().find(|other| (other.leg, other.meter, other.hour) == (fact.leg, fact.meter, fact.hour));
+        let found = again
+            .usage
+            .iter()
+            .find(|other| (other.leg, other.meter, other.hour) == (fact.leg, fact.meter, fact.hour));
         assert!(found.unwrap().quantity >= fact.quantity, "{fact:?} and {found:?}");
     }
     assert!(again.used(a.leg, Meter::ParticipantMs) >= 700);

@@ -1,5 +1,5 @@
 //! Clients for the node: str0m as a full ICE agent over loopback UDP, publishing made-up VP8 and Opus.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -14,31 +14,31 @@ use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-pub const TENANT: TenantId = TenantId(Uuid::from_u128(7));
-pub const ROOM: RoomId = RoomId(Uuid::from_u128(1));
+pub(crate) const TENANT: TenantId = TenantId(Uuid::from_u128(7));
+pub(crate) const ROOM: RoomId = RoomId(Uuid::from_u128(1));
 
 #[expect(clippy::disallowed_methods, reason = "the test is the shell here")]
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// A node, its events so far, and the usage it reported (greatest wins).
-pub struct Hub {
-    pub node: Handle,
+pub(crate) struct Hub {
+    pub(crate) node: Handle,
     events: Events,
-    pub seen: Vec<Event>,
-    pub usage: Vec<UsageFact>,
-    pub acknowledges: bool,
+    pub(crate) seen: Vec<Event>,
+    pub(crate) usage: Vec<UsageFact>,
+    pub(crate) acknowledges: bool,
     runtime: tokio::runtime::Runtime,
-    pub directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 impl Hub {
-    pub fn start() -> Hub {
+    pub(crate) fn start() -> Hub {
         Hub::start_in(tempfile::tempdir().unwrap(), 100)
     }
 
-    pub fn start_in(directory: TempDir, legs_max: usize) -> Hub {
+    pub(crate) fn start_in(directory: TempDir, legs_max: usize) -> Hub {
         let (node, events) = Node::start(NodeConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             advertise: Vec::new(),
@@ -51,12 +51,12 @@ impl Hub {
         Hub { node, events, seen: Vec::new(), usage: Vec::new(), acknowledges: true, runtime, directory }
     }
 
-    pub fn send(&self, command: Command) {
+    pub(crate) fn send(&self, command: Command) {
         self.node.send(command).unwrap();
     }
 
     /// Takes the events that are there.
-    pub fn listen(&mut self) {
+    pub(crate) fn listen(&mut self) {
         loop {
             let next = self.runtime.block_on(async {
                 tokio::time::timeout(Duration::from_millis(1), self.events.recv()).await.ok().flatten()
@@ -76,22 +76,21 @@ impl Hub {
     }
 
     fn store(&mut self, fact: UsageFact) {
-        let same = |kept: &&mut UsageFact| {
-            (kept.leg, kept.meter, kept.hour) == (fact.leg, fact.meter, fact.hour)
-        };
+        let same =
+            |kept: &&mut UsageFact| (kept.leg, kept.meter, kept.hour) == (fact.leg, fact.meter, fact.hour);
         match self.usage.iter_mut().find(same) {
             Some(kept) => kept.quantity = kept.quantity.max(fact.quantity),
             None => self.usage.push(fact),
         }
     }
 
-    pub fn used(&self, leg: LegId, meter: sfu::control::Meter) -> u64 {
+    pub(crate) fn used(&self, leg: LegId, meter: sfu::control::Meter) -> u64 {
         let facts = self.usage.iter().filter(|fact| fact.leg == leg && fact.meter == meter);
         facts.map(|fact| fact.quantity).sum()
     }
 
     /// Waits for an event; fails the test after five seconds.
-    pub fn expect(&mut self, what: &str, found: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) fn expect(&mut self, what: &str, found: impl Fn(&Event) -> bool) -> Event {
         let deadline = now() + Duration::from_secs(5);
         loop {
             self.listen();
@@ -103,7 +102,7 @@ impl Hub {
     }
 
     /// What all announcements together say of a subscriber's slots.
-    pub fn slots_of(&self, subscriber: LegId) -> Vec<SlotTrack> {
+    pub(crate) fn slots_of(&self, subscriber: LegId) -> Vec<SlotTrack> {
         let mut current: Vec<SlotTrack> = Vec::new();
         for event in &self.seen {
             if let Event::Slots { leg, slots } = event
@@ -121,18 +120,18 @@ impl Hub {
 }
 
 /// One browser, nearly.
-pub struct Client {
-    pub leg: LegId,
+pub(crate) struct Client {
+    pub(crate) leg: LegId,
     rtc: Rtc,
     socket: UdpSocket,
     audio: Mid,
     video: Mid,
-    pub slots: Vec<Slot>,
-    pub connected: bool,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) connected: bool,
     /// Whether it sends.
-    pub publishes: bool,
-    pub keyframes_asked: Vec<Instant>,
-    pub received: Vec<(Mid, RtpPacket)>,
+    pub(crate) publishes: bool,
+    pub(crate) keyframes_asked: Vec<Instant>,
+    pub(crate) received: Vec<(Mid, RtpPacket)>,
     keyframe_due: bool,
     frames: u32,
     voices: u32,
@@ -145,7 +144,7 @@ pub struct Client {
 
 impl Client {
     /// An offer of one audio and one video line to send, and slots for three voices and four pictures.
-    pub fn join(hub: &mut Hub, room: RoomId, n: u32) -> Client {
+    pub(crate) fn join(hub: &mut Hub, room: RoomId, n: u32) -> Client {
         let (mut client, offer, pending, sends) = Client::prepare(n);
         let leg = client.leg;
         hub.send(Command::Join { leg, room, tenant: TENANT, offer, sends });
@@ -160,10 +159,11 @@ impl Client {
         client
     }
 
-    pub fn prepare(n: u32) -> (Client, String, str0m::change::SdpPendingOffer, Vec<SendLine>) {
+    pub(crate) fn prepare(n: u32) -> (Client, String, str0m::change::SdpPendingOffer, Vec<SendLine>) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
-        let mut rtc = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).enable_vp8(true);
+        let mut rtc =
+            RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).enable_vp8(true);
         rtc = rtc.set_dtls_version(str0m::config::DtlsVersion::Auto);
         let mut rtc = rtc.build(now());
         rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
@@ -204,12 +204,8 @@ impl Client {
     }
 
     /// The packets that came on lines of a kind, by line.
-    pub fn received_on(&self, mid: &str) -> Vec<&RtpPacket> {
+    pub(crate) fn received_on(&self, mid: &str) -> Vec<&RtpPacket> {
         self.received.iter().filter(|(on, _)| on.to_string() == mid).map(|(_, packet)| packet).collect()
-    }
-
-    pub fn local_port(&self) -> u16 {
-        self.socket.local_addr().unwrap().port()
     }
 
     fn step(&mut self) {
@@ -252,7 +248,8 @@ impl Client {
     fn publish(&mut self) {
         if now() >= self.next_voice {
             self.next_voice += Duration::from_millis(20);
-            let level = ExtensionValues { audio_level: Some(-20), voice_activity: Some(true), ..Default::default() };
+            let level =
+                ExtensionValues { audio_level: Some(-20), voice_activity: Some(true), ..Default::default() };
             let ts = self.base.wrapping_add(self.voices * 960);
             self.voices += 1;
             self.write(0, self.audio, 111, ts, true, vec![7; 60], level);
@@ -275,7 +272,16 @@ impl Client {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a packet has that many fields")]
-    fn write(&mut self, line: usize, mid: Mid, pt: u8, ts: u32, marker: bool, payload: Vec<u8>, ext: ExtensionValues) {
+    fn write(
+        &mut self,
+        line: usize,
+        mid: Mid,
+        pt: u8,
+        ts: u32,
+        marker: bool,
+        payload: Vec<u8>,
+        ext: ExtensionValues,
+    ) {
         let seq = self.seq[line];
         self.seq[line] += 1;
         let mut api = self.rtc.direct_api();
@@ -288,12 +294,12 @@ impl Client {
 }
 
 /// Lets clients and hub run for a while.
-pub fn run(hub: &mut Hub, clients: &mut [&mut Client], ms: u64) {
+pub(crate) fn run(hub: &mut Hub, clients: &mut [&mut Client], ms: u64) {
     run_until(hub, clients, ms, |_, _| false);
 }
 
 /// Lets clients and hub run until something is so; answers whether it came to be.
-pub fn run_until(
+pub(crate) fn run_until(
     hub: &mut Hub,
     clients: &mut [&mut Client],
     ms: u64,
@@ -313,12 +319,12 @@ pub fn run_until(
 }
 
 /// Connects clients that have joined, still in the lobby.
-pub fn connect(hub: &mut Hub, clients: &mut [&mut Client]) {
+pub(crate) fn connect(hub: &mut Hub, clients: &mut [&mut Client]) {
     let up = run_until(hub, clients, 10_000, |_, clients| clients.iter().all(|client| client.connected));
     assert!(up, "the clients did not connect");
 }
 
 /// Whether a packet begins a VP8 keyframe.
-pub fn is_keyframe(packet: &RtpPacket) -> bool {
+pub(crate) fn is_keyframe(packet: &RtpPacket) -> bool {
     Vp8Descriptor::parse(&packet.payload).is_ok_and(|descriptor| descriptor.starts_keyframe(&packet.payload))
 }
