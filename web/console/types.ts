@@ -132,8 +132,11 @@ export interface Key {
   readonly kind: 'secret' | 'publishable';
   readonly prefix: string;
   readonly origins: readonly string[];
+  /** Whole on a publishable key always, on a secret one only when it is made. */
+  readonly key?: string;
   readonly created_at: string;
-  readonly revoked_at: string | null;
+  /** Only on a key that was revoked. */
+  readonly revoked_at?: string;
 }
 
 export interface NewKey extends Key {

@@ -63,10 +63,10 @@ export class ConsoleKeysElement extends LitElement {
   #list(keys: readonly Key[]): TemplateResult {
     if (keys.length === 0) return html`<div class="empty"><strong>No key yet.</strong><span>Your server needs a secret key to make rooms and invitations; your page needs a publishable one to ring you.</span></div>`;
     return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
-      <thead><tr><th scope="col">Begins with</th><th scope="col">Kind</th><th scope="col">Pages</th><th scope="col">Made</th><th scope="col"><span class="sr-only">Revoke</span></th></tr></thead>
+      <thead><tr><th scope="col">Key</th><th scope="col">Kind</th><th scope="col">Pages</th><th scope="col">Made</th><th scope="col"><span class="sr-only">Revoke</span></th></tr></thead>
       <tbody>${keys.map((key) => html`<tr>
-        <th scope="row" class="mono nowrap">${key.prefix}…</th><td>${key.kind}</td><td>${key.origins.join(', ')}</td><td class="nowrap">${dayText(key.created_at)}</td>
-        <td class="number">${key.revoked_at === null ? html`<button class="button small" aria-label=${`Revoke ${key.prefix}`} @click=${() => (this.revoking = key)}>Revoke</button>` : html`<span class="tag">revoked ${dayText(key.revoked_at)}</span>`}</td></tr>`)}</tbody>
+        <th scope="row" class="mono key">${key.key ?? `${key.prefix}…`}</th><td>${key.kind}</td><td>${key.origins.join(', ')}</td><td class="nowrap">${dayText(key.created_at)}</td>
+        <td class="number">${key.revoked_at === undefined ? html`<button class="button small" aria-label=${`Revoke ${key.prefix}`} @click=${() => (this.revoking = key)}>Revoke</button>` : html`<span class="tag">revoked ${dayText(key.revoked_at)}</span>`}</td></tr>`)}</tbody>
     </table></div>`;
   }
 

@@ -94,8 +94,8 @@ export class ConsoleStatementElement extends LitElement {
       <th scope="row">${this.#opener(open, line.description, { lineId: open ? null : line.line_id, hour: null })}
         ${line.for_month === null ? nothing : html`<span class="tag">for ${monthText(`${line.for_month.slice(0, 7)}-01T00:00:00Z`)}</span>`}
         ${line.included ? html`<span class="soft note">${quantityText(line.included, line.meter)} included</span>` : nothing}
-        <span class="soft note narrow">${line.quantity === null ? nothing : quantityText(line.quantity, line.meter)}${line.rate === null ? nothing : html` at ${moneyText(line.rate)} a ${line.unit}`}</span></th>
-      <td class="number wide">${quantityCell(line.quantity, line.meter)}</td>
+        <span class="soft note narrow">${quantityOf(line)}${line.rate === null ? nothing : html` at ${moneyText(line.rate)} a ${line.unit}`}</span></th>
+      <td class="number wide">${quantityOf(line)}</td>
       <td class="number wide">${line.rate === null ? nothing : html`${moneyText(line.rate)}<span class="soft"> a ${line.unit}</span>`}</td>
       <td class="number">${moneyCell(line.amount, places)}</td>
     </tr>
@@ -107,7 +107,7 @@ export class ConsoleStatementElement extends LitElement {
     const places: number = placesOf(hours.map(({ amount }) => amount));
     const metered: boolean = hours.some(({ quantity }) => quantity !== null);
     return html`<table><caption>${line.description}, hour by hour</caption>
-      <thead><tr><th scope="col">Hour (UTC)</th>${metered ? html`<th scope="col" class="number">Quantity</th>` : nothing}<th scope="col" class="number">Amount</th></tr></thead>
+      <thead><tr><th scope="col">Hour (UTC)</th>${metered ? html`<th scope="col" class="number wide">Quantity</th>` : nothing}<th scope="col" class="number">Amount</th></tr></thead>
       <tbody>${hours.map((hour) => this.#hourRow(hour, line, places, metered))}</tbody></table>`;
   }
 
@@ -115,8 +115,9 @@ export class ConsoleStatementElement extends LitElement {
     const open: boolean = hour === this.hour;
     const label: string = hourText(hour);
     return html`<tr class=${open ? 'open' : ''}>
-      <th scope="row" class="nowrap">${metered ? this.#opener(open, label, { lineId: line.line_id, hour: open ? null : hour }) : label}</th>
-      ${metered ? html`<td class="number">${quantityCell(quantity, line.meter)}</td>` : nothing}
+      <th scope="row" class="nowrap">${metered ? this.#opener(open, label, { lineId: line.line_id, hour: open ? null : hour }) : label}
+        ${quantity === null ? nothing : html`<span class="soft note narrow">${quantityText(quantity, line.meter)}</span>`}</th>
+      ${metered ? html`<td class="number wide">${quantityCell(quantity, line.meter)}</td>` : nothing}
       <td class="number">${moneyCell(amount, places)}</td></tr>
       ${open && metered ? html`<tr class="inner"><td colspan="3">${this.#calls.render((calls) => callTable(calls, line), 'Fetching the calls…')}</td></tr>` : nothing}`;
   }
@@ -129,11 +130,22 @@ export class ConsoleStatementElement extends LitElement {
 function callTable(calls: readonly LineHourCall[], line: Line): TemplateResult {
   if (calls.length === 0) return html`<p class="soft">No call is recorded for this hour.</p>`;
   return html`<table><caption>Calls in this hour</caption>
-    <thead><tr><th scope="col">Call</th><th scope="col">Who</th><th scope="col" class="number">Quantity</th></tr></thead>
+    <thead><tr><th scope="col">Call</th><th scope="col" class="wide">Who</th><th scope="col" class="number">Quantity</th></tr></thead>
     <tbody>${calls.map(({ call_id, room_title, started_at, participants, quantity }) => html`<tr>
-      <th scope="row"><a href=${hrefOf({ at: 'call', callId: call_id })}>${room_title || 'Untitled room'}</a><br /><span class="soft">${minuteText(started_at)}</span></th>
-      <td>${participants.map(({ name, quantity: part }) => html`<div>${name || 'Guest'} <span class="soft">${quantityText(part, line.meter)}</span></div>`)}</td>
+      <th scope="row"><a href=${hrefOf({ at: 'call', callId: call_id })}>${room_title || 'Untitled room'}</a><br /><span class="soft">${minuteText(started_at)}</span>
+        <span class="note narrow">${parts(participants, line)}</span></th>
+      <td class="wide">${parts(participants, line)}</td>
       <td class="number">${quantityCell(quantity, line.meter)}</td></tr>`)}</tbody></table>`;
+}
+
+/** A recurring price runs by the hour: what is charged so far is the hours so far. */
+function quantityOf({ kind, quantity, unit_size, meter }: Line): TemplateResult | typeof nothing {
+  if (kind === 'recurring' && quantity !== null && unit_size > 1) return html`${quantity} of ${unit_size} hours`;
+  return quantityCell(quantity, meter);
+}
+
+function parts(participants: LineHourCall['participants'], { meter }: Line): readonly TemplateResult[] {
+  return participants.map(({ name, quantity }) => html`<div>${name || 'Guest'} <span class="soft">${quantityText(quantity, meter)}</span></div>`);
 }
 
 customElements.define('console-statement', ConsoleStatementElement);

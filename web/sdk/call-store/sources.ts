@@ -197,7 +197,7 @@ export class Sources {
     const again: boolean = retryAfterS !== undefined || (this.#inCall && problem.code === 'unreachable');
     if (!again || ++this.#rejoins > REJOINS_MAX) return this.#fail(problem);
     this.#stop();
-    if (!this.#inCall) this.#tell({ fact: 'joining', note: problem.detail });
+    this.#tell({ fact: 'joining', note: problem.detail });
     const turn: number = this.#turn;
     (this.#options.world ?? browserWorld).later(() => {
       if (turn === this.#turn) void this.join();

@@ -96,7 +96,8 @@ export function reduce(state: CallState, fact: Fact): CallState {
 function step(state: CallState, fact: Fact): CallState {
   switch (fact.fact) {
     case 'joining':
-      return { ...always(state), phase: 'joining', note: fact.note };
+      // Who is in the call stays there while the page tries to get back.
+      return state.phase === 'live' ? { ...state, link: { is: 'rejoining' } } : { ...always(state), phase: 'joining', note: fact.note };
     case 'rejoining':
       return present(state) ? { ...state, link: { is: 'rejoining' } } : state;
     case 'joined':
