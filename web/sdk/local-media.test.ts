@@ -26,7 +26,8 @@ function setUp(answer: (wish: MediaStreamConstraints) => FakeTrack | Error) {
       const got = answer(wish);
       if (got instanceof Error) throw got;
       tracks.push(got);
-      return { getTracks: () => [got] } as unknown as MediaStream;
+      const both: boolean = Boolean(wish.audio && wish.video);
+      return { getTracks: () => [got], getAudioTracks: () => (wish.audio ? [got] : []), getVideoTracks: () => (both ? [new FakeTrack('cam')] : [got]) } as unknown as MediaStream;
     },
   } as unknown as Devices;
   const say = (state: SourceState): string => (state.is === 'on' ? `on${state.muted ? ' muted' : ''}` : state.is === 'trouble' ? state.trouble : state.is);
@@ -60,6 +61,22 @@ describe('a microphone', () => {
     await media.open('microphone');
     tracks[0]?.onended?.();
     expect(told.at(-1)).toBe('microphone missing');
+  });
+});
+
+describe('microphone and camera together', () => {
+  test('are asked for once', async () => {
+    let asked = 0;
+    const { media, told } = setUp(() => (asked++, new FakeTrack('mic')));
+    await media.openBoth({});
+    expect(asked).toBe(1);
+    expect(told.slice(-2).sort()).toEqual(['camera on', 'microphone on']);
+  });
+
+  test('are had alone when one of them cannot be had', async () => {
+    const { media, told } = setUp((wish) => (wish.video ? error('NotFoundError') : new FakeTrack('mic')));
+    await media.openBoth({});
+    expect(told.slice(-2).sort()).toEqual(['camera missing', 'microphone on']);
   });
 });
 

@@ -44,6 +44,22 @@ export class LocalMedia {
     return this.#tracks.get(source);
   }
 
+  /** Opens microphone and camera with one question to the person; each alone if they cannot be had together. */
+  async openBoth(deviceIds: { readonly microphone?: string | undefined; readonly camera?: string | undefined }): Promise<void> {
+    const turns = [this.#takeTurn('microphone'), this.#takeTurn('camera')] as const;
+    this.#change('microphone', { is: 'starting' }, null);
+    this.#change('camera', { is: 'starting' }, null);
+    const audio: MediaTrackConstraints = { ...AUDIO, ...exactly(deviceIds.microphone) };
+    const video: MediaTrackConstraints = { ...VIDEO, ...exactly(deviceIds.camera) };
+    const stream: MediaStream | undefined = await this.#devices?.getUserMedia({ audio, video }).catch(() => undefined);
+    const take = async (source: 'microphone' | 'camera', turn: number, track: MediaStreamTrack | undefined): Promise<void> => {
+      if (this.#turn.get(source) !== turn) return track?.stop();
+      if (track) return this.#keep(source, track);
+      await this.open(source, deviceIds[source]);
+    };
+    await Promise.all([take('microphone', turns[0], stream?.getAudioTracks()[0]), take('camera', turns[1], stream?.getVideoTracks()[0])]);
+  }
+
   /** Opens the microphone or the camera, or changes to another device. Answers whether a track is there. */
   async open(source: 'microphone' | 'camera', deviceId?: string): Promise<boolean> {
     const turn: number = this.#takeTurn(source);
@@ -121,9 +137,8 @@ export class LocalMedia {
 
   async #ask(source: 'microphone' | 'camera', deviceId?: string): Promise<MediaStreamTrack | DeviceTrouble> {
     if (!this.#devices) return 'insecure';
-    const exactly: MediaTrackConstraints = deviceId ? { deviceId: { exact: deviceId } } : {};
     const wish: MediaStreamConstraints =
-      source === 'camera' ? { video: { ...VIDEO, ...exactly } } : { audio: { ...AUDIO, ...exactly } };
+      source === 'camera' ? { video: { ...VIDEO, ...exactly(deviceId) } } : { audio: { ...AUDIO, ...exactly(deviceId) } };
     try {
       const stream: MediaStream = await this.#devices.getUserMedia(wish);
       return stream.getTracks()[0] ?? 'missing';
@@ -164,6 +179,10 @@ export class LocalMedia {
     this.#turn.set(source, turn);
     return turn;
   }
+}
+
+function exactly(deviceId: string | undefined): MediaTrackConstraints {
+  return deviceId ? { deviceId: { exact: deviceId } } : {};
 }
 
 /** Tells the reasons apart that a person can do something about. */

@@ -93,7 +93,7 @@ export class CallRoomElement extends LitElement {
     addEventListener('online', this.#online);
     addEventListener('pagehide', this.#pageHide);
     addEventListener('pointerdown', this.#wake);
-    this.#stopWatching = this.#store.sources.local.watch(() => this.#store.dispatch({ ask: 'devices' }));
+    this.#stopWatching = this.#store.sources.local.watch(() => this.#devicesChanged());
     window.tuppenceStats = () => statsOf(this.#store);
     window.tuppenceDropSocket = () => this.#store.sources.dropSocket();
     this.#pool.useSpeaker(recall('speaker') ?? '');
@@ -118,13 +118,24 @@ export class CallRoomElement extends LitElement {
     }
     this.#store.dispatch({ ask: 'join' });
     if (atOnce) this.#store.dispatch({ ask: 'enter', name: cleanName(this.#address.name ?? recall('name') ?? 'Guest') });
-    if (this.#wasOn.microphone) this.#open('microphone');
-    if (this.#wasOn.camera) this.#open('camera');
+    if (this.#wasOn.microphone && this.#wasOn.camera) {
+      this.#store.dispatch({ ask: 'open-both', microphone: recall('microphone'), camera: recall('camera') });
+    } else if (this.#wasOn.microphone) this.#open('microphone');
+    else if (this.#wasOn.camera) this.#open('camera');
   }
 
   #open(source: 'microphone' | 'camera'): void {
     const deviceId: string | undefined = recall(source);
     this.#store.dispatch({ ask: 'open', source, ...(deviceId ? { deviceId } : {}) });
+  }
+
+  /** Something was plugged in or pulled out; what was missing before is taken at once. */
+  #devicesChanged(): void {
+    this.#store.dispatch({ ask: 'devices' });
+    for (const source of ['microphone', 'camera'] as const) {
+      const state = this.call.own[source];
+      if (state.is === 'trouble' && state.trouble === 'missing') this.#open(source);
+    }
   }
 
   #changed(state: CallState, fact: Fact): void {

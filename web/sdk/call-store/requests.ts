@@ -10,6 +10,7 @@ export type Request =
   | { readonly ask: 'rename'; readonly name: string }
   | { readonly ask: 'toggle'; readonly source: Source }
   | { readonly ask: 'open'; readonly source: 'microphone' | 'camera'; readonly deviceId?: string }
+  | { readonly ask: 'open-both'; readonly microphone?: string | undefined; readonly camera?: string | undefined }
   | { readonly ask: 'close'; readonly source: Source }
   | { readonly ask: 'view'; readonly wants: readonly WantedTrack[] }
   | { readonly ask: 'devices' };
@@ -29,6 +30,8 @@ export function perform(request: Request, sources: Sources, state: CallState): v
       return toggle(request.source, sources, state);
     case 'open':
       return void sources.local.open(request.source, request.deviceId).then(() => sources.refreshDevices());
+    case 'open-both':
+      return void sources.local.openBoth(request).then(() => sources.refreshDevices());
     case 'close':
       return sources.local.close(request.source);
     case 'view':
