@@ -270,12 +270,12 @@ impl Service {
     }
 }
 
-/// `query_to_xml` counts without a statement for each table.
+/// `query_to_xml` counts without a statement for each table. A partition is counted with its table; a job may add empty ones.
 const ROW_COUNTS: &str = "
-    select table_name::text,
-           (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %I.%I', table_schema, table_name), false, true, '')))[1]::text::bigint
-    from information_schema.tables
-    where table_schema = 'public' and table_type = 'BASE TABLE'";
+    select relname::text,
+           (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %s', oid::regclass), false, true, '')))[1]::text::bigint
+    from pg_class
+    where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition";
 
 impl Drop for Service {
     fn drop(&mut self) {
