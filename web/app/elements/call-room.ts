@@ -202,9 +202,9 @@ export class CallRoomElement extends LitElement {
         return this.#begin(this.call.phase === 'ended' && this.call.reason !== 'lobby_expired');
       case 'enter':
         mark('join-click');
-        this.#pool.resume();
+        this.#store.dispatch(wish);
         this.entering = true;
-        return this.#store.dispatch(wish);
+        return this.#pool.resume();
       case 'leave':
         this.#wasOn = { microphone: this.call.own.microphone.is === 'on', camera: this.call.own.camera.is === 'on' };
         return this.#store.dispatch(wish);

@@ -59,8 +59,9 @@ export class Sources {
   enter(name?: string): void {
     this.#inCall = true;
     this.#name = name ?? this.#name;
-    this.#tell({ fact: 'entering' });
+    // The message first: everything else can happen while it travels.
     if (this.#joined) this.#sendEnter();
+    this.#tell({ fact: 'entering' });
     for (const source of SOURCES) this.#put(source);
   }
 
@@ -171,6 +172,8 @@ export class Sources {
     if (event.type === 'rejected' && event.seq === this.#offerSeq) void this.#peer?.rollback();
     if (event.type === 'media_lost') return this.#rejoin();
     if (event.type === 'closed') return this.#end(event.reason);
+    // The hub took the name that the click gave.
+    if (event.type === 'entered' && this.#name) this.#tell({ fact: 'renamed', name: this.#name });
     this.#tell({ fact: 'event', event });
   }
 
