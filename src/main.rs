@@ -1,5 +1,6 @@
 //! Tuppence: reads the configuration and composes the roles of one process.
 
+mod announce;
 mod config;
 mod data_dir;
 mod pages;
@@ -56,8 +57,12 @@ fn on_a_runtime(config: &Config, work: impl Future<Output = Result<()>>) -> Resu
     done
 }
 
+/// What others say at each start without news in it; a filter that names them wins.
+const QUIET: &str = "refinery_core=warn,tokio_postgres=warn";
+
 fn start_log(config: &Config) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.log.log).context("--log is no level and no filter")?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log.log))
+        .context("--log is no level and no filter")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log.log_format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

@@ -1,5 +1,11 @@
 //! The private PostgreSQL as people meet it: the real binary, real kills, real full disks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that stops here says where, and it measures real time"
+)]
+
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
