@@ -246,3 +246,49 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::control::{LegId, Meter, TenantId};
+
+    fn fact(quantity: u64) -> UsageFact {
+        let (tenant, leg) = (TenantId(Uuid::nil()), LegId(Uuid::nil()));
+        UsageFact { tenant, leg, meter: Meter::ParticipantMs, hour: 1, quantity }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_holds_up_nobody_and_gets_everything_later() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("usage");
+        let (events, mut told) = tokio::sync::mpsc::channel(100);
+        let (door, thread) = start(&directory, events).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let left = Event::Left { leg: LegId(Uuid::nil()) };
+        door.keep(vec![fact(10)], Some(left.clone())).unwrap();
+        let heard = [told.blocking_recv().unwrap(), told.blocking_recv().unwrap()];
+        assert!(heard.contains(&left), "the call goes on: {heard:?}");
+        assert!(
+            heard.iter().any(|event| matches!(event, Event::Usage { facts, .. } if facts == &[fact(10)]))
+        );
+        std::fs::create_dir(&directory).unwrap();
+        door.keep(vec![fact(11)], None).unwrap();
+        std::thread::sleep(RETRY_AFTER + NAP * 3);
+        door.stop();
+        thread.join().unwrap();
+        let (_, found) = Journal::open(&directory).unwrap();
+        assert_eq!(found, [fact(11)], "the greatest of what was refused");
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_counters_back() {
+        let (notes, _inbox) = sync_channel(1);
+        let door = KeeperDoor { notes };
+        door.keep(vec![fact(1)], None).unwrap();
+        assert!(
+            matches!(door.keep(vec![fact(2)], None), Err(Note::Keep { facts, .. }) if facts == [fact(2)])
+        );
+    }
+}

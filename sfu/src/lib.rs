@@ -1,4 +1,50 @@
 //! The media plane: packets in, packets out, usage facts.
+//!
+//! A [`Node`] is started from a [`NodeConfig`], told what to do by [`control::Command`]s through its [`Handle`], and
+//! answers with [`control::Event`]s through its [`Events`]:
+//!
+//! ```no_run
+//! use sfu::control::{Command, Event, LegId, RoomId, TenantId};
+//! # fn ids() -> (LegId, RoomId, TenantId) { unimplemented!() }
+//! # async fn call(offer: String) -> Result<(), Box<dyn std::error::Error>> {
+//! let (node, mut events) = sfu::Node::start(sfu::NodeConfig {
+//!     listen: "0.0.0.0:3478".parse()?,
+//!     advertise: Vec::new(),
+//!     journal_dir: "data/usage".into(),
+//!     shards: 1,
+//!     legs_max: 1_000,
+//! })?;
+//! let (leg, room, tenant) = ids();
+//! node.send(Command::Join { leg, room, tenant, offer, sends: Vec::new() })?;
+//! while let Some(event) = events.recv().await {
+//!     match event {
+//!         Event::Joined { leg, .. } => node.send(Command::Enter { leg })?, // The click.
+//!         Event::Usage { batch, .. } => node.send(Command::UsageStored { batch })?,
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # A leg's life
+//!
+//! `Join` answers the offer and holds the leg in the lobby: ICE and DTLS come up, nothing is forwarded either way, nothing
+//! is counted. `Enter` is the click: its slots are filled at once, with the packets since each picture's last keyframe, and
+//! what it sends goes to the others as soon as its first packet has come. `Leave` ends it; silence or a broken connection
+//! does so too. Which track plays in which slot is told by [`control::Event::Slots`] and changes no SDP.
+//!
+//! # The parts
+//!
+//! | part | files | knows |
+//! |---|---|---|
+//! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
+//! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
+//! | room | `room`, `peer` (one str0m connection), `track`, `egress` | packets |
+//! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec` | numbers only |
+//!
+//! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
+//! packet into str0m from an address that no authenticated check has opened; an address, a password or SDP in a log; an
+//! event on the wire that says a leg has ended before its usage is on disk.
 
 pub mod control;
 

@@ -1,6 +1,7 @@
 //! The node as its owner sees it: started from a [`NodeConfig`], told by a [`Handle`], heard through [`Events`].
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,7 +70,9 @@ impl Node {
         let mut threads = Vec::new();
         let legs = LegCount::default();
         for index in 0..config.shards.max(1) {
-            let port = if config.listen.port() == 0 { 0 } else { config.listen.port() + index as u16 };
+            let first = config.listen.port();
+            // Past the last port there is none: that one is taken already, and the start says so.
+            let port = if first == 0 { 0 } else { first.saturating_add(index as u16) };
             let (shard, thread) =
                 driver::start(&config, index, port, &legs, events_in.clone(), keeper.clone())?;
             shards.push(shard);
@@ -109,16 +112,13 @@ pub struct Handle {
 impl Handle {
     /// Queues a command. Commands of one leg are done in the order they are sent.
     ///
-    /// Answers [`Busy`] when the queue is full or the node has stopped; never waits.
+    /// Answers [`Busy`] when the queue is full, the node has stopped, or a join names a leg that is here; never waits.
     pub fn send(&self, command: Command) -> Result<(), Busy> {
         match &command {
             Command::UsageStored { batch } => return self.inner.keeper.stored(*batch),
             Command::Join { leg, room, .. } => {
-                let index = shard_of(room, self.inner.shards.len());
-                let leg = *leg;
-                self.inner.shards[index].send(command)?;
-                lock(&self.inner.shard_by_leg).insert(leg, index);
-                return Ok(());
+                let (leg, index) = (*leg, shard_of(room, self.inner.shards.len()));
+                return self.join(leg, index, command);
             }
             _ => {}
         }
@@ -128,6 +128,20 @@ impl Handle {
             Some(index) => self.inner.shards[index].send(command),
             None => Ok(()), // A leg that is not here any more: an event has said so.
         }
+    }
+
+    /// The answer may come before this returns, so the leg is known before it is sent.
+    fn join(&self, leg: LegId, index: usize, command: Command) -> Result<(), Busy> {
+        match lock(&self.inner.shard_by_leg).entry(leg) {
+            // The name of somebody who is here: letting it through could end that one.
+            Entry::Occupied(_) => return Err(Busy),
+            Entry::Vacant(free) => free.insert(index),
+        };
+        let sent = self.inner.shards[index].send(command);
+        if sent.is_err() {
+            lock(&self.inner.shard_by_leg).remove(&leg);
+        }
+        sent
     }
 
     /// The address of the first shard's socket; its port is the real one when the configuration said 0.

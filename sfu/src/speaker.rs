@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_louder_voice_comes_first_but_small_differences_do_not_swap() {
-        assert_eq!(play(&[(10, &[-33, -33]), (20, &[-33, -29])]), ["4:1,2"]);
+        assert_eq!(play(&[(10, &[-33, -33]), (20, &[-33, -29])]), ["5:1,2"]);
         let changes = play(&[(10, &[-40, -90]), (10, &[-40, -20])]);
         assert_eq!(
             (changes.first().map(String::as_str), changes.last().map(String::as_str)),

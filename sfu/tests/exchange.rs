@@ -264,3 +264,28 @@ fn usage_that_was_not_stored_comes_again_after_a_restart() {
     third.listen();
     assert!(third.usage.is_empty(), "what is stored is not sent again");
 }
+
+#[test]
+fn shards_have_their_own_ports_and_their_own_rooms() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut hub = Hub::start_with(directory, 100, 2);
+    let mut clients: Vec<Client> = Vec::new();
+    for n in 0..6 {
+        let room = [0, 4, 1][n as usize / 2];
+        clients.push(Client::join(&mut hub, RoomId(Uuid::from_u128(room)), n + 1));
+    }
+    let ports: std::collections::BTreeSet<u16> = clients.iter().map(|client| client.server_port).collect();
+    assert_eq!(ports.len(), 2, "three rooms over two shards");
+    let mut all: Vec<&mut Client> = clients.iter_mut().collect();
+    connect(&mut hub, &mut all);
+    for n in 1..=6 {
+        hub.send(Command::Enter { leg: LegId(Uuid::from_u128(n)) });
+    }
+    run(&mut hub, &mut all, 800);
+    drop(all);
+    for pair in clients.chunks(2) {
+        assert_eq!(pair[0].server_port, pair[1].server_port);
+        assert!(hub.slots_of(pair[0].leg).iter().all(|slot| slot.track.unwrap().leg == pair[1].leg));
+        assert!(pair.iter().all(|client| client.received.len() > 20));
+    }
+}

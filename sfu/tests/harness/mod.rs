@@ -39,11 +39,15 @@ impl Hub {
     }
 
     pub(crate) fn start_in(directory: TempDir, legs_max: usize) -> Hub {
+        Hub::start_with(directory, legs_max, 1)
+    }
+
+    pub(crate) fn start_with(directory: TempDir, legs_max: usize, shards: usize) -> Hub {
         let (node, events) = Node::start(NodeConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             advertise: Vec::new(),
             journal_dir: directory.path().to_owned(),
-            shards: 1,
+            shards,
             legs_max,
         })
         .unwrap();
@@ -127,6 +131,8 @@ pub(crate) struct Client {
     audio: Mid,
     video: Mid,
     pub(crate) slots: Vec<Slot>,
+    /// The port of the answer's candidate.
+    pub(crate) server_port: u16,
     pub(crate) connected: bool,
     /// Whether it sends.
     pub(crate) publishes: bool,
@@ -154,6 +160,8 @@ impl Client {
         });
         let Event::Joined { answer, slots, .. } = joined else { panic!("{joined:?}") };
         client.slots = slots;
+        let candidate = answer.lines().find(|line| line.starts_with("a=candidate:")).unwrap();
+        client.server_port = candidate.split(' ').nth(5).unwrap().parse().unwrap();
         let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
         client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
         client
@@ -188,6 +196,7 @@ impl Client {
             audio,
             video,
             slots: Vec::new(),
+            server_port: 0,
             connected: false,
             publishes: true,
             keyframes_asked: Vec::new(),
