@@ -1,6 +1,6 @@
 //! Usage facts: the greatest wins, in the database as in the core.
 
-use crate::support::{at, call, client, create_database, database, fact, tenant};
+use crate::support::{at, call, client, database, fact, migrated_database, tenant};
 use billing::{
     TenantId,
     db::Db,
@@ -118,9 +118,8 @@ async fn a_sandbox_leg_keeps_the_clock_it_began_with() {
 
 #[tokio::test]
 async fn months_get_their_partitions_and_need_none() {
-    let url = create_database().await;
+    let url = migrated_database().await;
     let db = Db::connect(&url).await.expect("connects");
-    db.migrate().await.expect("migrates");
     let tenant = tenant(&db, false, "2026-10-01T00:00:00Z").await;
     let leg = call(&db, tenant, "Tea", &["Ada"], 0).await[0];
     let november = fact(leg, ParticipantMs, "2026-11-10T09:00:00Z", 1);

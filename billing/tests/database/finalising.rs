@@ -1,6 +1,6 @@
 //! Months become final: once, in order, with numbers that have no gaps, whoever runs and however often.
 
-use crate::support::{at, call, client, create_database, database, fact, tenant};
+use crate::support::{at, call, client, database, fact, migrated_database, tenant};
 use billing::{
     TenantId,
     db::Db,
@@ -20,9 +20,8 @@ async fn finalise(db: &Db, tenant: TenantId, month: &str, now: &str) -> Result<S
 
 #[tokio::test]
 async fn two_runners_make_one_statement_and_numbers_have_no_gaps() {
-    let url = create_database().await;
+    let url = migrated_database().await;
     let db = Db::connect(&url).await.expect("connects");
-    db.migrate().await.expect("migrates");
     let mut tenants = Vec::new();
     for _ in 0..6 {
         tenants.push(tenant(&db, false, "2026-09-20T10:30:00Z").await);

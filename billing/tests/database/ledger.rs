@@ -1,6 +1,6 @@
 //! The ledger refuses, whoever asks.
 
-use crate::support::{at, client, create_database, database, tenant};
+use crate::support::{at, client, database, migrated_database, tenant};
 use billing::{
     TenantId,
     currency::Currency,
@@ -94,9 +94,8 @@ async fn a_committed_transaction_is_sealed() {
 
 #[tokio::test]
 async fn nothing_is_changed_or_deleted_by_anyone() {
-    let url = create_database().await;
+    let url = migrated_database().await;
     let db = Db::connect(&url).await.expect("connects");
-    db.migrate().await.expect("migrates");
     let tenant = tenant(&db, false, "2026-10-01T00:00:00Z").await;
     let tx = db.tenant(tenant).await.expect("begins");
     let month = "2026-10".parse().expect("a month");

@@ -1,12 +1,12 @@
 //! The schema as a whole: it applies, and every query fits it.
 
-use crate::support::{client, create_database, database};
+use crate::support::{client, database, empty_database};
 use billing::db::Db;
 use std::{fs, path::Path};
 
 #[tokio::test]
 async fn migrations_apply_once_however_many_start() {
-    let url = create_database().await;
+    let url = empty_database().await;
     let db = Db::connect(&url).await.expect("connects");
     let (one, two, three) = tokio::join!(db.migrate(), db.migrate(), db.migrate());
     one.and(two).and(three).expect("each finds the schema it needs");
@@ -44,10 +44,24 @@ async fn every_query_prepares() {
 #[tokio::test]
 async fn a_database_that_is_away_is_unavailable() {
     let refused = Db::connect("host=/nonexistent user=owner dbname=none").await;
-    let error = refused.err().expect("nobody is there");
+    let error = refused.expect_err("nobody is there");
     assert!(error.is_transient(), "{error}");
-    let nonsense = Db::connect("postgres://[").await.err().expect("no address");
+    let nonsense = Db::connect("postgres://[").await.expect_err("no address");
     assert!(matches!(nonsense, billing::db::DbError::Url(_)), "{nonsense}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_too_busy_says_so_in_time() {
+    let db = database().await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(db.service().await.expect("a connection"));
+    }
+    let waiting = tokio::time::timeout(std::time::Duration::from_secs(10), db.service());
+    let error = waiting.await.expect("an answer in time").map(drop).expect_err("no connection is left");
+    assert!(matches!(error, billing::db::DbError::Unavailable(_)), "{error}");
+    drop(held);
+    db.ping().await.expect("there again");
 }
 
 #[tokio::test]

@@ -20,7 +20,8 @@ use std::{
     },
     time::Duration,
 };
-use tokio_postgres::NoTls;
+use tokio::sync::OnceCell;
+use tokio_postgres::{NoTls, error::SqlState};
 use uuid::Uuid;
 
 /// The server's address without a database; `TEST_DATABASE_URL` (a role that may create databases) replaces it.
@@ -34,24 +35,48 @@ fn server() -> &'static str {
 
 /// A migrated database that nobody else uses.
 pub(crate) async fn database() -> Db {
-    let db = empty_database().await;
-    db.migrate().await.expect("the migrations apply");
-    db
+    Db::connect(&migrated_database().await).await.expect("connects")
 }
 
-/// A database that holds nothing yet.
-pub(crate) async fn empty_database() -> Db {
-    Db::connect(&create_database().await).await.expect("connects")
+/// The address of a migrated database: a copy of one that was migrated once.
+pub(crate) async fn migrated_database() -> String {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let template = TEMPLATE.get_or_init(async || {
+        let name = new_name();
+        let url = create(&name, "template1").await;
+        Db::connect(&url).await.expect("connects").migrate().await.expect("the migrations apply");
+        name
+    });
+    create(&new_name(), template.await).await
 }
 
-/// The address of a new database.
-pub(crate) async fn create_database() -> String {
+/// The address of a database that holds nothing yet.
+pub(crate) async fn empty_database() -> String {
+    create(&new_name(), "template1").await
+}
+
+fn new_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("billing_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    format!("billing_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Copies a database. The server refuses while the last connection to the template is still being closed.
+async fn create(name: &str, template: &str) -> String {
     let admin = client(server()).await;
     admin.batch_execute(&format!("drop database if exists {name}")).await.expect("drops an older one");
-    admin.batch_execute(&format!("create database {name}")).await.expect("creates a database");
-    named(server(), &name)
+    let sql = format!("create database {name} template {template}");
+    for _ in 0..100 {
+        match admin.batch_execute(&sql).await {
+            Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            created => {
+                created.expect("creates a database");
+                return named(server(), name);
+            }
+        }
+    }
+    panic!("{template} stays in use")
 }
 
 /// A connection as the owner, outside of the pool.

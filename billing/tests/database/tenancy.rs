@@ -1,6 +1,6 @@
 //! Tenants are kept apart by the database.
 
-use crate::support::{as_role, at, call, client, create_database, database, fact, tenant};
+use crate::support::{as_role, at, call, client, database, empty_database, fact, migrated_database, tenant};
 use billing::{TenantId, db::Db, store, usage::Meter::ParticipantMs};
 use uuid::Uuid;
 
@@ -20,8 +20,7 @@ const HOLES: &str = "
 
 #[tokio::test]
 async fn every_table_is_behind_a_forced_policy() {
-    let url = create_database().await;
-    Db::connect(&url).await.expect("connects").migrate().await.expect("migrates");
+    let url = migrated_database().await;
     let owner = client(&url).await;
     let holes = async || -> Vec<String> {
         let rows = owner.query(HOLES, &[]).await.expect("the catalogue");
@@ -43,9 +42,8 @@ async fn every_table_is_behind_a_forced_policy() {
 
 #[tokio::test]
 async fn without_a_tenant_nothing_is_seen() {
-    let url = create_database().await;
+    let url = migrated_database().await;
     let db = Db::connect(&url).await.expect("connects");
-    db.migrate().await.expect("migrates");
     tenant(&db, false, "2026-10-01T00:00:00Z").await;
     let app = client(&url).await;
     app.batch_execute("set role tuppence_app").await.expect("becomes the application");
@@ -58,9 +56,8 @@ async fn without_a_tenant_nothing_is_seen() {
 
 #[tokio::test]
 async fn another_tenant_sees_and_writes_nothing() {
-    let url = create_database().await;
+    let url = migrated_database().await;
     let db = Db::connect(&url).await.expect("connects");
-    db.migrate().await.expect("migrates");
     let (ours, theirs) =
         (tenant(&db, false, "2026-10-01T00:00:00Z").await, tenant(&db, false, "2026-10-01T00:00:00Z").await);
     let owner = client(&url).await;
@@ -119,7 +116,7 @@ async fn the_application_role_cannot_go_around_it() {
 /// A hosted PostgreSQL gives no superuser: the owner is bound by the policies, too, and all of it works.
 #[tokio::test]
 async fn an_owner_without_superpowers_is_enough() {
-    let url = create_database().await;
+    let url = empty_database().await;
     let role = format!("plain_{}", std::process::id());
     let Some(plain) = as_role(&url, &role) else { return };
     let owner = client(&url).await;
