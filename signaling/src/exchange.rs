@@ -6,7 +6,7 @@ use crate::admission::admit;
 use crate::media::{Commands, Happenings, MediaPlane};
 use crate::protocol::ServerFrame;
 use crate::records::{Records, Stamped};
-use crate::room::{CallId, NewLeg, ParticipantId, Record};
+use crate::room::{NewLeg, ParticipantId};
 use crate::session::SocketId;
 use crate::switchboard::{Input, LiveCall, Output, Switchboard, Timing};
 use crate::usage::{self, Batch};
@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub enum ToSocket {
     /// Send this.
-    Frame(ServerFrame),
+    Frame(Box<ServerFrame>),
     /// Close when everything is sent.
     HangUp,
 }
@@ -200,7 +200,7 @@ impl Worker {
         reason = "the exchange is the shell that gives the cores their time"
     )]
     fn handle(&mut self, input: Input) {
-        let now = Instant::now();
+        let (now, at) = (Instant::now(), self.clock.now());
         self.board.handle(input, now);
         while let Some(output) = self.board.poll_output() {
             match output {
@@ -208,7 +208,9 @@ impl Worker {
                 Output::HangUp { socket } => self.hang_up(socket),
                 Output::Store(row) => self.store(row),
                 Output::Sfu(command) => self.command(command, now),
-                Output::Record { tenant, call, record } => self.record(tenant, call, record),
+                Output::Record { tenant, call, record } => {
+                    self.records.push(Stamped { tenant, call, at, record });
+                }
             }
         }
     }
@@ -216,7 +218,7 @@ impl Worker {
     /// A socket that does not keep up loses its queue and with it its task.
     fn send(&mut self, socket: SocketId, frame: ServerFrame) {
         let Some(sender) = self.sockets.get(&socket) else { return };
-        if sender.try_send(ToSocket::Frame(frame)).is_err() {
+        if sender.try_send(ToSocket::Frame(Box::new(frame))).is_err() {
             self.sockets.remove(&socket);
         }
     }
@@ -254,9 +256,5 @@ impl Worker {
             let event = control::Event::Refused { leg, reason: control::Refusal::Full };
             self.board.handle(Input::Media(event), now);
         }
-    }
-
-    fn record(&self, tenant: TenantId, call: CallId, record: Record) {
-        self.records.push(Stamped { tenant, call, at: self.clock.now(), record });
     }
 }

@@ -172,6 +172,3 @@ const PARTICIPANT_RENAMED: &str =
     "update participant set name = $2 where tenant_id = tuppence_tenant() and participant_id = $1";
 const PARTICIPANT_LEFT: &str = "update participant set left_at = greatest(joined_at, $2)
      where tenant_id = tuppence_tenant() and participant_id = $1";
-
-#[cfg(test)]
-mod tests;

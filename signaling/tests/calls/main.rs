@@ -1,0 +1,13 @@
+//! Pages on real WebSockets, a real PostgreSQL, and a media plane that says yes.
+
+mod away;
+mod joining;
+mod media;
+mod page;
+mod records;
+mod refusals;
+mod resuming;
+mod service;
+#[expect(dead_code, reason = "billing's tests use all of it")]
+#[path = "../../../billing/tests/database/support.rs"]
+mod support;
