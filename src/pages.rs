@@ -5,7 +5,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;
 
@@ -19,6 +19,10 @@ const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// Vite puts a hash of the content into the names in this folder, so they may be kept for ever.
 const HASHED: &str = "assets/";
+
+/// Where the pages bring no 404.html of their own.
+const NO_SUCH_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=width=device-width>\
+    <title>No such page · Tuppence</title><h1>There is no such page.</h1><p><a href=/>Go to the start</a>";
 
 /// Answers everything that no other route does.
 pub(crate) fn router(secure: bool) -> Router {
@@ -129,7 +133,7 @@ fn not_found(asked: &HeaderMap) -> Response {
             page.headers_mut().remove(header::ETAG);
             page
         }
-        None => (StatusCode::NOT_FOUND, "There is no such page.\n").into_response(),
+        None => (StatusCode::NOT_FOUND, Html(NO_SUCH_PAGE)).into_response(),
     }
 }
 
