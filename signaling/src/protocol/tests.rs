@@ -170,3 +170,52 @@ fn places_of(json: &Value) -> Vec<String> {
     }
     places
 }
+
+/// The documentation's examples, by whom they come from.
+fn examples(from: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let fence = format!("```json {from}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_documentation_shows_messages_of_this_protocol() {
+    let (client, server) = (examples("client"), examples("server"));
+    assert!(client.len() >= 4 && server.len() >= 7);
+    for text in client {
+        ClientFrame::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    }
+    for text in server {
+        check_golden::<ServerFrame>("docs/protocol.md", &text);
+    }
+}
+
+#[test]
+fn every_code_and_reason_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for word in words_of(include_str!("../protocol.rs"), &["RefusalCode", "LeaveReason"]) {
+        assert!(text.contains(&format!("`{word}`")), "docs/protocol.md does not say what `{word}` means");
+    }
+}
+
+/// The variants of some enums of this source, in snake case.
+fn words_of(source: &str, enums: &[&str]) -> Vec<String> {
+    let mut words = Vec::new();
+    for name in enums {
+        let body = source.split(&format!("pub enum {name} {{")).nth(1).unwrap().split("\n}").next().unwrap();
+        for line in body.lines().map(str::trim).filter(|line| !line.starts_with("///") && !line.is_empty()) {
+            let mut word = String::new();
+            for letter in line.trim_end_matches(',').chars() {
+                if letter.is_uppercase() && !word.is_empty() {
+                    word.push('_');
+                }
+                word.extend(letter.to_lowercase());
+            }
+            words.push(word);
+        }
+    }
+    assert!(words.len() > 20);
+    words
+}
