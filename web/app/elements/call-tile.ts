@@ -6,7 +6,7 @@ import { initials, type Tile } from '../tiles.ts';
 import css from './call-tile.css?inline';
 
 /**
- * One picture with its name; a coin with initials where there is no picture.
+ * One picture with its name; behind it a coin with initials, seen where there is no picture, or none yet.
  * @attr speaking - the person is heard now
  * @attr mirrored - the own camera, as in a mirror
  */
@@ -21,7 +21,8 @@ export class CallTileElement extends LitElement {
     const { name, self, source, micMuted } = this.tile;
     const shown: string = self ? 'You' : name || 'Guest';
     return html`
-      ${this.video ?? html`<div class="coin" aria-hidden="true"><span>${initials(name)}</span></div>`}
+      <div class="coin" aria-hidden="true"><span>${initials(name)}</span></div>
+      ${this.video ?? nothing}
       <div class="label">
         ${micMuted ? html`<span class="muted" title="Muted">${icon('mic-off')}<span class="sr-only">Muted: </span></span>` : nothing}
         <span class="name">${source === 'screen' ? `${shown}: screen` : shown}</span>
