@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import { decimalsOf, moneyText, quantityExact, quantityText } from './words.ts';
-import type { CallParticipant, Money } from './types.ts';
+import type { CallParticipant, Money, Statement } from './types.ts';
+import { decimalsOf, moneyText, quantityExact, quantityText, together } from './words.ts';
 
 /**
  * An amount in a column: the points of a column stand under each other, since what is missing behind the point is
@@ -16,6 +16,11 @@ export function moneyCell(money: Money, places: number): TemplateResult {
 /** The most digits behind the point in a column. */
 export function placesOf(amounts: readonly Money[]): number {
   return Math.max(2, ...amounts.map(decimalsOf));
+}
+
+/** What a statement comes to: a draft exactly so far, a final one in whole cents. */
+export function sumOfStatement({ status, total, carried_out }: Statement): Money {
+  return status === 'draft' ? together(total, carried_out) : total;
 }
 
 export function quantityCell(quantity: number | null, meter: string | null): TemplateResult | typeof nothing {

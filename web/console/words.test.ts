@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bytesText, durationText, hourText, moneySpoken, moneyText, monthText, quantityExact } from './words.ts';
+import { bytesText, durationText, hourText, moneySpoken, moneyText, monthText, negative, quantityExact, together } from './words.ts';
 
 const usd = (micros: number, amount: string) => ({ micros, currency: 'USD', amount });
 
@@ -17,6 +17,15 @@ describe('money is shown whole', () => {
     expect(moneySpoken(money)).toBe(spoken);
   });
 });
+
+test.each([
+  [usd(0, '0.00'), usd(471_985, '0.00471985'), '0.00471985'],
+  [usd(33_000_000, '0.33'), usd(-365_182, '-0.00365182'), '0.32634818'],
+  [usd(1_000_000_000, '10.00'), usd(0, '0.00'), '10.00'],
+  [usd(100_000, '0.001'), usd(-300_000, '-0.003'), '-0.002'],
+])('%j and %j together are %s', (a, b, amount) => expect(together(a, b).amount).toBe(amount));
+
+test('the other sign', () => expect(negative(usd(-100_000, '-0.001'))).toEqual(usd(100_000, '0.001')));
 
 test.each([
   [0, '0.0 s'],

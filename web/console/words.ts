@@ -22,6 +22,14 @@ export function negative({ micros, currency, amount }: Money): Money {
   return { micros: -micros, currency, amount: amount.startsWith('-') ? amount.slice(1) : `-${amount}` };
 }
 
+/** Two amounts of one currency together, for currencies with two digits behind the point. */
+export function together(a: Money, b: Money): Money {
+  const micros: bigint = BigInt(a.micros) + BigInt(b.micros);
+  const size: bigint = micros < 0n ? -micros : micros;
+  const fraction: string = (size % 100_000_000n).toString().padStart(8, '0').replace(/0{1,6}$/, '');
+  return { micros: Number(micros), currency: a.currency, amount: `${micros < 0n ? '-' : ''}${size / 100_000_000n}.${fraction}` };
+}
+
 /** How many digits stand behind the point. */
 export function decimalsOf({ amount }: Money): number {
   return amount.split('.')[1]?.length ?? 2;

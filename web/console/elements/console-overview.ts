@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { ask } from '../../sdk/http.ts';
 import { Loading } from '../loading.ts';
-import { peopleText, sumOf } from '../parts.ts';
+import { peopleText, sumOf, sumOfStatement } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
 import type { Calls, CallSummary, Statement, Usage } from '../types.ts';
@@ -70,8 +70,9 @@ export class ConsoleOverviewElement extends LitElement {
   }
 }
 
-function owed({ total, tab, period }: Statement): TemplateResult {
-  return html`<h2>${monthText(period.start)}, so far</h2><strong>${moneySpoken(total)}</strong>
+function owed(draft: Statement): TemplateResult {
+  const { tab, period } = draft;
+  return html`<h2>${monthText(period.start)}, so far</h2><strong>${moneySpoken(sumOfStatement(draft))}</strong>
     <p>${tabText(tab.before)}${tab.collect.why}</p>
     <a class="more" href=${hrefOf({ at: 'statement', statementId: 'draft', lineId: null, hour: null })}>See what it is made of</a>`;
 }

@@ -3,7 +3,7 @@ import { ask } from '../../sdk/http.ts';
 import { icon } from '../../theme/icons.ts';
 import { sheet } from '../../theme/sheets.ts';
 import { Loading } from '../loading.ts';
-import { moneyCell, placesOf, quantityCell } from '../parts.ts';
+import { moneyCell, placesOf, quantityCell, sumOfStatement } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
 import type { Line, LineHour, LineHourCall, Money, Statement } from '../types.ts';
@@ -60,7 +60,7 @@ export class ConsoleStatementElement extends LitElement {
         <p><span class="tag ${draft ? 'draft' : ''}">${draft ? 'Draft: so far this month' : `Statement ${number}`}</span></p>
         <h1>${monthText(period.start)}</h1>
         <p class="soft">${account.name} · ${dayText(period.start)} up to, not including, ${dayText(period.end)} (UTC) · as of ${momentText(as_of)}</p></div>
-        <p class="big">${moneySpoken(statement.total)}</p></div>
+        <p class="big">${moneySpoken(sumOfStatement(statement))}</p></div>
       ${this.#tab(statement)}
       <section class="card" aria-labelledby="lines"><h2 id="lines">What it is made of</h2>
         <p class="lead">Open a line to see its hours, and an hour to see the calls behind it.</p>

@@ -1,7 +1,7 @@
 import { html, LitElement, type TemplateResult } from 'lit';
 import { ask } from '../../sdk/http.ts';
 import { Loading } from '../loading.ts';
-import { moneyCell, placesOf } from '../parts.ts';
+import { moneyCell, placesOf, sumOfStatement } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
 import type { Statement, StatementSummary } from '../types.ts';
@@ -21,9 +21,10 @@ export class ConsoleStatementsElement extends LitElement {
   }
 }
 
-function soFar({ period, total, tab }: Statement): TemplateResult {
+function soFar(draft: Statement): TemplateResult {
+  const { period, tab } = draft;
   return html`<div class="cards">
-    <section class="card figure"><h2>${monthText(period.start)}, so far</h2><strong>${moneySpoken(total)}</strong>
+    <section class="card figure"><h2>${monthText(period.start)}, so far</h2><strong>${moneySpoken(sumOfStatement(draft))}</strong>
       <p>This is a draft until ${dayText(period.end)}; nothing is due for it yet.</p>
       <a class="more" href=${hrefOf({ at: 'statement', statementId: 'draft', lineId: null, hour: null })}>Open the draft</a></section>
     <section class="card figure"><h2>Your tab</h2><strong>${moneySpoken(tab.before)}</strong>
