@@ -1,9 +1,11 @@
 //! Any order of events keeps what a room promises.
 
 use super::*;
+use crate::protocol::{ClientEvent, WantedTrack};
 use crate::tokens::CallRole;
 use proptest::prelude::*;
-use sfu::control::{Kind, Slot};
+use sfu::control::{self, Kind, SendLine, Slot, SlotTrack, Source, TrackKey};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 const SEATS: u32 = 3;

@@ -1,8 +1,9 @@
 //! Scenarios in simulated time.
 
 use super::*;
+use crate::protocol::{ClientEvent, SlotChange, WantedTrack};
 use crate::tokens::CallRole;
-use sfu::control::{Kind, Slot};
+use sfu::control::{self, Kind, SendLine, Slot, SlotTrack, Source, TrackKey, Want};
 use uuid::Uuid;
 
 /// A room, and everything that it did, sorted by whom it concerns.
