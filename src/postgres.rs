@@ -29,7 +29,7 @@ use binaries::MAJOR_MIN;
 pub(crate) use error::PostgresError;
 
 /// Between two tries to bring back a server that died: the first wait and the longest.
-const RESTART_AFTER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const RESTART_AFTER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// A private PostgreSQL that is kept running until it is told to stop.
 #[derive(Debug)]

@@ -320,24 +320,59 @@ impl Drop for SmallDisk {
     }
 }
 
-#[test]
-fn a_full_disk_is_told_and_heals() {
-    let place = place();
-    let Some(small) = SmallDisk::mount(&place.path().join("small"), "40m") else { return };
-    let said = refusal(command(&small.0.join("data")));
-    assert!(said.contains("the disk is full") && said.contains("--data-dir"), "{said}");
-    drop(small);
+/// Fills the disk to the last byte; the writes are meant to fail.
+fn fill(disk: &SmallDisk) -> PathBuf {
+    let ballast = disk.0.join("ballast");
+    for size in ["64k", "1"] {
+        let script = format!("dd if=/dev/zero bs={size} >> {}", ballast.display());
+        let _ = Command::new("sh").arg("-c").arg(script).output();
+    }
+    ballast
+}
 
+#[test]
+fn a_disk_too_small_is_told() {
+    let place = place();
+    let Some(disk) = SmallDisk::mount(&place.path().join("disk"), "40m") else { return };
+    let said = refusal(command(&disk.0.join("data")));
+    assert!(said.contains("the disk is full") && said.contains("--data-dir"), "{said}");
+}
+
+#[test]
+fn a_full_disk_is_told_at_the_start() {
+    let place = place();
     let Some(disk) = SmallDisk::mount(&place.path().join("disk"), "200m") else { return };
     let data = disk.0.join("data");
     Running::start(&data).stop();
-    let ballast = disk.0.join("ballast");
-    // Fills the disk to the last byte; the write is meant to fail.
-    let _ =
-        Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", ballast.display())).output();
-    let _ = Command::new("sh").arg("-c").arg(format!("cat /dev/zero >> {}", ballast.display())).output();
+    let ballast = fill(&disk);
     let said = refusal(command(&data));
     assert!(said.contains("the disk is full"), "{said}");
     std::fs::remove_file(ballast).unwrap();
     Running::start(&data).stop();
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_heals_alone() {
+    let place = place();
+    let Some(disk) = SmallDisk::mount(&place.path().join("disk"), "200m") else { return };
+    let running = Running::start(&disk.0.join("data"));
+    running.open().await.batch_execute("create table kept (n bigint, filler text)").await.unwrap();
+    let ballast = fill(&disk);
+    let client = running.open().await;
+    let much = "insert into kept select n, repeat('x', 1000) from generate_series(1, 100000) n";
+    assert!(client.batch_execute(much).await.is_err(), "200,000 kB do not fit");
+    std::fs::remove_file(ballast).unwrap();
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not heal");
+        if let Ok((client, connection)) = tokio_postgres::connect(&running.url, NoTls).await {
+            tokio::spawn(connection);
+            if client.execute("insert into kept values (1)", &[]).await.is_ok() {
+                assert_eq!(rows(&client).await, 1);
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    running.stop();
 }
