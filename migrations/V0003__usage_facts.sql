@@ -29,6 +29,26 @@ create policy usage_fact_of_tenant on usage_fact
   using (tenant_id = tuppence_tenant()) with check (tenant_id = tuppence_tenant());
 grant select, insert, update on usage_fact to tuppence_app;
 
+-- A fact that can never be recorded, such as one of a tenant that this database does not know, must neither be lost nor
+-- hold up the facts behind it. It is set aside here with the reason, for a person to look at; greatest wins here, too.
+create table refused_fact (
+  tenant_id  uuid        not null,
+  leg_id     uuid        not null,
+  meter      text        not null,
+  hour       timestamptz not null,
+  quantity   numeric(20) not null,
+  reason     text        not null,
+  created_at timestamptz not null,
+  primary key (tenant_id, leg_id, meter, hour),
+  constraint refused_fact_quantity_counts_up check (quantity >= 0)
+);
+
+alter table refused_fact enable row level security;
+alter table refused_fact force row level security;
+create policy refused_fact_of_service on refused_fact
+  using (tuppence_service()) with check (tuppence_service());
+grant select, insert, update on refused_fact to tuppence_app;
+
 -- Partitions can be named in a query, so they are as closed as their parent; the application has no rights on them.
 create function tuppence_close_partition(partition regclass) returns void
   language plpgsql as $$

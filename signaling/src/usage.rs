@@ -23,15 +23,24 @@ pub struct Batch {
     pub facts: Vec<UsageFact>,
 }
 
-/// Starts the writer. A batch is acknowledged only when every fact of it is committed.
+/// Starts the writer. A batch is acknowledged only when every fact of it is committed, recorded or set aside.
 pub fn start(db: Db, clock: Clock, commands: Arc<dyn Commands>) -> mpsc::Sender<Batch> {
     let (near, mut far) = mpsc::channel::<Batch>(WAITING_MAX);
     tokio::spawn(async move {
         while let Some(Batch { batch, facts }) = far.recv().await {
             let facts: Vec<_> = facts.into_iter().map(to_fact).collect();
             match record_batch(&db, &facts, clock.now()).await {
-                // When the media plane is too busy to hear it, it sends the batch again, which changes nothing.
-                Ok(_) => drop(commands.send(Command::UsageStored { batch })),
+                Ok(recorded) => {
+                    if recorded.refused > 0 {
+                        tracing::error!(
+                            batch,
+                            facts = recorded.refused,
+                            "usage that belongs to nobody here is set aside in refused_fact"
+                        );
+                    }
+                    // When the media plane is too busy to hear it, it sends the batch again, which changes nothing.
+                    drop(commands.send(Command::UsageStored { batch }));
+                }
                 Err(error) if error.is_transient() => {
                     tracing::warn!(batch, %error, "usage waits in the journal for the database");
                 }

@@ -30,27 +30,76 @@ pub async fn record_facts(
     Ok(grown.unsigned_abs())
 }
 
-/// Records the facts of many tenants, each in its own transaction. When one is refused the others are recorded all the
-/// same, and the refusal is the answer; all may be sent again then, as what is recorded already does not grow.
-pub async fn record_batch(db: &Db, facts: &[(TenantId, Fact)], now: Timestamp) -> Result<u64, DbError> {
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Counters that have grown.
+    pub grown: u64,
+    /// Counters set aside because they can never be recorded, such as those of a tenant that is not known here.
+    pub refused: u64,
+}
+
+/// Records the facts of many tenants, each in its own transaction. What can never be recorded is set aside with the
+/// reason, so that it is neither lost nor sent for ever. After an error all may be sent again: what is recorded
+/// already does not grow.
+pub async fn record_batch(db: &Db, facts: &[(TenantId, Fact)], now: Timestamp) -> Result<Recorded, DbError> {
     let mut facts_by_tenant: BTreeMap<Uuid, Vec<Fact>> = BTreeMap::new();
     for (tenant, fact) in facts {
         facts_by_tenant.entry(tenant.0).or_default().push(*fact);
     }
-    let (mut grown, mut refusal) = (0, None);
+    let mut recorded = Recorded::default();
     for (tenant, facts) in facts_by_tenant {
-        match record_for(db, TenantId(tenant), facts, now).await {
-            Ok(more) => grown += more,
+        let (tenant, possible) = (TenantId(tenant), facts.iter().copied().filter(is_possible));
+        let impossible: Vec<Fact> = facts.iter().copied().filter(|fact| !is_possible(fact)).collect();
+        recorded.refused += refuse(db, tenant, impossible, "the quantity is too large", now).await?;
+        match record_for(db, tenant, possible.clone(), now).await {
+            Ok(grown) => recorded.grown += grown,
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => refusal = Some(error),
+            Err(error) => {
+                recorded.refused += refuse(db, tenant, possible, &error.to_string(), now).await?;
+            }
         }
     }
-    refusal.map_or(Ok(grown), Err)
+    Ok(recorded)
 }
 
-async fn record_for(db: &Db, tenant: TenantId, facts: Vec<Fact>, now: Timestamp) -> Result<u64, DbError> {
+fn is_possible(fact: &Fact) -> bool {
+    i64::try_from(fact.quantity).is_ok()
+}
+
+async fn record_for(
+    db: &Db,
+    tenant: TenantId,
+    facts: impl IntoIterator<Item = Fact>,
+    now: Timestamp,
+) -> Result<u64, DbError> {
     let tx = db.tenant(tenant).await?;
     let grown = record_facts(&tx, tenant, facts, now).await?;
     tx.commit().await?;
     Ok(grown)
+}
+
+/// Sets facts aside. What even this cannot keep is refused for good, and the batch with it.
+async fn refuse(
+    db: &Db,
+    tenant: TenantId,
+    facts: impl IntoIterator<Item = Fact>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let (mut legs, mut meters, mut hours, mut quantities) = (vec![], vec![], vec![], vec![]);
+    for (key, quantity) in merge(facts) {
+        legs.push(key.leg.0);
+        meters.push(key.meter.as_str());
+        hours.push(key.hour.start());
+        quantities.push(quantity.to_string());
+    }
+    if legs.is_empty() {
+        return Ok(0);
+    }
+    let tx = db.service().await?;
+    let sql = include_str!("refuse_facts.sql");
+    let refused = tx.run(sql, &[&tenant.0, &legs, &meters, &hours, &quantities, &reason, &now]).await?;
+    tx.commit().await?;
+    Ok(refused)
 }

@@ -25,7 +25,7 @@ async fn the_greatest_wins_whatever_comes_when() {
     let legs = call(&db, tenant, "Tea", &["Ada", "Bob"], 0).await;
     let hour = "2026-10-10T09:00:00Z";
     let report = async |facts: Vec<(TenantId, billing::usage::Fact)>| {
-        store::record_batch(&db, &facts, at(NOW)).await.expect("records")
+        store::record_batch(&db, &facts, at(NOW)).await.expect("records").grown
     };
     let second = vec![
         (tenant, fact(legs[0], ParticipantMs, hour, 5_000)),
@@ -85,15 +85,25 @@ async fn a_fact_without_its_leg_is_kept() {
 }
 
 #[tokio::test]
-async fn a_fact_of_nobody_is_refused_and_keeps_nobody_elses_out() {
-    let db = database().await;
+async fn a_fact_that_can_never_be_recorded_is_set_aside_and_holds_up_nobody() {
+    let url = migrated_database().await;
+    let db = Db::connect(&url).await.expect("connects");
     let tenant = tenant(&db, false, "2026-10-01T00:00:00Z").await;
-    let fact = fact(LegId(Uuid::max()), ParticipantMs, "2026-10-10T09:00:00Z", 42);
-    let batch = [(TenantId(Uuid::nil()), fact), (tenant, fact), (TenantId(Uuid::max()), fact)];
-    let error = store::record_batch(&db, &batch, at(NOW)).await.expect_err("there are no such tenants");
-    assert!(error.constraint().is_some_and(|name| name.contains("tenant")), "{error:?}");
-    assert!(!error.is_transient());
+    let known = fact(LegId(Uuid::max()), ParticipantMs, "2026-10-10T09:00:00Z", 42);
+    let huge = fact(LegId(Uuid::nil()), ParticipantMs, "2026-10-10T09:00:00Z", u64::MAX);
+    let batch =
+        [(TenantId(Uuid::nil()), known), (tenant, known), (tenant, huge), (TenantId(Uuid::max()), known)];
+    for again in 0..2 {
+        let recorded = store::record_batch(&db, &batch, at(NOW)).await.expect("has an answer");
+        assert_eq!(recorded, store::Recorded { grown: 1 - again, refused: 3 });
+    }
     assert_eq!(totals(&db, tenant, NOW).await, (42, 0));
+    let owner = client(&url).await;
+    let sql = "select tenant_id, quantity::text, reason from refused_fact order by 1";
+    let aside = owner.query(sql, &[]).await.expect("reads");
+    let quantities: Vec<String> = aside.iter().map(|row| row.get(1)).collect();
+    assert_eq!(quantities, ["42", &u64::MAX.to_string(), "42"]);
+    assert!(aside.iter().all(|row| !row.get::<_, String>(2).is_empty()), "each says why");
 }
 
 #[tokio::test]
