@@ -147,6 +147,9 @@ mod tests {
     }
 
     proptest! {
+        // Each case writes and fsyncs.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         /// Any loss, repetition, reordering and restart of reports leaves the hub with what no loss would have given it.
         #[test]
         fn the_hub_ends_with_the_greatest_whatever_happens(
