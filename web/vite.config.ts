@@ -60,6 +60,7 @@ export default defineConfig({
         demo: page('demo'),
         'docs-api': page('docs-api'),
         'docs-problems': page('docs-problems'),
+        404: page('404'),
       },
     },
   },

@@ -62,7 +62,7 @@ export class CallBarElement extends LitElement {
 
   #button({ icon: name, label, key, pressed = false, off = false, count, wish }: Control): TemplateResult {
     const title: string = key ? `${label} (${key})` : label;
-    return html`<button class="round ${off ? 'off' : ''}" aria-label=${label} aria-pressed=${pressed} aria-keyshortcuts=${key || nothing} title=${title} @click=${() => askFor(this, wish)}>
+    return html`<button class="round ${off ? 'off' : ''}" aria-label=${count === undefined ? label : `${label}, ${count} in the call`} aria-pressed=${pressed} aria-keyshortcuts=${key || nothing} title=${title} @click=${() => askFor(this, wish)}>
       ${icon(name)}${count === undefined ? nothing : html`<span class="count" aria-hidden="true">${count}</span>`}
     </button>`;
   }
