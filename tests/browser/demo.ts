@@ -204,8 +204,9 @@ function total(hours: readonly Hour[]): number {
   return hours.reduce((all, { participant_ms }) => all + participant_ms, 0);
 }
 
-function words({ description, quantity, unit, amount }: Line): string {
-  return `${description}: ${quantity === null ? '' : `${quantity} (${unit}) `}${money(amount)}`;
+function words({ description, quantity, unit, unit_size, amount }: Line): string {
+  const used: string = quantity === null ? '' : `${(quantity / unit_size).toFixed(4)} ${unit}, `;
+  return `${description}: ${used}${money(amount)}`;
 }
 
 function money({ amount, currency }: Money): string {

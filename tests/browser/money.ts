@@ -12,6 +12,8 @@ export interface Line {
   readonly meter: string | null;
   readonly quantity: number | null;
   readonly unit: string;
+  /** How many of `quantity` make one `unit`. */
+  readonly unit_size: number;
   readonly amount: Money;
 }
 
