@@ -1,5 +1,6 @@
 //! What every handler of the HTTP API is given.
 
+use crate::hub::Hub;
 use crate::limits::Limiter;
 use crate::text;
 use crate::tokens::TokenKeys;
@@ -20,15 +21,34 @@ struct Inner {
     public_origin: String,
     tokens: TokenKeys,
     limiter: Limiter,
+    takes_calls: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Api {
-    /// Takes the parts; `public_url` has no slash at the end.
+    /// The parts of a running hub. A hub that stops takes no new calls.
+    pub fn of(hub: &Hub) -> Self {
+        let (db, clock, tokens) = (hub.db().clone(), hub.clock().clone(), hub.token_keys().clone());
+        let stopping = hub.clone();
+        Self::with(db, clock, hub.public_url(), tokens, Box::new(move || !stopping.is_stopping()))
+    }
+
+    /// The API without calls; `public_url` has no slash at the end.
     pub fn new(db: Db, clock: Clock, public_url: &str, tokens: TokenKeys) -> Self {
+        Self::with(db, clock, public_url, tokens, Box::new(|| true))
+    }
+
+    fn with(
+        db: Db,
+        clock: Clock,
+        public_url: &str,
+        tokens: TokenKeys,
+        takes_calls: Box<dyn Fn() -> bool + Send + Sync>,
+    ) -> Self {
         let public_origin = text::origin(&public_url.split('/').take(3).collect::<Vec<_>>().join("/"))
             .unwrap_or_else(|_| public_url.into());
         let limiter = Limiter::default();
-        Self(Arc::new(Inner { db, clock, public_url: public_url.into(), public_origin, tokens, limiter }))
+        let public_url = public_url.to_owned();
+        Self(Arc::new(Inner { db, clock, public_url, public_origin, tokens, limiter, takes_calls }))
     }
 
     /// The database.
@@ -59,6 +79,11 @@ impl Api {
     /// How often one address may ask.
     pub fn limiter(&self) -> &Limiter {
         &self.0.limiter
+    }
+
+    /// May new calls begin here?
+    pub fn takes_calls(&self) -> bool {
+        (self.0.takes_calls)()
     }
 
     /// A new id, ordered by time.

@@ -10,7 +10,6 @@ pub use publishable::PublishableCaller;
 pub use role::{Right, Role};
 
 use crate::api::Api;
-use crate::limits::Purpose;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, SecretKind};
 use crate::store;
@@ -73,16 +72,10 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Address(address) = Address::of(parts);
-        api.limiter().peek(Purpose::WrongCredential, address, api.now())?;
-        let caller = match bearer(&parts.headers)? {
+        match bearer(&parts.headers)? {
             Some(text) => by_secret_key(api, text).await,
             None => by_session(api, parts).await,
-        };
-        if caller.as_ref().is_err_and(|problem| problem.code() == Code::Unauthorized) {
-            api.limiter().take(Purpose::WrongCredential, address, api.now())?;
         }
-        caller
     }
 }
 

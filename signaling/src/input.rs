@@ -9,7 +9,6 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
-use std::convert::Infallible;
 
 /// The largest body, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -90,17 +89,5 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Api> for At<T> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let path = <Path<T> as FromRequestParts<Api>>::from_request_parts(parts, api).await;
         path.map(|Path(ids)| Self(ids)).map_err(|_| Problem::not_found("thing: the address has no valid id"))
-    }
-}
-
-/// The headers of the request, for handlers that also read a body.
-#[derive(Debug)]
-pub struct Headers(pub HeaderMap);
-
-impl FromRequestParts<Api> for Headers {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Infallible> {
-        Ok(Self(parts.headers.clone()))
     }
 }

@@ -1,4 +1,9 @@
-//! People and rooms.
+//! People and rooms: who may speak for a business, where people meet, and what happens there.
+//!
+//! The cores touch no socket, no database and no clock: [`room`], [`session`] and [`switchboard`] decide about calls,
+//! [`tokens`] about who may come in, [`limits`] and [`text`] about what may be asked. Around them stand two shells:
+//! [`socket`] for the WebSocket at `/v1/ws`, whose messages are in [`protocol`], and [`routes`] for the HTTP API, which
+//! [`openapi`] describes and whose refusals are in [`problem`]. A [`hub::Hub`] is one running process of it all.
 
 pub mod admission;
 pub mod api;
@@ -27,3 +32,8 @@ pub mod switchboard;
 pub mod text;
 pub mod tokens;
 pub mod usage;
+
+/// Everything that a hub answers: the HTTP API, the key set, the probes and the WebSocket.
+pub fn router(hub: hub::Hub) -> axum::Router {
+    routes::router(api::Api::of(&hub)).merge(socket::routes(hub))
+}

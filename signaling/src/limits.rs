@@ -27,8 +27,6 @@ pub enum Purpose {
     DemoRoom,
     /// Signing in.
     SignIn,
-    /// Keys and sessions that were not valid.
-    WrongCredential,
 }
 
 impl Purpose {
@@ -40,7 +38,6 @@ impl Purpose {
             Purpose::Visit => (30, 1000),
             Purpose::DemoRoom => (30, 2000),
             Purpose::SignIn => (20, 3000),
-            Purpose::WrongCredential => (200, 100),
         }
     }
 }
@@ -58,18 +55,9 @@ struct Table {
 impl Limiter {
     /// Takes one from the bucket, or says when there is one again.
     pub fn take(&self, purpose: Purpose, address: IpAddr, now: Timestamp) -> Result<(), Problem> {
-        self.with_table(|table| table.take(purpose, network(address), now.as_millisecond()))
-    }
-
-    /// Looks without taking.
-    pub fn peek(&self, purpose: Purpose, address: IpAddr, now: Timestamp) -> Result<(), Problem> {
-        self.with_table(|table| table.wait_ms(purpose, network(address), now.as_millisecond()).map(drop))
-    }
-
-    fn with_table(&self, act: impl FnOnce(&mut Table) -> Result<(), i64>) -> Result<(), Problem> {
         // The table is a cache of numbers: after a panic elsewhere it is still one.
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        act(&mut table).map_err(too_many)
+        table.take(purpose, network(address), now.as_millisecond()).map_err(too_many)
     }
 }
 

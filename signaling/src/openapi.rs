@@ -40,7 +40,7 @@ struct Base;
 ///
 /// The first message is `join` with a token. No cookie is read here.
 #[utoipa::path(
-    get, path = "/v1/ws", tag = "calls",
+    get, path = "/v1/ws", operation_id = "open_socket", tag = "calls",
     params(("Sec-WebSocket-Protocol" = String, Header, description = "`tuppence.v1`", example = "tuppence.v1")),
     responses((status = 101, description = "The protocol is switched")),
     security(()),

@@ -171,7 +171,7 @@ impl Hour {
 
 /// List the calls, newest first.
 #[utoipa::path(
-    get, path = "/v1/calls", tag = "calls", params(CallsQuery),
+    get, path = "/v1/calls", operation_id = "list_calls", tag = "calls", params(CallsQuery),
     responses(
         (status = 200, body = Calls),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -197,7 +197,7 @@ pub(super) async fn list(
 
 /// Read one call with every connection and its hours.
 #[utoipa::path(
-    get, path = "/v1/calls/{call_id}", tag = "calls", params(("call_id" = Uuid, Path, description = "The call")),
+    get, path = "/v1/calls/{call_id}", operation_id = "read_call", tag = "calls", params(("call_id" = Uuid, Path, description = "The call")),
     responses(
         (status = 200, body = CallDetail),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

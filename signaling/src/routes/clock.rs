@@ -55,7 +55,7 @@ const HOURS_MAX: i64 = 1116 * 24;
 
 /// Read the tenant's clock.
 #[utoipa::path(
-    get, path = "/v1/clock", tag = "clock",
+    get, path = "/v1/clock", operation_id = "read_clock", tag = "clock",
     responses(
         (status = 200, body = Clock),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -71,7 +71,7 @@ pub(super) async fn read(State(api): State<Api>, caller: Caller) -> Result<Json<
 
 /// Advance a sandbox's clock. Every month that ends on the way is finalised, in order.
 #[utoipa::path(
-    post, path = "/v1/clock/advance", tag = "clock", request_body = Advance,
+    post, path = "/v1/clock/advance", operation_id = "advance_clock", tag = "clock", request_body = Advance,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again, for ever.")),
     responses(
         (status = 200, body = Advanced),
@@ -114,9 +114,7 @@ impl Advance {
 impl From<AdvanceError> for Problem {
     fn from(error: AdvanceError) -> Self {
         match error {
-            AdvanceError::NotSandbox => {
-                Problem::new(Code::SandboxOnly, "this is not a sandbox tenant")
-            }
+            AdvanceError::NotSandbox => Problem::new(Code::SandboxOnly, "this is not a sandbox tenant"),
             AdvanceError::Backwards(_) | AdvanceError::TooFar(_) => Problem::input("to", error),
             AdvanceError::Store(error) => error.into(),
         }

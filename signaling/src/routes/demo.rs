@@ -4,14 +4,14 @@ use super::rooms::link;
 use crate::api::Api;
 use crate::auth::{Address, must_not_be_foreign_origin};
 use crate::bootstrap::DEMO_TENANT;
-use crate::input::{Headers, Input};
+use crate::input::Input;
 use crate::limits::Purpose;
 use crate::problem::{Document, Problem};
 use crate::store;
 use crate::store::rooms::StoredRoom;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub(super) struct Demo {
 
 /// Make a room of the demo business. There is one only where the service runs a demo.
 #[utoipa::path(
-    post, path = "/v1/demo/rooms", tag = "demo", request_body(content = NewDemoRoom, description = "May be empty."),
+    post, path = "/v1/demo/rooms", operation_id = "create_demo_room", tag = "demo", request_body(content = NewDemoRoom, description = "May be empty."),
     responses(
         (status = 201, body = DemoRoom),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -52,7 +52,7 @@ pub(super) struct Demo {
 pub(super) async fn create_room(
     State(api): State<Api>,
     Address(address): Address,
-    Headers(headers): Headers,
+    headers: HeaderMap,
     Input(NewDemoRoom {}, _): Input<NewDemoRoom>,
 ) -> Result<(StatusCode, Json<DemoRoom>), Problem> {
     must_not_be_foreign_origin(&api, &headers)?;
@@ -69,7 +69,7 @@ pub(super) async fn create_room(
 
 /// Read what the demo business's page needs.
 #[utoipa::path(
-    get, path = "/v1/demo", tag = "demo",
+    get, path = "/v1/demo", operation_id = "read_demo", tag = "demo",
     responses(
         (status = 200, body = Demo),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

@@ -18,14 +18,14 @@ pub(super) struct Health {
 }
 
 /// Say that the process lives. Asks nothing else: a restart would not bring the database back.
-#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)), security(()))]
+#[utoipa::path(get, path = "/healthz", operation_id = "probe_live", tag = "service", responses((status = 200, body = Health)), security(()))]
 pub(super) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
 /// Say whether new calls can be taken. Calls in progress do not depend on the answer.
 #[utoipa::path(
-    get, path = "/readyz", tag = "service",
+    get, path = "/readyz", operation_id = "probe_ready", tag = "service",
     responses(
         (status = 200, body = Health),
         (status = 503, description = "Not now", body = Document, content_type = "application/problem+json"),
@@ -33,6 +33,9 @@ pub(super) async fn live() -> Json<Health> {
     security(()),
 )]
 pub(super) async fn ready(State(api): State<Api>) -> Result<Json<Health>, Problem> {
+    if !api.takes_calls() {
+        return Err(Problem::new(Code::Unavailable, "the service is stopping").retry_after(5));
+    }
     api.db().ping().await.map_err(|error| {
         tracing::warn!(cause = %error, "not ready: the database cannot be asked");
         Problem::new(Code::Unavailable, "the database cannot be asked now").retry_after(1)
@@ -54,7 +57,7 @@ pub(super) struct JwkSet {
 
 /// Read the public keys with which call tokens can be checked.
 #[utoipa::path(
-    get, path = "/.well-known/jwks.json", tag = "service", responses((status = 200, body = JwkSet)), security(()),
+    get, path = "/.well-known/jwks.json", operation_id = "read_key_set", tag = "service", responses((status = 200, body = JwkSet)), security(()),
 )]
 pub(super) async fn jwks(State(api): State<Api>) -> ([(HeaderName, &'static str); 1], Json<JwkSet>) {
     let keys = api.tokens().jwks()["keys"].take();
@@ -63,7 +66,7 @@ pub(super) async fn jwks(State(api): State<Api>) -> ([(HeaderName, &'static str)
 
 /// Read this description.
 #[utoipa::path(
-    get, path = "/v1/openapi.json", tag = "service",
+    get, path = "/v1/openapi.json", operation_id = "read_openapi", tag = "service",
     responses((status = 200, description = "OpenAPI 3.1", body = Object)), security(()),
 )]
 pub(super) async fn openapi() -> ([(HeaderName, &'static str); 1], &'static str) {

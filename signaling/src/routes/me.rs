@@ -46,7 +46,7 @@ struct MeTenant {
 
 /// Say who is asking.
 #[utoipa::path(
-    get, path = "/v1/me", tag = "console",
+    get, path = "/v1/me", operation_id = "read_me", tag = "console",
     responses(
         (status = 200, body = Me),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

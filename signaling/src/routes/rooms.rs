@@ -115,7 +115,7 @@ impl NewRoom {
 
 /// Make a room.
 #[utoipa::path(
-    post, path = "/v1/rooms", tag = "rooms", request_body = NewRoom,
+    post, path = "/v1/rooms", operation_id = "create_room", tag = "rooms", request_body = NewRoom,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again, for ever.")),
     responses(
         (status = 201, body = Room),
@@ -137,7 +137,7 @@ pub(super) async fn create(
 
 /// List the rooms, newest first.
 #[utoipa::path(
-    get, path = "/v1/rooms", tag = "rooms", params(PageQuery),
+    get, path = "/v1/rooms", operation_id = "list_rooms", tag = "rooms", params(PageQuery),
     responses(
         (status = 200, body = Rooms),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -160,7 +160,7 @@ pub(super) async fn list(
 
 /// Read one room.
 #[utoipa::path(
-    get, path = "/v1/rooms/{room_id}", tag = "rooms", params(("room_id" = Uuid, Path, description = "The room")),
+    get, path = "/v1/rooms/{room_id}", operation_id = "read_room", tag = "rooms", params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 200, body = Room),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -181,7 +181,7 @@ pub(super) async fn read(
 
 /// Read what anybody with the link may know.
 #[utoipa::path(
-    get, path = "/v1/rooms/{room_id}/public", tag = "guests",
+    get, path = "/v1/rooms/{room_id}/public", operation_id = "read_public_room", tag = "guests",
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 200, body = PublicRoom),

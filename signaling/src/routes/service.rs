@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, options};
 use std::time::Duration;
+use tracing::Instrument;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
@@ -73,11 +74,14 @@ async fn no_such_method(request: Request) -> Problem {
     Problem::new(Code::MethodNotAllowed, format!("{} is not allowed here", request.method()))
 }
 
-/// A request that takes too long is given up; its transaction is rolled back.
+/// A request that takes too long is given up and its transaction rolled back; one that panics costs only itself.
 async fn answer_in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
-        Ok(response) => response,
+    let mut answer = tokio::spawn(next.run(request).in_current_span());
+    match tokio::time::timeout(ANSWER_WITHIN, &mut answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => Problem::internal(&panic).into_response(),
         Err(_) => {
+            answer.abort();
             let detail = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
             Problem::new(Code::TimedOut, detail).retry_after(5).into_response()
         }
@@ -88,7 +92,7 @@ async fn answer_in_time(request: Request, next: Next) -> Response {
 async fn with_headers(request: Request, next: Next) -> Response {
     let request_id = uuid::Uuid::from_u128(random()).simple().to_string();
     let span = tracing::info_span!("request", id = %request_id, method = %request.method(), path = %request.uri().path());
-    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    let mut response = next.run(request).instrument(span).await;
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::from_str(&request_id).expect("hexadecimal is a header value"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -101,4 +105,26 @@ fn random() -> u128 {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness");
     u128::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_the_next_request_is_answered() {
+        async fn broken() -> &'static str {
+            panic!("a mistake of ours")
+        }
+        let router = Router::new().route("/broken", get(broken)).route("/whole", get(async || "well"));
+        let router = router.layer(from_fn(answer_in_time)).layer(from_fn(with_headers));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let broken = reqwest::get(format!("{url}/broken")).await.expect("an answer");
+        assert_eq!((broken.status().as_u16(), &broken.headers()["content-type"]), (500, &"application/problem+json".parse().expect("a value")));
+        assert!(!broken.text().await.expect("a body").contains("a mistake of ours"));
+        assert_eq!(reqwest::get(format!("{url}/whole")).await.expect("an answer").status(), 200);
+    }
 }

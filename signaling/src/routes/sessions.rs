@@ -2,14 +2,14 @@
 
 use crate::api::Api;
 use crate::auth::{Address, Caller, SESSION_COOKIE, Who, must_not_be_foreign_origin};
-use crate::input::{Headers, Input};
+use crate::input::Input;
 use crate::limits::Purpose;
 use crate::problem::{Code, Document, Problem};
 use crate::secret::{Secret, SecretKind};
 use crate::store;
 use crate::store::sessions::SESSION_TTL;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -26,7 +26,7 @@ type WithCookie = (StatusCode, [(HeaderName, String); 1]);
 
 /// Sign in: use up a one-time link and begin a console session.
 #[utoipa::path(
-    post, path = "/v1/sessions", tag = "console", request_body = NewSession,
+    post, path = "/v1/sessions", operation_id = "create_session", tag = "console", request_body = NewSession,
     responses(
         (status = 204, description = "Signed in", headers(("Set-Cookie" = String, description = "The session, for seven days"))),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -36,7 +36,7 @@ type WithCookie = (StatusCode, [(HeaderName, String); 1]);
 pub(super) async fn create(
     State(api): State<Api>,
     Address(address): Address,
-    Headers(headers): Headers,
+    headers: HeaderMap,
     Input(new, _): Input<NewSession>,
 ) -> Result<WithCookie, Problem> {
     must_not_be_foreign_origin(&api, &headers)?;
@@ -51,7 +51,7 @@ pub(super) async fn create(
 
 /// Sign out: end the console session.
 #[utoipa::path(
-    delete, path = "/v1/sessions", tag = "console",
+    delete, path = "/v1/sessions", operation_id = "delete_session", tag = "console",
     responses(
         (status = 204, description = "Signed out", headers(("Set-Cookie" = String, description = "Removes the cookie"))),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

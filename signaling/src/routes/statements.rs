@@ -37,7 +37,7 @@ fn not_found(what: &str) -> Problem {
 
 /// List the final statements, newest first.
 #[utoipa::path(
-    get, path = "/v1/statements", tag = "money",
+    get, path = "/v1/statements", operation_id = "list_statements", tag = "money",
     responses(
         (status = 200, body = Statements),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -54,7 +54,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
 
 /// Read a final statement, or what the current month comes to so far.
 #[utoipa::path(
-    get, path = "/v1/statements/{statement_id}", tag = "money",
+    get, path = "/v1/statements/{statement_id}", operation_id = "read_statement", tag = "money",
     params(("statement_id" = String, Path, description = "A statement's id, or `draft` for the current month", example = "draft")),
     responses(
         (status = 200, body = Statement),
@@ -80,7 +80,7 @@ pub(super) async fn read(
 
 /// Take a line apart into its hours. Their amounts add up to the line's.
 #[utoipa::path(
-    get, path = "/v1/statements/{statement_id}/lines/{line_id}/hours", tag = "money",
+    get, path = "/v1/statements/{statement_id}/lines/{line_id}/hours", operation_id = "list_line_hours", tag = "money",
     params(
         ("statement_id" = String, Path, description = "A statement's id, or `draft`", example = "draft"),
         ("line_id" = Uuid, Path, description = "A line of it"),
@@ -106,7 +106,7 @@ pub(super) async fn hours(
 
 /// Take an hour of a line apart into the calls behind it.
 #[utoipa::path(
-    get, path = "/v1/statements/{statement_id}/lines/{line_id}/hours/{hour}/calls", tag = "money",
+    get, path = "/v1/statements/{statement_id}/lines/{line_id}/hours/{hour}/calls", operation_id = "list_hour_calls", tag = "money",
     params(
         ("statement_id" = String, Path, description = "A statement's id, or `draft`", example = "draft"),
         ("line_id" = Uuid, Path, description = "A line of it"),

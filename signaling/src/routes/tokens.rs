@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::auth::{Address, Caller, Right, must_not_be_foreign_origin};
 use crate::idempotency::{Attempt, Stop};
-use crate::input::{At, Headers, Input};
+use crate::input::{At, Input};
 use crate::limits::Purpose;
 use crate::problem::{Code, Document, Problem};
 use crate::store;
@@ -11,7 +11,7 @@ use crate::text::{self, TextRefusal};
 use crate::tokens::{CallRole, IDENTITY_CHARS_MAX, NewToken, TOKEN_TTL_S_MAX};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use billing::TenantId;
 use jiff::Timestamp;
@@ -175,7 +175,7 @@ fn may_publish(media: Option<Vec<Medium>>) -> Result<Vec<Source>, Problem> {
 
 /// Make a token for a person.
 #[utoipa::path(
-    post, path = "/v1/tokens", tag = "tokens", request_body = TokenRequest,
+    post, path = "/v1/tokens", operation_id = "create_token", tag = "tokens", request_body = TokenRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again, for ever.")),
     responses(
         (status = 201, body = Token),
@@ -199,7 +199,7 @@ pub(super) async fn create(
 
 /// Make a token for whoever holds the link of a room that admits guests. Works on the service's own pages.
 #[utoipa::path(
-    post, path = "/v1/rooms/{room_id}/guest-tokens", tag = "guests", request_body = GuestTokenRequest,
+    post, path = "/v1/rooms/{room_id}/guest-tokens", operation_id = "create_guest_token", tag = "guests", request_body = GuestTokenRequest,
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 201, body = Token),
@@ -210,7 +210,7 @@ pub(super) async fn create(
 pub(super) async fn create_for_guest(
     State(api): State<Api>,
     Address(address): Address,
-    Headers(headers): Headers,
+    headers: HeaderMap,
     At(room_id): At<Uuid>,
     Input(request, _): Input<GuestTokenRequest>,
 ) -> Result<(StatusCode, Json<Token>), Problem> {

@@ -23,7 +23,7 @@ pub(super) struct UsageQuery {
 
 /// Read what was used in a month, hour by hour, and what it costs beyond the allowances.
 #[utoipa::path(
-    get, path = "/v1/usage", tag = "money", params(UsageQuery),
+    get, path = "/v1/usage", operation_id = "read_usage", tag = "money", params(UsageQuery),
     responses(
         (status = 200, body = UsageMonth),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

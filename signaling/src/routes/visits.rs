@@ -44,7 +44,7 @@ pub(super) struct Visit {
 
 /// Ring: make a room for a visitor of a page.
 #[utoipa::path(
-    post, path = "/v1/visits", tag = "guests", request_body = NewVisit,
+    post, path = "/v1/visits", operation_id = "create_visit", tag = "guests", request_body = NewVisit,
     params(("Origin" = String, Header, description = "Sent by the browser; the key must list it.")),
     responses(
         (status = 201, body = Visit),

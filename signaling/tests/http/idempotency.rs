@@ -177,7 +177,10 @@ async fn a_refused_request_can_be_corrected_at_once() {
         let name = format!("try-{n}");
         let nowhere = json!({ "room_id": "019aa5d2-7c1e-7a60-9a53-2b9c1d2e3f40" });
         assert_eq!(post(&service, key, "/v1/tokens", &name, &nowhere).await.problem(), "not_found");
-        assert_eq!(post(&service, key, "/v1/clock/advance", &name, &json!({ "hours": 0 })).await.problem(), "bad_input");
+        assert_eq!(
+            post(&service, key, "/v1/clock/advance", &name, &json!({ "hours": 0 })).await.problem(),
+            "bad_input"
+        );
         assert_eq!(post(&service, key, "/v1/rooms", &name, &json!({})).await.status, 201);
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP API on a real socket and a real PostgreSQL.
 
+mod away;
 mod bootstrap;
 mod clock;
 mod documents;
