@@ -30,12 +30,15 @@ const ARGUMENTS: readonly string[] = [
 export interface BrowserOptions {
   /** Frames a second of the fake camera; fewer when many people share two cores. */
   readonly fps?: number;
+  /** A video file in place of the browser's test card. */
+  readonly video?: string;
 }
 
-export async function openBrowser({ fps = 20 }: BrowserOptions = {}): Promise<Browser> {
+export async function openBrowser({ fps = 20, video }: BrowserOptions = {}): Promise<Browser> {
   const executablePath: string = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
   if (!existsSync(executablePath)) throw new Error(`no Chromium at ${executablePath}: apt-get install chromium, or set CHROMIUM`);
   const args: string[] = ARGUMENTS.map((argument) => (argument.startsWith('--use-fake-device') ? `${argument}=fps=${fps}` : argument));
+  if (video !== undefined) args.push(`--use-file-for-fake-video-capture=${video}`);
   return chromium.launch({ executablePath, args: [...args, `--use-file-for-fake-audio-capture=${speech()}`] });
 }
 
@@ -60,6 +63,8 @@ export class Caller {
     });
     const page: Page = await context.newPage();
     const caller = new Caller(name, page, context);
+    // Eight people on two cores take their time; what must be quick is measured, not waited for.
+    page.setDefaultTimeout(60_000);
     await page.addInitScript(installProbe);
     await page.goto(link);
     await page.getByRole('textbox', { name: /name/i }).fill(name);
@@ -84,12 +89,12 @@ export class Caller {
 
   async enter(): Promise<void> {
     await this.joinButton().click();
-    await until(`${this.name} to be in the call`, 15_000, async () => (await this.moments()).entered);
+    await until(`${this.name} to be in the call`, 30_000, async () => (await this.moments()).entered);
   }
 
   /** The lobby is connected: the click needs one message only. */
   async ready(): Promise<void> {
-    await until(`${this.name}'s media connection in the lobby`, 15_000, async () => (await this.moments()).connected);
+    await until(`${this.name}'s media connection in the lobby`, 30_000, async () => (await this.moments()).connected);
   }
 
   async leave(): Promise<void> {

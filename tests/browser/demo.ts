@@ -14,6 +14,7 @@ import type { Browser, Page } from 'playwright-core';
 import { Caller, openBrowser, OUT } from './caller.ts';
 import { openConsole } from './console.ts';
 import { endOfMonth, type Line, type Money, type Statement } from './money.ts';
+import { ANN, BEN, portrait } from './portrait.ts';
 import { ROOT, Service, until } from './service.ts';
 import type { Seen } from './probe.ts';
 
@@ -35,35 +36,38 @@ let steps = 0;
 
 mkdirSync(FOLDER, { recursive: true });
 let service: Service | undefined;
-let browser: Browser | undefined;
+const browsers: Browser[] = [];
 try {
   service = await Service.start();
   step('The service is up', service.url);
-  browser = await openBrowser();
-  const wallMs: number = await call(service, browser);
+  for (const [name, looks] of [['ann', ANN], ['ben', BEN]] as const) {
+    browsers.push(await openBrowser({ video: portrait(join(OUT, `${name}.y4m`), looks) }));
+  }
+  const [annsBrowser, bensBrowser] = browsers as [Browser, Browser];
+  const wallMs: number = await call(service, annsBrowser, bensBrowser);
   await usage(service, wallMs);
   const final: Statement = await month(service, wallMs);
   await takeApart(service, final);
-  await pictures(service, browser, final);
+  await pictures(service, annsBrowser, final);
   console.log(`\nSeen: ${steps} steps in ${((performance.now() - begun) / 1000).toFixed(0)} s. Screenshots: ${relative(ROOT, FOLDER)}/`);
 } catch (error) {
   console.error(`\nNot seen: ${error instanceof Error ? error.message : String(error)}`);
   if (service) console.error(`\nThe service's last lines:\n${service.log()}`);
   process.exitCode = 1;
 } finally {
-  await browser?.close();
+  await Promise.all(browsers.map((browser) => browser.close()));
   await service?.stop();
 }
 
 /** Two people talk; answers how long they were in the call, added up. */
-async function call(service: Service, browser: Browser): Promise<number> {
+async function call(service: Service, annsBrowser: Browser, bensBrowser: Browser): Promise<number> {
   const { link } = await service.room('Coffee with Ben');
-  const ann: Caller = await Caller.lobby(browser, link, 'Ann', DESKTOP);
+  const ann: Caller = await Caller.lobby(annsBrowser, link, 'Ann', DESKTOP);
   await ann.ready();
   await shot(ann.page, 'lobby-desktop');
   await ann.enter();
   step('Ann has joined', `${await joinTime(ann, 'entered')} ms from the click to the call`);
-  const ben: Caller = await Caller.lobby(browser, link, 'Ben', PHONE);
+  const ben: Caller = await Caller.lobby(bensBrowser, link, 'Ben', PHONE);
   await ben.ready();
   await ben.enter();
   await Promise.all([ann.sees(1), ben.sees(1)]);
