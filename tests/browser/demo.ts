@@ -180,7 +180,7 @@ async function pictures(service: Service, browser: Browser, { number }: Statemen
     const page: Page = await openConsole(browser, service, '/console', options);
     await shot(page, `console-${look}`);
     await openStatement(page, String(number));
-    await shot(page, `statement-${look}`);
+    await shot(page, `statement-${look}`, true);
     await page.context().close();
   }
   step('The console shows it', `statement ${number}, opened down to the call`);
@@ -200,8 +200,8 @@ async function joinTime(caller: Caller, to: 'entered' | 'firstFrame'): Promise<s
   return (then - click).toFixed(0);
 }
 
-async function shot(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(FOLDER, `${name}.png`) });
+async function shot(page: Page, name: string, fullPage = false): Promise<void> {
+  await page.screenshot({ path: join(FOLDER, `${name}.png`), fullPage });
 }
 
 function total(hours: readonly Hour[]): number {
