@@ -18,6 +18,7 @@ const CLICK_AIM_MS = 60;
 const COLD_AIM_MS = 200;
 
 interface Click {
+  readonly sent: number;
   readonly entered: number;
   readonly firstPacket: number;
   readonly firstFrame: number;
@@ -52,11 +53,11 @@ async function click({ link }: Room): Promise<Click> {
   await caller.enter();
   await until('the first frame after the click', 10_000, async () => (await caller.moments()).firstFrame);
   const moments = await caller.moments();
-  const { click: from = Number.NaN, entered = Number.NaN, firstPacket = Number.NaN, firstFrame = Number.NaN } = moments;
+  const { click: from = Number.NaN, enterSent = Number.NaN, entered = Number.NaN, firstPacket = Number.NaN, firstFrame = Number.NaN } = moments;
   await caller.leave();
   await caller.close();
   await sleep(500);
-  return { entered: entered - from, firstPacket: firstPacket - from, firstFrame: firstFrame - from };
+  return { sent: enterSent - from, entered: entered - from, firstPacket: firstPacket - from, firstFrame: firstFrame - from };
 }
 
 /** A fresh page of the service's origin that has done nothing yet. */
@@ -77,6 +78,7 @@ function clickRows(clicks: readonly Click[]): Row[] {
   return [
     row('join', 'click_first_frame_ms_median', median(of('firstFrame')), 'ms', CLICK_AIM_MS),
     row('join', 'click_first_frame_ms_max', Math.max(...of('firstFrame')), 'ms'),
+    row('join', 'click_sent_ms_median', median(of('sent')), 'ms'),
     row('join', 'click_entered_ms_median', median(of('entered')), 'ms'),
     row('join', 'click_first_packet_ms_median', median(of('firstPacket')), 'ms'),
   ];
