@@ -18,12 +18,23 @@ use billing::store::StoreError;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::ops::Deref;
+use utoipa::IntoParams;
 
 /// The header of a request that may be sent again.
 pub const KEY_HEADER: &str = "idempotency-key";
 /// The header of an answer that was given before.
 pub const REPLAYED_HEADER: &str = "idempotent-replayed";
 const KEY_BYTES_MAX: usize = 255;
+
+/// The header as the API's description shows it.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct KeyHeader {
+    /// 1 to 255 visible ASCII characters of your choice. Sent again with the same key and body, the request has no second
+    /// effect and gets the first answer, for ever.
+    #[param(rename = "Idempotency-Key", max_length = 255, pattern = "^[!-~]+$", example = "order-17")]
+    pub key: Option<String>,
+}
 
 /// What makes two requests the same: the key, and a hash of method, path and body.
 #[derive(Debug, Clone)]

@@ -28,9 +28,9 @@ impl fmt::Display for TextRefusal {
             TextRefusal::Empty => f.write_str("must have a visible character"),
             TextRefusal::TooLong(max) => write!(f, "must have at most {max} characters"),
             TextRefusal::NotAllowed(c) => write!(f, "must not have the character U+{:04X}", u32::from(*c)),
-            TextRefusal::NotAnOrigin => {
-                f.write_str("must be an origin such as https://shop.example, without a path or a slash at the end")
-            }
+            TextRefusal::NotAnOrigin => f.write_str(
+                "must be an origin such as https://shop.example, without a path or a slash at the end",
+            ),
         }
     }
 }
@@ -98,11 +98,17 @@ pub fn origin(text: &str) -> Result<String, TextRefusal> {
 }
 
 fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
-    let after_host = if authority.starts_with('[') { authority.find(']')? + 1 } else { authority.find(':').unwrap_or(authority.len()) };
+    let after_host = if authority.starts_with('[') {
+        authority.find(']')? + 1
+    } else {
+        authority.find(':').unwrap_or(authority.len())
+    };
     let (host, rest) = authority.split_at(after_host);
     match rest.strip_prefix(':') {
         None if rest.is_empty() => Some((host, None)),
-        Some(port) if !port.starts_with(['0', '+']) && port.parse::<u16>().is_ok() => Some((host, Some(port))),
+        Some(port) if !port.starts_with(['0', '+']) && port.parse::<u16>().is_ok() => {
+            Some((host, Some(port)))
+        }
         _ => None,
     }
 }

@@ -197,7 +197,8 @@ pub(super) async fn list(
 
 /// Read one call with every connection and its hours.
 #[utoipa::path(
-    get, path = "/v1/calls/{call_id}", operation_id = "read_call", tag = "calls", params(("call_id" = Uuid, Path, description = "The call")),
+    get, path = "/v1/calls/{call_id}", operation_id = "read_call", tag = "calls",
+    params(("call_id" = Uuid, Path, description = "The call")),
     responses(
         (status = 200, body = CallDetail),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::auth::{Caller, Right};
-use crate::idempotency::{Attempt, Stop};
+use crate::idempotency::{Attempt, KeyHeader, Stop};
 use crate::input::Input;
 use crate::problem::{Code, Document, Problem};
 use axum::Json;
@@ -72,7 +72,7 @@ pub(super) async fn read(State(api): State<Api>, caller: Caller) -> Result<Json<
 /// Advance a sandbox's clock. Every month that ends on the way is finalised, in order.
 #[utoipa::path(
     post, path = "/v1/clock/advance", operation_id = "advance_clock", tag = "clock", request_body = Advance,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again, for ever.")),
+    params(KeyHeader),
     responses(
         (status = 200, body = Advanced),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

@@ -42,7 +42,8 @@ pub(super) struct Demo {
 
 /// Make a room of the demo business. There is one only where the service runs a demo.
 #[utoipa::path(
-    post, path = "/v1/demo/rooms", operation_id = "create_demo_room", tag = "demo", request_body(content = NewDemoRoom, description = "May be empty."),
+    post, path = "/v1/demo/rooms", operation_id = "create_demo_room", tag = "demo",
+    request_body(content = NewDemoRoom, description = "May be empty."),
     responses(
         (status = 201, body = DemoRoom),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

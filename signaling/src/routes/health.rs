@@ -18,7 +18,10 @@ pub(super) struct Health {
 }
 
 /// Say that the process lives. Asks nothing else: a restart would not bring the database back.
-#[utoipa::path(get, path = "/healthz", operation_id = "probe_live", tag = "service", responses((status = 200, body = Health)), security(()))]
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "probe_live", tag = "service",
+    responses((status = 200, body = Health)), security(()),
+)]
 pub(super) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -57,7 +60,8 @@ pub(super) struct JwkSet {
 
 /// Read the public keys with which call tokens can be checked.
 #[utoipa::path(
-    get, path = "/.well-known/jwks.json", operation_id = "read_key_set", tag = "service", responses((status = 200, body = JwkSet)), security(()),
+    get, path = "/.well-known/jwks.json", operation_id = "read_key_set", tag = "service",
+    responses((status = 200, body = JwkSet)), security(()),
 )]
 pub(super) async fn jwks(State(api): State<Api>) -> ([(HeaderName, &'static str); 1], Json<JwkSet>) {
     let keys = api.tokens().jwks()["keys"].take();

@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::auth::{Caller, Right};
-use crate::idempotency::{Attempt, Stop};
+use crate::idempotency::{Attempt, KeyHeader, Stop};
 use crate::input::{At, Input};
 use crate::problem::{Code, Document, Problem};
 use crate::secret::{Secret, SecretKind};
@@ -109,7 +109,7 @@ fn checked_origins(kind: KeyKind, origins: &[String]) -> Result<Vec<String>, Pro
 /// Make an API key. The answer is the only place where a secret key is ever shown.
 #[utoipa::path(
     post, path = "/v1/keys", operation_id = "create_key", tag = "keys", request_body = NewKey,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again, for ever. Only the credential that sent the first request can read its answer again.")),
+    params(KeyHeader),
     responses(
         (status = 201, body = Key),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -154,7 +154,8 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
 
 /// Revoke an API key, at once and for good.
 #[utoipa::path(
-    delete, path = "/v1/keys/{key_id}", operation_id = "delete_key", tag = "keys", params(("key_id" = Uuid, Path, description = "The key")),
+    delete, path = "/v1/keys/{key_id}", operation_id = "delete_key", tag = "keys",
+    params(("key_id" = Uuid, Path, description = "The key")),
     responses(
         (status = 204, description = "Revoked"),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

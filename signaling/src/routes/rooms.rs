@@ -3,7 +3,7 @@
 use super::page::{PageQuery, cut, limit};
 use crate::api::Api;
 use crate::auth::{Address, Caller, Right};
-use crate::idempotency::{Attempt, Stop};
+use crate::idempotency::{Attempt, KeyHeader, Stop};
 use crate::input::{Ask, At, Input};
 use crate::limits::Purpose;
 use crate::problem::{Document, Problem};
@@ -116,7 +116,7 @@ impl NewRoom {
 /// Make a room.
 #[utoipa::path(
     post, path = "/v1/rooms", operation_id = "create_room", tag = "rooms", request_body = NewRoom,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again, for ever.")),
+    params(KeyHeader),
     responses(
         (status = 201, body = Room),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -160,7 +160,8 @@ pub(super) async fn list(
 
 /// Read one room.
 #[utoipa::path(
-    get, path = "/v1/rooms/{room_id}", operation_id = "read_room", tag = "rooms", params(("room_id" = Uuid, Path, description = "The room")),
+    get, path = "/v1/rooms/{room_id}", operation_id = "read_room", tag = "rooms",
+    params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 200, body = Room),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

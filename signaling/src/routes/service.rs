@@ -123,7 +123,10 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async { axum::serve(listener, router).await });
         let broken = reqwest::get(format!("{url}/broken")).await.expect("an answer");
-        assert_eq!((broken.status().as_u16(), &broken.headers()["content-type"]), (500, &"application/problem+json".parse().expect("a value")));
+        assert_eq!(
+            (broken.status().as_u16(), &broken.headers()["content-type"]),
+            (500, &"application/problem+json".parse().expect("a value"))
+        );
         assert!(!broken.text().await.expect("a body").contains("a mistake of ours"));
         assert_eq!(reqwest::get(format!("{url}/whole")).await.expect("an answer").status(), 200);
     }

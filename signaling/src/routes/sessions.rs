@@ -26,7 +26,8 @@ type WithCookie = (StatusCode, [(HeaderName, String); 1]);
 
 /// Sign in: use up a one-time link and begin a console session.
 #[utoipa::path(
-    post, path = "/v1/sessions", operation_id = "create_session", tag = "console", request_body = NewSession,
+    post, path = "/v1/sessions", operation_id = "create_session", tag = "console",
+    request_body = NewSession,
     responses(
         (status = 204, description = "Signed in", headers(("Set-Cookie" = String, description = "The session, for seven days"))),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),

@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::auth::{Address, Caller, Right, must_not_be_foreign_origin};
-use crate::idempotency::{Attempt, Stop};
+use crate::idempotency::{Attempt, KeyHeader, Stop};
 use crate::input::{At, Input};
 use crate::limits::Purpose;
 use crate::problem::{Code, Document, Problem};
@@ -176,7 +176,7 @@ fn may_publish(media: Option<Vec<Medium>>) -> Result<Vec<Source>, Problem> {
 /// Make a token for a person.
 #[utoipa::path(
     post, path = "/v1/tokens", operation_id = "create_token", tag = "tokens", request_body = TokenRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again, for ever.")),
+    params(KeyHeader),
     responses(
         (status = 201, body = Token),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -199,7 +199,8 @@ pub(super) async fn create(
 
 /// Make a token for whoever holds the link of a room that admits guests. Works on the service's own pages.
 #[utoipa::path(
-    post, path = "/v1/rooms/{room_id}/guest-tokens", operation_id = "create_guest_token", tag = "guests", request_body = GuestTokenRequest,
+    post, path = "/v1/rooms/{room_id}/guest-tokens", operation_id = "create_guest_token", tag = "guests",
+    request_body = GuestTokenRequest,
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 201, body = Token),

@@ -232,7 +232,7 @@ fn signatures(zoo: &Zoo) -> Zookeeper {
             joined(
                 parts[0],
                 parts[1],
-                &zoo.with_claims(|c| c["sub"] = "eve".into()).rsplit_once('.').expect("parts").1.to_owned(),
+                zoo.with_claims(|c| c["sub"] = "eve".into()).rsplit_once('.').expect("parts").1,
             ),
             SignatureWrong,
         ),

@@ -42,7 +42,10 @@ async fn a_database_that_is_away_is_said_to_be() {
     let since = Instant::now();
     for _ in 0..3 {
         let room = service.post(&business.secret_key, "/v1/rooms", &json!({})).await;
-        assert_eq!((room.status, room.problem().as_str(), room.header("retry-after")), (503, "unavailable", "1"));
+        assert_eq!(
+            (room.status, room.problem().as_str(), room.header("retry-after")),
+            (503, "unavailable", "1")
+        );
     }
     assert_eq!(send(service.request(Method::GET, "/readyz")).await.problem(), "unavailable");
     assert_eq!(send(service.request(Method::GET, "/healthz")).await.status, 200, "a restart would not help");

@@ -29,7 +29,7 @@ async fn every_route_is_documented_and_every_documented_route_is_there() {
     let expected: BTreeSet<String> = include_str!("routes.txt").lines().map(str::to_owned).collect();
     assert_eq!(documented, expected);
     for (method, path, _) in operations(&document).iter().filter(|(_, path, _)| path != "/v1/ws") {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
         let answer = send(service.request(method, &path)).await;
         assert!(!answer.text.contains("see /v1/openapi.json") && answer.status != 405, "{path} is not there");
