@@ -39,7 +39,7 @@ pub fn start(db: Db, clock: Clock, commands: Arc<dyn Commands>) -> mpsc::Sender<
                         );
                     }
                     // When the media plane is too busy to hear it, it sends the batch again, which changes nothing.
-                    drop(commands.send(Command::UsageStored { batch }));
+                    commands.send(Command::UsageStored { batch }).ok();
                 }
                 Err(error) if error.is_transient() => {
                     tracing::warn!(batch, %error, "usage waits in the journal for the database");
