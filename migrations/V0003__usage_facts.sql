@@ -66,7 +66,7 @@ select tuppence_close_partition('usage_fact_default');
 -- Makes the partition of one month of one of our tables; false if the default partition holds rows of that month
 -- already or somebody else just made it. Waits for nobody for long: what it misses lands in the default partition.
 create function tuppence_make_partition(parent text, month date) returns boolean
-  language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '2s' as $$
+  language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '300ms' as $$
 declare
   first date := date_trunc('month', month)::date;
   name text := format('%s_%s', parent, to_char(first, 'YYYY_MM'));
@@ -77,6 +77,9 @@ begin
   if to_regclass(name) is not null then
     return false;
   end if;
+  -- A new partition locks its parent and what it references. A request may hold the tenant and want the parent, so the
+  -- tenant comes first here too; and where two orders meet all the same, we give way before PostgreSQL's deadlock_timeout.
+  lock table tenant in share row exclusive mode;
   execute format(
     'create table %I partition of %I for values from (%L) to (%L)',
     name, parent, first::timestamp at time zone 'UTC', (first + interval '1 month') at time zone 'UTC'
