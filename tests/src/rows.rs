@@ -29,8 +29,9 @@ impl Row {
         Row { aim: Some(aim), met: Some(value <= aim), ..Row::plain(bench, name, value, unit) }
     }
 
-    /// A figure to know.
+    /// A figure to know, to a tenth.
     pub fn plain(bench: &'static str, name: &'static str, value: f64, unit: &'static str) -> Row {
+        let value = (value * 10.0).round() / 10.0;
         Row { bench, name, value, unit, limit: None, ratio: None, aim: None, met: None }
     }
 }

@@ -240,9 +240,9 @@ impl Service {
         Ok(status)
     }
 
-    /// What it wrote, at most the last lines.
+    /// What it and its PostgreSQL wrote, at most the last lines.
     pub fn log(&self) -> String {
-        tail(&self.log)
+        format!("{}\n{}", tail(&self.log), tail(&self.home.data().join("postgresql.log")))
     }
 
     /// The private PostgreSQL as its superuser, who is above row-level security.

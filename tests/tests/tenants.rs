@@ -51,7 +51,8 @@ async fn the_clock_of_another_tenant_stands_still() -> Result<()> {
     let service = Home::new()?.start().await?;
     let rival = rival(&service).await?;
     let before = service.api.get("/v1/clock").await?.ok()?;
-    rival.post("/v1/clock/advance", &json!({ "hours": 800 })).await?.ok()?;
+    let advanced = rival.post("/v1/clock/advance", &json!({ "hours": 800 })).await?;
+    assert_eq!(advanced.status, 200, "{}\n{}", advanced.body, service.log());
     let after = service.api.get("/v1/clock").await?.ok()?;
     assert_eq!(before["offset_hours"], after["offset_hours"]);
     assert_eq!(service.api.get("/v1/statements").await?.ok()?["statements"], json!([]));
