@@ -11,7 +11,6 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use billing::clock::Clock;
 use billing::db::Db;
-use signaling::api::Api;
 use signaling::hub::{Hub, HubConfig};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -131,12 +130,9 @@ impl Roles {
         })
         .await
         .context("signalling does not start")?;
-        let api = Api::new(db.clone(), clock.clone(), &public_url, hub.token_keys().clone());
         let billing = tokio::spawn(billing::jobs::run(db, clock));
         let secure = public_url.starts_with("https://");
-        let router = signaling::routes::router(api)
-            .merge(signaling::socket::routes(hub.clone()))
-            .merge(pages::router(secure));
+        let router = signaling::router(hub.clone()).merge(pages::router(secure));
         let http = Http::start(listener, router);
         let announcement =
             Announcement::new(&public_url, demo.as_ref(), private.map(PrivatePostgres::admin_url));
