@@ -171,7 +171,7 @@ values
   ('0199c000-0000-7000-8000-000000000041', '0199c000-0000-7000-8000-000000000022', 1,
    'Tuppence Demo', null, 'month', 1, '{}', '{25000000}', '2026-01-01T00:00:00Z'),
   ('0199c000-0000-7000-8000-000000000042', '0199c000-0000-7000-8000-000000000022', 2,
-   'Participant-minutes, 1 a month included', 'participant_ms', 'participant-minute', 60000, '{60000}', '{0,50000}', '2026-01-01T00:00:00Z'),
+   'Participant-minutes, half of one a month included', 'participant_ms', 'participant-minute', 60000, '{30000}', '{0,50000}', '2026-01-01T00:00:00Z'),
   ('0199c000-0000-7000-8000-000000000043', '0199c000-0000-7000-8000-000000000022', 3,
    'Traffic to participants, 1 MB a month included', 'egress_bytes', 'GB', 1000000000, '{1000000}', '{0,1000000}', '2026-01-01T00:00:00Z');
 

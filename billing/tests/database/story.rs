@@ -151,5 +151,5 @@ async fn a_short_demo_call_costs_visible_micros() {
     let tx = db.tenant(tenant).await.expect("begins");
     let draft = store::draft(&tx, tenant, at("2026-10-10T09:02:00Z")).await.expect("drafts");
     let amounts: Vec<_> = draft.lines.iter().map(|line| line.amount.micros).collect();
-    assert_eq!(amounts, [33_602, 16_667, 2_000]);
+    assert_eq!(amounts, [33_602, 41_667, 2_000]);
 }
