@@ -57,7 +57,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pages and API")]
 pub(crate) struct HttpConfig {
-    /// Address and TCP port of the pages, the API and the WebSocket; where IPv6 is off, [::] means 0.0.0.0
+    /// Address and TCP port of the pages, the API and the WebSocket; where IPv6 is off, all of IPv4 instead
     #[arg(long, env = "TUPPENCE_LISTEN", value_name = "ADDRESS:PORT", default_value = "[::]:8080")]
     pub listen: SocketAddr,
     /// What people type to get here, without a path; browsers give camera and microphone to https and localhost only

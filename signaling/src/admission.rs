@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long a page waits for the database before it is told to come back.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Looks the room up and writes the rows of a leg; or says why not, in [`WAIT_MAX`] at the latest.
+/// Looks the room up and writes the rows of a leg; or says why not, in two seconds at the latest.
 pub async fn admit(db: &Db, row: &NewLeg, node: &str, now: Timestamp) -> Result<Policy, Refusal> {
     match tokio::time::timeout(WAIT_MAX, try_admit(db, row, node, now)).await {
         Ok(Ok(Some(policy))) => Ok(policy),
