@@ -134,7 +134,7 @@ pub(crate) mod tests {
         TrackKey { leg: LegId(Uuid::from_u128(leg)), source: Source::Camera }
     }
 
-    fn packet(leg: u128, seq: u64, key: bool, arrived: Instant) -> Packet {
+    pub(crate) fn packet(leg: u128, seq: u64, key: bool, arrived: Instant) -> Packet {
         Packet {
             source: SourceId { track: track(leg), rid: None, ssrc: leg as u32 },
             numbers: Numbers { seq, ts: seq as u32 * 3_000, picture_id: None, tl0: None },
@@ -154,7 +154,7 @@ pub(crate) mod tests {
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
-    fn start() -> Instant {
+    pub(crate) fn start() -> Instant {
         Instant::now()
     }
 

@@ -83,9 +83,18 @@ impl<P: Replayed> Replay<P> {
 
     /// The packets since the last keyframe, that one first; nothing when they are too old.
     pub(crate) fn packets(&self, now: Instant) -> impl Iterator<Item = &P> {
-        let is_fresh = |first: &P| now.saturating_duration_since(first.arrived()) <= REPLAY_AGE_MAX;
-        let fresh = self.packets.front().is_some_and(is_fresh);
-        self.packets.iter().take(if fresh { usize::MAX } else { 0 })
+        self.packets.iter().take(if self.is_fresh(now) { usize::MAX } else { 0 })
+    }
+
+    /// Whether there is anything to replay.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        let age = |first: &P| now.saturating_duration_since(first.arrived());
+        self.packets.front().is_some_and(|first| age(first) <= REPLAY_AGE_MAX)
+    }
+
+    /// Size of all payloads.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Forgets everything.

@@ -67,6 +67,7 @@ impl Room {
         if peer.entered.is_some() {
             return;
         }
+        eprintln!("INSTR {} enter", now.wall.as_millisecond());
         self.entries += 1;
         peer.entered = Some(self.entries);
         peer.usage.enter(now.instant);
@@ -271,17 +272,19 @@ impl Room {
         }
     }
 
-    /// Shows a picture at once where one is kept, and asks for one where none is.
+    /// Shows a picture at once where one is kept, and asks for the wanted one where that is another.
     fn start(&mut self, leg: LegId, slot: usize, key: TrackKey, rid: Option<Rid>, now: Now, out: &mut Out) {
         if key.source.kind() == Kind::Audio {
             return;
         }
-        let layer = self.track_mut(key).and_then(|track| track.layer(rid));
-        let kept: Vec<Arc<Packet>> =
-            layer.map(|layer| layer.replay.packets(now.instant).cloned().collect()).unwrap_or_default();
-        for packet in kept {
-            self.play(leg, slot, &packet, now, out);
+        let kept = self.track(key).and_then(|track| track.quickest_picture(rid, now.instant));
+        if let Some((quick, packets)) = kept {
+            self.want(leg, slot, key, quick);
+            for packet in packets {
+                self.play(leg, slot, &packet, now, out);
+            }
         }
+        self.want(leg, slot, key, rid);
         if let Some(peer) = self.peers.get(&leg)
             && !peer.players[slot].player.is_settled()
             && let Some(track) = self.track_mut(key)
@@ -290,7 +293,13 @@ impl Room {
         }
     }
 
-    /// Takes the layers that fit the sizes on screen.
+    fn want(&mut self, leg: LegId, slot: usize, track: TrackKey, rid: Option<Rid>) {
+        if let Some(peer) = self.peers.get_mut(&leg) {
+            peer.players[slot].player.want(Some((track, rid)));
+        }
+    }
+
+    /// Takes the layers that fit the sizes on screen. What plays goes on until the better layer's keyframe comes.
     fn choose_layers(&mut self, leg: LegId, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get(&leg) else { return };
         let slots = peer.players.iter().enumerate();
@@ -298,12 +307,9 @@ impl Room {
             slots.filter_map(|(n, slot)| slot.player.wanted().map(|want| (n, want))).collect();
         for (slot, (track, rid)) in wanted {
             let better = self.layer_for(leg, track, rid, now.instant);
-            if better != rid
-                && track.source.kind() == Kind::Video
-                && let Some(peer) = self.peers.get_mut(&leg)
-            {
-                peer.players[slot].player.want(Some((track, better)));
-                self.start(leg, slot, track, better, now, out);
+            if better != rid && track.source.kind() == Kind::Video {
+                self.want(leg, slot, track, better);
+                self.want_keyframe(track, better, now, out);
             }
         }
     }

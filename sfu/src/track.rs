@@ -13,6 +13,10 @@ use crate::keyframes::{Replay, RequestGate};
 /// A layer without a packet for this long is not sent any more.
 const LAYER_ALIVE: Duration = Duration::from_secs(2);
 
+/// What is kept of the wanted layer is replayed up to this size. A burst of seconds of a large picture keeps a browser
+/// busy for longer than a fresh keyframe takes to come.
+const WANTED_REPLAY_BYTES_MAX: usize = 48 << 10;
+
 /// One of a publisher's media.
 #[derive(Debug)]
 pub(crate) struct Track {
@@ -86,9 +90,18 @@ impl Track {
         smallest.or(layers.max_by_key(|layer| layer.width())).map_or(current, |layer| layer.rid)
     }
 
-    /// A layer, if it was heard of.
-    pub(crate) fn layer(&self, rid: Option<Rid>) -> Option<&Layer> {
-        self.layers.iter().find(|layer| layer.rid == rid)
+    /// The kept picture that a newcomer sees soonest: the wanted layer's while it is little more than a keyframe, else
+    /// the smallest layer's, which travels and decodes in a fraction of the time.
+    pub(crate) fn quickest_picture(
+        &self,
+        wanted: Option<Rid>,
+        now: Instant,
+    ) -> Option<(Option<Rid>, Vec<Arc<Packet>>)> {
+        let kept = || self.layers.iter().filter(|layer| layer.replay.is_fresh(now));
+        let is_light =
+            |layer: &&Layer| layer.rid == wanted && layer.replay.bytes() <= WANTED_REPLAY_BYTES_MAX;
+        let layer = kept().find(is_light).or_else(|| kept().min_by_key(|layer| layer.replay.bytes()))?;
+        Some((layer.rid, layer.replay.packets(now).cloned().collect()))
     }
 
     /// Somebody needs a keyframe of a layer.
@@ -101,7 +114,7 @@ impl Track {
     /// Somebody may soon need one: asks where nothing fresh is kept.
     pub(crate) fn want_fresh_keyframes(&mut self, now: Instant) {
         for layer in &mut self.layers {
-            if layer.replay.packets(now).next().is_none() {
+            if !layer.replay.is_fresh(now) {
                 layer.gate.want();
             }
         }
@@ -128,5 +141,64 @@ impl Layer {
 
     fn width(&self) -> u32 {
         self.size.map_or(0, |(width, _)| width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::control::{LegId, Source};
+    use crate::forward::tests::{packet, start};
+
+    const SMALL: Option<&str> = Some("q");
+    const LARGE: Option<&str> = Some("f");
+
+    fn rid(name: Option<&str>) -> Option<Rid> {
+        name.map(Rid::from)
+    }
+
+    /// A track whose layers each got a keyframe and `more` further packets of this size.
+    fn track(layers: &[(Option<&str>, usize)], more: u64, at: Instant) -> Track {
+        let key = TrackKey { leg: LegId(Uuid::from_u128(1)), source: Source::Camera };
+        let mut track = Track::new(key, Mid::from("1"));
+        for (layer, (name, size)) in layers.iter().enumerate() {
+            for seq in 0..=more {
+                let mut packet = packet(1, seq, seq == 0, at);
+                packet.source.rid = rid(*name);
+                packet.source.ssrc = layer as u32;
+                packet.payload = Arc::from(vec![0; *size]);
+                track.note(&Arc::new(packet));
+            }
+        }
+        track
+    }
+
+    fn shown(track: &Track, wanted: Option<&str>, now: Instant) -> Option<(Option<Rid>, usize)> {
+        track.quickest_picture(rid(wanted), now).map(|(rid, packets)| (rid, packets.len()))
+    }
+
+    #[test]
+    fn a_newcomer_sees_the_wanted_layer_while_little_is_kept_of_it() {
+        let t0 = start();
+        let track = track(&[(SMALL, 100), (LARGE, 1_000)], 20, t0);
+        assert_eq!(shown(&track, LARGE, t0), Some((rid(LARGE), 21)));
+    }
+
+    #[test]
+    fn a_newcomer_sees_the_smallest_layer_first_when_much_is_kept_of_the_wanted_one() {
+        let t0 = start();
+        let track = track(&[(LARGE, 1_000), (SMALL, 100)], 100, t0);
+        assert_eq!(shown(&track, LARGE, t0), Some((rid(SMALL), 101)));
+        assert_eq!(shown(&track, SMALL, t0), Some((rid(SMALL), 101)));
+    }
+
+    #[test]
+    fn a_single_layer_is_shown_however_much_is_kept() {
+        let t0 = start();
+        let track = track(&[(None, 1_000)], 100, t0);
+        assert_eq!(shown(&track, None, t0), Some((None, 101)));
+        assert_eq!(shown(&track, None, t0 + Duration::from_secs(5)), None, "nor an old one");
     }
 }
