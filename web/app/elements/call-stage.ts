@@ -32,7 +32,12 @@ export class CallStageElement extends LitElement {
   declare grid: boolean;
   declare link: string;
   declare copied: boolean;
-  #observer = new ResizeObserver(() => this.#fit());
+  /** As last observed: reading it from the page would force a layout while the first picture waits to be drawn. */
+  #size: { readonly width: number; readonly height: number } | undefined;
+  #observer = new ResizeObserver(([entry]) => {
+    this.#size = entry?.contentRect;
+    this.#fit();
+  });
   #viewTimer = 0;
 
   override connectedCallback(): void {
@@ -79,9 +84,9 @@ export class CallStageElement extends LitElement {
   }
 
   #fit(): void {
-    const box: Element | null = this.renderRoot.querySelector('.tiles');
-    if (!box) return;
-    const { columns, width, height } = pack(box.children.length, { width: box.clientWidth, height: box.clientHeight }, GAP_PX);
+    if (!this.#size) return;
+    const tiles: number = this.renderRoot.querySelectorAll('call-tile').length;
+    const { columns, width, height } = pack(tiles, this.#size, GAP_PX);
     const set = (name: string, value: string): void => this.style.setProperty(name, value);
     set('--columns', String(columns));
     set('--tile-width', `${width}px`);

@@ -15,7 +15,11 @@ export interface CallOptions {
   readonly world?: World;
 }
 
-const SOURCES: readonly Source[] = ['microphone', 'camera', 'screen', 'screen_audio'];
+const SOUNDS: readonly Source[] = ['microphone', 'screen_audio'];
+const PICTURES: readonly Source[] = ['camera', 'screen'];
+const SOURCES: readonly Source[] = [...SOUNDS, ...PICTURES];
+/** Starting three encoders takes a small machine some 50 ms, which the others' first pictures would wait for. */
+const PICTURES_AFTER_MS = 60;
 /** After this many joins that failed in a row while in a call, the page says so. */
 const REJOINS_MAX = 6;
 
@@ -23,6 +27,7 @@ const REJOINS_MAX = 6;
 export class Sources {
   readonly local: LocalMedia;
   readonly #options: CallOptions;
+  readonly #world: World;
   readonly #tell: (fact: Fact) => void;
   readonly #own = new Map<Source, SourceState>();
   #connection: Connection | undefined;
@@ -38,6 +43,7 @@ export class Sources {
 
   constructor(options: CallOptions, tell: (fact: Fact) => void) {
     this.#options = options;
+    this.#world = options.world ?? browserWorld;
     this.#tell = tell;
     this.#name = options.name;
     this.local = new LocalMedia(options.devices, (source, state, track) => this.#changed(source, state, track));
@@ -62,7 +68,7 @@ export class Sources {
     // The message first: everything else can happen while it travels.
     if (this.#joined) this.#sendEnter();
     this.#tell({ fact: 'entering' });
-    for (const source of SOURCES) this.#put(source);
+    this.#putAll();
   }
 
   rename(name: string): void {
@@ -127,7 +133,7 @@ export class Sources {
         resumed: () => current(() => this.#tell({ fact: 'resumed' })),
         over: (over) => current(() => this.#over(over)),
       },
-      this.#options.world ?? browserWorld,
+      this.#world,
     );
     return turn;
   }
@@ -148,7 +154,7 @@ export class Sources {
     this.#tell({ fact: 'joined', frame });
     if (this.#inCall) this.#sendEnter();
     await this.#answered(frame.answer, frame.slots);
-    if (this.#inCall) for (const source of SOURCES) this.#put(source);
+    if (this.#inCall) this.#putAll();
   }
 
   async #answered(answer: string, slots: readonly SlotInfo[]): Promise<void> {
@@ -202,7 +208,7 @@ export class Sources {
     this.#stop();
     this.#tell({ fact: 'joining', note: problem.detail });
     const turn: number = this.#turn;
-    (this.#options.world ?? browserWorld).later(() => {
+    this.#world.later(() => {
       if (turn === this.#turn) void this.join();
     }, Math.min(30, retryAfterS ?? 2) * 1000);
   }
@@ -235,6 +241,15 @@ export class Sources {
     if (this.#toldMuted.get(source) === muted) return;
     this.#toldMuted.set(source, muted);
     this.#connection?.send({ type: 'mute', source, muted });
+  }
+
+  /** Sounds at once; pictures a moment later, so that our encoders do not start in front of the others' first pictures. */
+  #putAll(): void {
+    const peer: Peer | undefined = this.#peer;
+    for (const source of SOUNDS) this.#put(source);
+    this.#world.later(() => {
+      if (peer === this.#peer && this.#inCall) for (const source of PICTURES) this.#put(source);
+    }, PICTURES_AFTER_MS);
   }
 
   #put(source: Source): void {
