@@ -8,9 +8,9 @@
  */
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { cold, publish, type ColdMoments } from './bare.ts';
 import { Caller, openBrowser } from './caller.ts';
-import { cold, type ColdMoments } from './cold.ts';
 import { median, print, row, type Row } from './rows.ts';
 import { Service, until, type Room } from './service.ts';
 
@@ -28,10 +28,14 @@ const { values } = parseArgs({ options: { runs: { type: 'string', default: '20' 
 const runs: number = Number(values.runs);
 
 const service: Service = await Service.start();
+const socketUrl = `${service.url.replace('http', 'ws')}/v1/ws`;
 const browser: Browser = await openBrowser();
 try {
   const room: Room = await service.room('Join', 8);
-  for (const name of ['Ann', 'Ben']) await Caller.join(browser, room.link, name, { viewport: { width: 960, height: 540 } });
+  for (const name of ['Ann', 'Ben']) {
+    const page: Page = await barePage();
+    await page.evaluate(publish, { url: socketUrl, token: await service.token(room, name), name });
+  }
   const clicks: Click[] = [];
   const colds: ColdMoments[] = [];
   for (let run = 1; run <= runs; run++) {
@@ -62,18 +66,24 @@ async function click({ link }: Room): Promise<Click> {
   return { sent: enterSent - from, entered: entered - from, firstPacket: firstPacket - from, firstFrame: firstFrame - from };
 }
 
-/** A fresh page of the service's origin that has done nothing yet. */
+/** A fresh page that has done nothing yet. */
 async function coldly(room: Room): Promise<ColdMoments> {
   const token: string = await service.token(room, 'Dan');
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  await page.goto(`${service.url}/healthz`);
+  const page: Page = await barePage();
   await page.bringToFront();
   await sleep(500);
-  const moments: ColdMoments = await page.evaluate(cold, { url: `${service.url.replace('http', 'ws')}/v1/ws`, token });
-  await context.close();
+  const moments: ColdMoments = await page.evaluate(cold, { url: socketUrl, token });
+  await page.context().close();
   await sleep(500);
   return moments;
+}
+
+/** A page of the service's origin with nothing on it. */
+async function barePage(): Promise<Page> {
+  const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+  const page: Page = await context.newPage();
+  await page.goto(`${service.url}/healthz`);
+  return page;
 }
 
 function clickRows(clicks: readonly Click[]): Row[] {
