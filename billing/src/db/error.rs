@@ -46,9 +46,7 @@ impl From<tokio_postgres::Error> for DbError {
         match error.code() {
             None if error.is_closed() || is_io(&error) => DbError::Unavailable(chain(&error)),
             Some(code) if is_away(code) => DbError::Unavailable(chain(&error)),
-            Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED) => {
-                DbError::Conflict(error)
-            }
+            Some(code) if is_conflict(code) => DbError::Conflict(error),
             _ => DbError::Refused(error),
         }
     }
@@ -66,6 +64,16 @@ impl From<PoolError> for DbError {
 /// Class 08 is connections, 53 resources, 57 the operator's intervention (shut down, starting up, statement timeout).
 fn is_away(code: &SqlState) -> bool {
     ["08", "53", "57"].contains(&&code.code()[..2])
+}
+
+/// Of queries that were sent together, the ones after a deadlock's victim say only that the transaction had failed.
+fn is_conflict(code: &SqlState) -> bool {
+    [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+    ]
+    .contains(code)
 }
 
 fn is_io(error: &tokio_postgres::Error) -> bool {

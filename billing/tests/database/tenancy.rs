@@ -1,7 +1,12 @@
 //! Tenants are kept apart by the database.
 
 use crate::support::{as_role, at, call, client, database, empty_database, fact, migrated_database, tenant};
-use billing::{TenantId, db::Db, store, usage::Meter::ParticipantMs};
+use billing::{
+    TenantId,
+    db::{Db, DbError},
+    store,
+    usage::Meter::ParticipantMs,
+};
 use uuid::Uuid;
 
 /// Tables without forced row-level security or without a policy, and tables that anyone may delete from.
@@ -149,4 +154,25 @@ async fn readable_tables(owner: &tokio_postgres::Client) -> Vec<String> {
         "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
                and has_table_privilege('tuppence_app', oid, 'select') order by relname";
     owner.query(sql, &[]).await.expect("the catalogue").iter().map(|row| row.get(0)).collect()
+}
+
+/// Two who lock the same rows the other way round. Whoever is chosen to give way hears so from every query that was sent
+/// with the one that lost.
+#[tokio::test]
+async fn the_victim_of_a_deadlock_is_told_to_try_again_by_each_of_its_queries() {
+    let db = database().await;
+    let one = tenant(&db, true, "2026-11-01T00:00:00Z").await;
+    let (a, b) = (db.tenant(one).await.expect("begins"), db.tenant(one).await.expect("begins"));
+    let lock = "select pg_advisory_xact_lock($1)";
+    a.one(lock, &[&1i64]).await.expect("the first lock");
+    b.one(lock, &[&2i64]).await.expect("the second lock");
+    // Prepared beforehand, so that both queries of a pair travel together.
+    let (for_a, for_b) =
+        tokio::join!(async { tokio::join!(a.one(lock, &[&2i64]), a.one(lock, &[&3i64])) }, async {
+            tokio::join!(b.one(lock, &[&1i64]), b.one(lock, &[&4i64]))
+        },);
+    let answers = [for_a.0, for_a.1, for_b.0, for_b.1];
+    let refusals: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert_eq!(refusals.len(), 2, "one of the two gave way: {refusals:?}");
+    assert!(refusals.iter().all(|refusal| matches!(refusal, DbError::Conflict(_))), "{refusals:?}");
 }
