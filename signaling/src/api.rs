@@ -4,7 +4,6 @@ use crate::hub::Hub;
 use crate::limits::Limiter;
 use crate::text;
 use crate::tokens::TokenKeys;
-use billing::clock::Clock;
 use billing::db::Db;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -15,55 +14,33 @@ use uuid::Uuid;
 pub struct Api(Arc<Inner>);
 
 struct Inner {
-    db: Db,
-    clock: Clock,
-    public_url: String,
+    hub: Hub,
     public_origin: String,
-    tokens: TokenKeys,
     limiter: Limiter,
-    takes_calls: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Api {
     /// The parts of a running hub. A hub that stops takes no new calls.
-    pub fn of(hub: &Hub) -> Self {
-        let (db, clock, tokens) = (hub.db().clone(), hub.clock().clone(), hub.token_keys().clone());
-        let stopping = hub.clone();
-        Self::with(db, clock, hub.public_url(), tokens, Box::new(move || !stopping.is_stopping()))
-    }
-
-    /// The API without calls; `public_url` has no slash at the end.
-    pub fn new(db: Db, clock: Clock, public_url: &str, tokens: TokenKeys) -> Self {
-        Self::with(db, clock, public_url, tokens, Box::new(|| true))
-    }
-
-    fn with(
-        db: Db,
-        clock: Clock,
-        public_url: &str,
-        tokens: TokenKeys,
-        takes_calls: Box<dyn Fn() -> bool + Send + Sync>,
-    ) -> Self {
+    pub fn of(hub: Hub) -> Self {
+        let public_url = hub.public_url();
         let public_origin = text::origin(&public_url.split('/').take(3).collect::<Vec<_>>().join("/"))
             .unwrap_or_else(|_| public_url.into());
-        let limiter = Limiter::default();
-        let public_url = public_url.to_owned();
-        Self(Arc::new(Inner { db, clock, public_url, public_origin, tokens, limiter, takes_calls }))
+        Self(Arc::new(Inner { public_origin, limiter: Limiter::default(), hub }))
     }
 
     /// The database.
     pub fn db(&self) -> &Db {
-        &self.0.db
+        self.0.hub.db()
     }
 
     /// The time of day.
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.hub.clock().now()
     }
 
     /// Where people reach the service, without a slash at the end.
     pub fn public_url(&self) -> &str {
-        &self.0.public_url
+        self.0.hub.public_url()
     }
 
     /// The origin of [`Api::public_url`], as browsers send it.
@@ -73,7 +50,7 @@ impl Api {
 
     /// The keys of call tokens.
     pub fn tokens(&self) -> &TokenKeys {
-        &self.0.tokens
+        self.0.hub.token_keys()
     }
 
     /// How often one address may ask.
@@ -83,7 +60,7 @@ impl Api {
 
     /// May new calls begin here?
     pub fn takes_calls(&self) -> bool {
-        (self.0.takes_calls)()
+        !self.0.hub.is_stopping()
     }
 
     /// A new id, ordered by time.

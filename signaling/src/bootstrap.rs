@@ -5,7 +5,6 @@ use crate::auth::{Member, Role};
 use crate::secret::{Secret, SecretKind};
 use crate::store;
 use crate::text;
-use crate::tokens::{BrokenKey, TokenKeys};
 use billing::TenantId;
 use billing::clock::Clock;
 use billing::db::{Db, DbError, Transaction};
@@ -24,9 +23,6 @@ pub enum BootstrapError {
     /// The database refused or is away.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// The stored key pair is damaged.
-    #[error(transparent)]
-    Key(#[from] BrokenKey),
     /// The address of the service is not one.
     #[error("the public URL {0} is not an address such as https://calls.example.com")]
     PublicUrl(String),
@@ -49,12 +45,6 @@ impl fmt::Debug for Demo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Demo").field("tenant", &self.tenant).finish_non_exhaustive()
     }
-}
-
-/// The keys that sign and verify tokens of this service; made at the first start.
-pub async fn token_keys(db: &Db, clock: &Clock, public_url: &str) -> Result<TokenKeys, BootstrapError> {
-    let keys = store::token_keys::load_or_create(db, clock.now()).await?;
-    Ok(TokenKeys::new(public_url, &keys)?)
 }
 
 /// Makes the demo business at the first start; at each start gives it new keys and a new one-time link.

@@ -35,5 +35,6 @@ pub mod usage;
 
 /// Everything that a hub answers: the HTTP API, the key set, the probes and the WebSocket.
 pub fn router(hub: hub::Hub) -> axum::Router {
-    routes::router(api::Api::of(&hub)).merge(socket::routes(hub))
+    let sockets = socket::routes(hub.clone()).layer(axum::middleware::from_fn(routes::with_headers));
+    routes::router(api::Api::of(hub)).merge(sockets)
 }

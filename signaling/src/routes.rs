@@ -15,5 +15,5 @@ mod tokens;
 mod usage;
 mod visits;
 
-pub(crate) use service::documented;
 pub use service::router;
+pub(crate) use service::{documented, with_headers};

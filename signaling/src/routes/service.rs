@@ -89,7 +89,7 @@ async fn answer_in_time(request: Request, next: Next) -> Response {
 }
 
 /// The headers of every answer: a name for the request, nothing to sniff, nothing to keep.
-async fn with_headers(request: Request, next: Next) -> Response {
+pub(crate) async fn with_headers(request: Request, next: Next) -> Response {
     let request_id = uuid::Uuid::from_u128(random()).simple().to_string();
     let span = tracing::info_span!("request", id = %request_id, method = %request.method(), path = %request.uri().path());
     let mut response = next.run(request).instrument(span).await;

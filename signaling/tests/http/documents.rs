@@ -103,3 +103,10 @@ async fn the_probes_ask_what_they_should() {
     assert_eq!(send(service.request(Method::GET, "/healthz")).await.ok()["status"], "ok");
     assert_eq!(send(service.request(Method::GET, "/readyz")).await.ok()["status"], "ok");
 }
+
+#[tokio::test]
+async fn a_plain_request_for_the_socket_is_a_problem_like_any_other() {
+    let service = Service::start().await;
+    let answer = send(service.request(Method::GET, "/v1/ws")).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (422, "bad_input"));
+}

@@ -7,6 +7,9 @@ mod documents;
 mod guests;
 mod idempotency;
 mod input;
+#[expect(dead_code, reason = "the tests of calls use all of it")]
+#[path = "../calls/media.rs"]
+mod media;
 mod service;
 mod sessions;
 #[expect(dead_code, reason = "billing's tests use all of it")]

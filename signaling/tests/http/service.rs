@@ -1,5 +1,6 @@
 //! A service to ask, tenants to ask for, and answers to look at.
 
+use crate::media::FakeMedia;
 use crate::support;
 use billing::TenantId;
 use billing::clock::Clock;
@@ -7,10 +8,11 @@ use billing::db::Db;
 use jiff::Timestamp;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
-use signaling::api::{Api, id_at};
+use signaling::api::id_at;
 use signaling::auth::{Member, Role};
+use signaling::hub::{Hub, HubConfig};
 use signaling::secret::{Secret, SecretKind};
-use signaling::{bootstrap, routes, store};
+use signaling::store;
 use std::net::SocketAddr;
 use uuid::Uuid;
 
@@ -19,6 +21,8 @@ pub(crate) struct Service {
     pub(crate) url: String,
     pub(crate) db: Db,
     pub(crate) clock: Clock,
+    pub(crate) hub: Hub,
+    _media: FakeMedia,
     http: Client,
 }
 
@@ -44,11 +48,12 @@ impl Service {
     pub(crate) async fn on(db: Db, clock: Clock) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let keys = bootstrap::token_keys(&db, &clock, &url).await.expect("token keys");
-        let router = routes::router(Api::new(db.clone(), clock.clone(), &url, keys));
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let (media, plane) = FakeMedia::new();
+        let config = HubConfig::new(&url, db.clone(), clock.clone(), plane);
+        let hub = Hub::start(config).await.expect("starts");
+        let service = signaling::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { url, db, clock, http: Client::new() }
+        Self { url, db, clock, hub, _media: media, http: Client::new() }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
