@@ -205,6 +205,13 @@ impl Service {
         format!("{}/v1/ws", self.announced.url.replacen("http", "ws", 1))
     }
 
+    /// Its PostgreSQL hears nothing and answers nothing any more, as behind a cable that is pulled.
+    pub fn freeze_database(&self) {
+        for pid in self.home.inhabitants().into_iter().filter(|pid| *pid != self.child.id()) {
+            signal(pid, Signal::STOP);
+        }
+    }
+
     /// kill -9 of the service and its PostgreSQL.
     ///
     /// # Errors
