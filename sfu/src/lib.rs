@@ -48,6 +48,8 @@
 //! packet into str0m from an address that no authenticated check has opened; an address, a password or SDP in a log; an
 //! event on the wire that says a leg has ended before its usage is on disk.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod control;
 
 mod addresses;
