@@ -29,8 +29,8 @@ const FEEDBACK_BYTES_MAX: usize = 1_500;
 pub(crate) struct Own {
     mailbox: Mailbox,
     srtp: Option<Srtp>,
-    /// One a slot, in the slots' order.
-    streams: Vec<Stream>,
+    /// One a slot, in the slots' order; a line that was answered without sending has none.
+    streams: Vec<Option<Stream>>,
     pending: Vec<(usize, Leaving)>,
     /// The number of the next packet over all streams (transport-wide congestion control).
     transport_next: u16,
@@ -68,9 +68,10 @@ impl Own {
     }
 
     fn nacked(&mut self, ssrc: u32, entries: &[u8]) {
-        let Some(slot) = self.streams.iter().position(|stream| stream.ssrc == ssrc) else { return };
+        let is_meant = |stream: &Option<Stream>| stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc);
+        let Some(slot) = self.streams.iter().position(is_meant) else { return };
         for seq in rtcp::missing(entries) {
-            if let Some(pending) = self.streams[slot].again(seq) {
+            if let Some(pending) = self.streams[slot].as_mut().and_then(|stream| stream.again(seq)) {
                 self.push(slot, Leaving::Again(pending));
             }
         }
@@ -91,7 +92,7 @@ impl Own {
         let wall = SystemTime::from(now.wall);
         let place = train.place();
         let mut len = report::start(place, self.report_ssrc);
-        for stream in &mut self.streams {
+        for stream in self.streams.iter_mut().flatten() {
             if len >= REPORT_BYTES_MAX {
                 return;
             }
@@ -110,7 +111,7 @@ impl Own {
     fn write_packets(&mut self, train: &mut Train<'_>) {
         let Some(srtp) = &self.srtp else { return };
         for (slot, leaving) in self.pending.drain(..) {
-            let Some(stream) = self.streams.get_mut(slot) else { continue };
+            let Some(Some(stream)) = self.streams.get_mut(slot) else { continue };
             let (place, seq) = (train.place(), self.transport_next);
             let is_numbered = stream.ids.transport_seq.is_some();
             let written = match leaving {
@@ -129,7 +130,7 @@ impl Egress for Own {
     /// str0m answers for the streams that it has, so it is given ours back while it does.
     fn before_answer(&mut self, rtc: &mut Rtc) {
         let mut api = rtc.direct_api();
-        for stream in &self.streams {
+        for stream in self.streams.iter().flatten() {
             api.declare_stream_tx(stream.ssrc.into(), stream.rtx_ssrc.map(Into::into), stream.mid, None);
         }
     }
@@ -138,15 +139,13 @@ impl Egress for Own {
         if self.report_ssrc == 0 {
             self.report_ssrc = *rtc.direct_api().new_ssrc();
         }
-        for (at, mid) in slots.iter().enumerate() {
-            let Some(ids) = rtc.media(*mid).map(ExtensionIds::of) else { continue };
-            let mut api = rtc.direct_api();
-            let Some(stream) = api.stream_tx_by_mid(*mid, None) else { continue };
-            let (ssrc, rtx) = (stream.ssrc(), stream.rtx());
-            api.remove_stream_tx(ssrc);
-            match self.streams.get_mut(at) {
-                Some(known) => known.ids = ids,
-                None => self.streams.push(Stream::new(*mid, *ssrc, rtx.map(|rtx| *rtx), ids)),
+        self.streams.resize_with(slots.len(), || None);
+        for (place, mid) in self.streams.iter_mut().zip(slots) {
+            let answered = take_stream(rtc, *mid);
+            match (place, answered) {
+                (Some(known), Some(answered)) => known.ids = answered.ids,
+                (place @ None, answered) => *place = answered,
+                (Some(_), None) => {}
             }
         }
     }
@@ -172,7 +171,8 @@ impl Egress for Own {
         rtcp::read(opened, |item| match item {
             Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
             Item::KeyframeRequest { ssrc } => {
-                let mids = self.streams.iter().filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);
+                let streams = self.streams.iter().flatten();
+                let mids = streams.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);
                 feedback.keyframes_for.extend(mids);
             }
             Item::Report { .. } => {}
@@ -185,7 +185,7 @@ impl Egress for Own {
         if !self.is_ready() || !std::mem::take(&mut self.overflowed) {
             return Vec::new();
         }
-        self.streams.iter().map(|stream| stream.mid).collect()
+        self.streams.iter().flatten().map(|stream| stream.mid).collect()
     }
 
     fn is_waiting(&self) -> bool {
@@ -202,4 +202,14 @@ impl Egress for Own {
         self.write_packets(&mut train);
         train.finish()
     }
+}
+
+/// Takes the sending stream of a line away from str0m.
+fn take_stream(rtc: &mut Rtc, mid: Mid) -> Option<Stream> {
+    let ids = rtc.media(mid).map(ExtensionIds::of)?;
+    let mut api = rtc.direct_api();
+    let stream = api.stream_tx_by_mid(mid, None)?;
+    let (ssrc, rtx) = (stream.ssrc(), stream.rtx());
+    api.remove_stream_tx(ssrc);
+    Some(Stream::new(mid, *ssrc, rtx.map(|rtx| *rtx), ids))
 }

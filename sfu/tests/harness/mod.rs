@@ -186,10 +186,6 @@ impl Client {
             api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         }
         let (offer, pending) = api.apply().unwrap();
-        let sends = vec![
-            SendLine { mid: audio.to_string(), source: Source::Microphone },
-            SendLine { mid: video.to_string(), source: Source::Camera },
-        ];
         let client = Client {
             leg: LegId(Uuid::from_u128(u128::from(n))),
             rtc,
@@ -210,7 +206,35 @@ impl Client {
             next_voice: now(),
             base: 0u32.wrapping_sub(n * 50_000),
         };
+        let sends = client.sends();
         (client, offer.to_sdp_string(), pending, sends)
+    }
+
+    /// Offers more slots for pictures, and waits for the answer.
+    pub(crate) fn grow(&mut self, hub: &mut Hub, slots: usize) {
+        let mut api = self.rtc.sdp_api();
+        for _ in 0..slots {
+            api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        }
+        let (offer, pending) = api.apply().unwrap();
+        let sends = self.sends();
+        hub.send(Command::Offer { leg: self.leg, offer: offer.to_sdp_string(), sends });
+        let leg = self.leg;
+        let answered = hub.expect("the answer", |event| match event {
+            Event::Answered { leg: of, .. } | Event::OfferRefused { leg: of, .. } => *of == leg,
+            _ => false,
+        });
+        let Event::Answered { answer, slots, .. } = answered else { panic!("{answered:?}") };
+        self.slots = slots;
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        self.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+    }
+
+    fn sends(&self) -> Vec<SendLine> {
+        vec![
+            SendLine { mid: self.audio.to_string(), source: Source::Microphone },
+            SendLine { mid: self.video.to_string(), source: Source::Camera },
+        ]
     }
 
     /// The packets that came on lines of a kind, by line.

@@ -287,3 +287,26 @@ fn shards_have_their_own_ports_and_their_own_rooms() {
         assert!(pair.iter().all(|client| client.received.len() > 20));
     }
 }
+
+#[test]
+fn more_slots_break_no_stream_that_plays() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    let mid = b.slots.iter().find(|slot| slot.kind == Kind::Video).unwrap().mid.clone();
+    let plays = |least: usize| {
+        let mid = mid.clone();
+        move |_: &Hub, clients: &[&mut Client]| clients[1].received_on(&mid).len() >= least
+    };
+    assert!(run_until(&mut hub, &mut [&mut a, &mut b], 3_000, plays(30)));
+    let slots = b.slots.len();
+    b.grow(&mut hub, 2);
+    assert_eq!(b.slots.len(), slots + 2);
+    let before = b.received_on(&mid).len();
+    assert!(run_until(&mut hub, &mut [&mut a, &mut b], 3_000, plays(before + 30)));
+    let packets = b.received_on(&mid);
+    let first = packets[0].header.ssrc;
+    for pair in packets.windows(2) {
+        assert_eq!(pair[1].header.ssrc, first, "the stream is the same");
+        assert_eq!(*pair[1].seq_no, *pair[0].seq_no + 1, "and nothing is missing");
+    }
+}
