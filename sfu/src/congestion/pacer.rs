@@ -1,0 +1,196 @@
+//! When a packet may leave: a budget of bytes that fills at the pacing rate. A voice never waits; repairs go before new
+//! pictures. Padding is nobody's: it is sent when nothing waits.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Packets that may wait in each class: a keyframe of 600 kB.
+const WAITING_MAX: usize = 512;
+/// Rather than let a packet wait longer than about this, more is sent at once.
+const WAIT: Duration = Duration::from_millis(250);
+/// Unused budget is kept for this long: the granularity of the shell's timers.
+const UNUSED: Duration = Duration::from_millis(10);
+
+/// What a packet is, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// Never waits, and counts against the others' budget.
+    Audio,
+    /// A picture waits for it already.
+    Retransmission,
+    /// New pictures.
+    Video,
+}
+
+/// The packets of one subscriber that wait for their turn.
+#[derive(Debug)]
+pub(crate) struct Pacer<T> {
+    audio: VecDeque<(usize, T)>,
+    retransmissions: VecDeque<(usize, T)>,
+    video: VecDeque<(usize, T)>,
+    waiting_bytes: usize,
+    rate_bps: f64,
+    /// As much as empties the lines in time; 0 when they are empty.
+    burst_bps: f64,
+    /// Bytes that may be sent; below zero when too much was.
+    budget: f64,
+    filled_at: Instant,
+}
+
+impl<T> Pacer<T> {
+    /// Nothing waits.
+    pub(crate) fn new(rate_bps: u64, now: Instant) -> Self {
+        Pacer {
+            audio: VecDeque::new(),
+            retransmissions: VecDeque::new(),
+            video: VecDeque::new(),
+            waiting_bytes: 0,
+            rate_bps: rate_bps as f64,
+            burst_bps: 0.0,
+            budget: 0.0,
+            filled_at: now,
+        }
+    }
+
+    /// Sends at this rate from now on.
+    pub(crate) fn set_rate_bps(&mut self, rate_bps: u64, now: Instant) {
+        self.fill(now);
+        self.rate_bps = rate_bps as f64;
+    }
+
+    /// Puts a packet in line; gives it back when too many wait. A part of a picture is then missing, and the caller should
+    /// ask for a keyframe.
+    pub(crate) fn push(&mut self, class: Class, bytes: usize, packet: T) -> Result<(), T> {
+        let line = self.line(class);
+        if line.len() >= WAITING_MAX {
+            return Err(packet);
+        }
+        line.push_back((bytes, packet));
+        self.waiting_bytes += bytes;
+        self.burst_bps = self.burst_bps.max(self.waiting_bytes as f64 * 8.0 / WAIT.as_secs_f64());
+        Ok(())
+    }
+
+    /// The next packet that may leave now.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<T> {
+        self.fill(now);
+        let classes: &[Class] = if self.budget >= 0.0 {
+            &[Class::Audio, Class::Retransmission, Class::Video]
+        } else {
+            &[Class::Audio]
+        };
+        let (bytes, packet) = classes.iter().find_map(|class| self.line(*class).pop_front())?;
+        self.waiting_bytes -= bytes;
+        self.budget -= bytes as f64;
+        if self.is_empty() {
+            self.burst_bps = 0.0;
+        }
+        Some(packet)
+    }
+
+    /// Padding left, which waits in no line.
+    pub(crate) fn padded(&mut self, bytes: usize, now: Instant) {
+        self.fill(now);
+        self.budget -= bytes as f64;
+    }
+
+    /// Whether nothing waits, so that padding may be sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting_bytes == 0
+    }
+
+    /// When to ask again, if something waits.
+    pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        if self.is_empty() {
+            return None;
+        }
+        let missing = if self.audio.is_empty() { -self.budget } else { 0.0 };
+        let wait_s = (missing * 8.0 / self.effective_bps()).clamp(0.0, 1.0);
+        Some(self.filled_at.max(now) + Duration::from_secs_f64(wait_s))
+    }
+
+    fn line(&mut self, class: Class) -> &mut VecDeque<(usize, T)> {
+        match class {
+            Class::Audio => &mut self.audio,
+            Class::Retransmission => &mut self.retransmissions,
+            Class::Video => &mut self.video,
+        }
+    }
+
+    fn effective_bps(&self) -> f64 {
+        self.rate_bps.max(self.burst_bps).max(1.0)
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let since = now.saturating_duration_since(self.filled_at);
+        self.filled_at = self.filled_at.max(now);
+        let bytes_per_s = self.effective_bps() / 8.0;
+        let most = bytes_per_s * UNUSED.as_secs_f64();
+        self.budget = (self.budget + bytes_per_s * since.as_secs_f64()).min(most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn drain(pacer: &mut Pacer<&'static str>, now: Instant) -> Vec<&'static str> {
+        std::iter::from_fn(|| pacer.pop(now)).collect()
+    }
+
+    #[test]
+    fn a_voice_never_waits_and_repairs_go_before_pictures() {
+        let t0 = start();
+        let mut pacer = Pacer::new(80_000, t0);
+        for (class, name) in [(Class::Video, "v1"), (Class::Video, "v2"), (Class::Retransmission, "r")] {
+            pacer.push(class, 1_000, name).expect("room");
+        }
+        pacer.push(Class::Audio, 100, "a1").expect("room");
+        assert_eq!(drain(&mut pacer, t0), ["a1"]);
+        assert_eq!(drain(&mut pacer, t0 + Duration::from_millis(10)), ["r"]);
+        pacer.push(Class::Audio, 100, "a2").expect("room");
+        assert_eq!(drain(&mut pacer, t0 + Duration::from_millis(11)), ["a2"], "over budget, and still");
+        assert_eq!(drain(&mut pacer, t0 + Duration::from_millis(200)), ["v1"]);
+    }
+
+    #[test]
+    fn a_long_line_leaves_within_a_quarter_of_a_second() {
+        let t0 = start();
+        let mut pacer = Pacer::new(100_000, t0);
+        for _ in 0..100 {
+            pacer.push(Class::Video, 1_000, "v").expect("room");
+        }
+        let left: usize = (0..52).map(|n| drain(&mut pacer, t0 + Duration::from_millis(5) * n).len()).sum();
+        assert_eq!(left, 100, "8 s at the pacing rate");
+        assert!(pacer.is_empty());
+    }
+
+    #[test]
+    fn a_full_line_gives_the_packet_back() {
+        let mut pacer = Pacer::new(100_000, start());
+        for _ in 0..WAITING_MAX {
+            pacer.push(Class::Video, 1_000, "v").expect("room");
+        }
+        assert_eq!(pacer.push(Class::Video, 1_000, "one too many"), Err("one too many"));
+        assert_eq!(pacer.push(Class::Audio, 100, "a"), Ok(()));
+    }
+
+    #[test]
+    fn the_deadline_is_when_the_next_packet_may_leave() {
+        let t0 = start();
+        let mut pacer = Pacer::new(800_000, t0);
+        assert_eq!(pacer.next_deadline(t0), None);
+        for name in ["v1", "v2"] {
+            pacer.push(Class::Video, 1_000, name).expect("room");
+        }
+        assert_eq!(pacer.pop(t0), Some("v1"));
+        let due = pacer.next_deadline(t0).expect("one waits");
+        assert_eq!(pacer.pop(due - Duration::from_millis(1)), None);
+        assert_eq!(pacer.pop(due + Duration::from_micros(1)), Some("v2"));
+    }
+}
