@@ -18,7 +18,9 @@ const PROBED_US: i64 = 450_000;
 const IDLE: f64 = 0.9;
 /// Loss beside a wait longer than this is taken for congestion.
 const QUEUED_US: u64 = 30_000;
-/// A queue as short as this is none.
+/// A wait this short is the noise of any way.
+const NONE_US: u64 = 15_000;
+/// A queue as short as this is none to speak of.
 const SHORT_US: u64 = 60_000;
 
 /// The estimate of one subscriber. Told of each packet's fate, updated once for every feedback.
@@ -118,11 +120,12 @@ impl Estimate {
     /// The trend, corrected by the wait itself.
     fn usage(&self, carried: &Carried, now_us: u64) -> Usage {
         let is_short = self.queue.wait_us() < SHORT_US;
+        let is_none = self.queue.wait_us() < NONE_US;
         let is_idle = carried.peak_bps.is_none_or(|peak_bps| peak_bps < self.aimd.bps() * IDLE);
         match self.trend.usage() {
             _ if self.queue.stands(now_us) => Usage::Over,
-            // Too little is sent to make a queue, and there is none to speak of: it was a jolt.
-            Usage::Over if is_idle && is_short => Usage::Normal,
+            // Packets were jolted, and there is no queue; nor a long one where too little is sent to make one.
+            Usage::Over if is_none || is_idle && is_short => Usage::Normal,
             // A queue that grows too slowly for the trend, or one too short to hold anything.
             Usage::Normal if !is_short || self.loss.holds() => Usage::Under,
             usage => usage,

@@ -70,7 +70,8 @@ impl Groups {
         }
         let ms = |us: i64| us as f64 / 1e3;
         let delta = Delta { sent_ms: ms(sent_us), arrived_ms: ms(arrived_us), at_ms: ms(after.arrived_us) };
-        (arrived_us >= 0).then_some(delta)
+        // A group that overtook the one before counts as well: left out, the delays would not add up.
+        Some(delta)
     }
 }
 
@@ -81,5 +82,53 @@ impl Group {
             && gap_us < sent_us - self.sent_us
             && arrived_us - self.first_arrived_us < BURST_US_MAX;
         sent_us - self.first_sent_us <= GROUP_US || is_burst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets as `(sent ms, arrived ms)`; answers the changes of delay between groups, in ms.
+    fn changes(packets: &[(i64, i64)]) -> Vec<f64> {
+        let mut groups = Groups::default();
+        let deltas = packets.iter().filter_map(|(sent, arrived)| groups.push(sent * 1_000, arrived * 1_000));
+        deltas.map(|delta| delta.arrived_ms - delta.sent_ms).collect()
+    }
+
+    #[test]
+    fn a_group_is_what_left_within_5_ms() {
+        assert_eq!(changes(&[(0, 100), (3, 103), (5, 104), (20, 125), (40, 145), (60, 165)]), [6.0, 0.0]);
+    }
+
+    #[test]
+    fn what_was_held_up_together_is_one_group() {
+        assert_eq!(
+            changes(&[(0, 100), (20, 150), (40, 151), (60, 160), (80, 180), (100, 200)]),
+            [11.0, -11.0, 0.0]
+        );
+    }
+
+    #[test]
+    fn delays_add_up_though_groups_overtake_each_other() {
+        let total: f64 =
+            changes(&[(0, 100), (20, 140), (40, 130), (60, 165), (80, 180), (100, 200)]).iter().sum();
+        assert!(total.abs() < 1e-9, "{total}");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_starts_anew() {
+        assert_eq!(
+            changes(&[
+                (0, 100),
+                (20, 120),
+                (40, 9_140),
+                (60, 9_160),
+                (80, 9_180),
+                (100, 9_200),
+                (120, 9_220)
+            ]),
+            [0.0, 0.0]
+        );
     }
 }

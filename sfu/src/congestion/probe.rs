@@ -91,14 +91,15 @@ struct Arrivals {
     arrived: Slope,
 }
 
-/// Bytes over time: the rate of a least-squares line, which a few packets held up by chance do not bend.
+/// Time over bytes: the rate of a least-squares line, which a few packets held up by chance do not bend. The bytes are
+/// exact and the times are not, so the line is drawn through the times.
 #[derive(Debug, Default)]
 struct Slope {
     first_us: Option<i64>,
     points: f64,
     sum_x: f64,
     sum_y: f64,
-    sum_xx: f64,
+    sum_yy: f64,
     sum_xy: f64,
 }
 
@@ -250,14 +251,14 @@ impl Slope {
         self.points += 1.0;
         self.sum_x += x;
         self.sum_y += y;
-        self.sum_xx += x * x;
+        self.sum_yy += y * y;
         self.sum_xy += x * y;
     }
 
     /// Bit/s; `None` when all passed at one moment.
     fn bps(&self) -> Option<f64> {
-        let below = self.points * self.sum_xx - self.sum_x * self.sum_x;
-        let above = self.points * self.sum_xy - self.sum_x * self.sum_y;
-        (below > f64::EPSILON).then(|| above / below)
+        let above = self.points * self.sum_yy - self.sum_y * self.sum_y;
+        let below = self.points * self.sum_xy - self.sum_x * self.sum_y;
+        (below > 0.0 && above > 0.0).then(|| above / below)
     }
 }

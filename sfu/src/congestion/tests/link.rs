@@ -35,12 +35,14 @@ pub(super) struct Nature {
     pub(super) loss: f64,
     pub(super) delay_ms: f64,
     pub(super) jitter_ms: f64,
+    /// Jitter lets packets overtake each other.
+    pub(super) reorders: bool,
 }
 
 impl Nature {
     /// A line of this rate, otherwise middling: 300 ms of queue, 25 ms of delay.
     pub(super) fn of(bps: f64) -> Self {
-        Nature { bps, queue_ms: 300.0, loss: 0.0, delay_ms: 25.0, jitter_ms: 0.0 }
+        Nature { bps, queue_ms: 300.0, loss: 0.0, delay_ms: 25.0, jitter_ms: 0.0, reorders: false }
     }
 
     /// With this part lost.
@@ -51,6 +53,11 @@ impl Nature {
     /// With up to this much jitter.
     pub(super) fn jitter_ms(self, jitter_ms: f64) -> Self {
         Nature { jitter_ms, ..self }
+    }
+
+    /// With up to this much jitter, in which packets overtake each other.
+    pub(super) fn reorder_ms(self, jitter_ms: f64) -> Self {
+        Nature { jitter_ms, reorders: true, ..self }
     }
 
     /// With a queue of this length.
@@ -130,7 +137,9 @@ impl Link {
         let way_ms = self.nature.delay_ms + self.dice.roll() * self.nature.jitter_ms;
         let before_us = self.on_the_way.back().map_or(0, |packet| packet.arrived_us);
         packet.waited_us = self.free_us - packet.entered_us;
-        packet.arrived_us = (self.free_us + (way_ms * 1e3) as u64).max(before_us);
-        self.on_the_way.push_back(packet);
+        let arrived_us = self.free_us + (way_ms * 1e3) as u64;
+        packet.arrived_us = if self.nature.reorders { arrived_us } else { arrived_us.max(before_us) };
+        let place = self.on_the_way.partition_point(|other| other.arrived_us <= packet.arrived_us);
+        self.on_the_way.insert(place, packet);
     }
 }

@@ -302,6 +302,19 @@ fn jitter_is_not_taken_for_congestion() {
 }
 
 #[test]
+fn packets_that_overtake_each_other_are_not_lost() {
+    for jitter_ms in [5.0, 20.0, 40.0] {
+        story(Nature::of(3e6).reorder_ms(jitter_ms), shows(vec![camera()]), |world| {
+            world.run_s(60.0);
+            let stats = world.flows[0].downlink.stats(world.now());
+            assert!(stats.loss < 0.01, "{stats:?}");
+            let full = world.flows[0].arrived_bps(world.now_us, 40.0, |media| media == Media::Video) / 1.3e6;
+            assert!(full > 0.8, "{full} with {jitter_ms} ms");
+        });
+    }
+}
+
+#[test]
 fn the_figures_for_people_tell_the_line() {
     story(Nature::of(3e6).loss(0.05).delay_ms(40.0), shows(vec![camera()]), |world| {
         world.run_s(30.0);

@@ -24,9 +24,16 @@ fn hasty(flow: &Flow) -> Vec<(Change, Change)> {
 fn nature() -> impl Strategy<Value = Nature> {
     let bps = prop_oneof![Just(0.0), 3e4..3e5, 3e5..3e6, 3e6..2e7];
     let loss = prop_oneof![Just(0.0), 0.0..0.1, 0.1..0.6];
-    (bps, 5.0..1_000.0, loss, 1.0..300.0, 0.0..80.0).prop_map(|(bps, queue_ms, loss, delay_ms, jitter_ms)| {
-        Nature { bps, queue_ms, loss, delay_ms, jitter_ms }
-    })
+    (bps, 5.0..1_000.0, loss, 1.0..300.0, 0.0..80.0, any::<bool>()).prop_map(
+        |(bps, queue_ms, loss, delay_ms, jitter_ms, reorders)| Nature {
+            bps,
+            queue_ms,
+            loss,
+            delay_ms,
+            jitter_ms,
+            reorders,
+        },
+    )
 }
 
 proptest! {
