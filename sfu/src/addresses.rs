@@ -16,6 +16,14 @@ pub(crate) fn detect() -> Vec<IpAddr> {
     choose(found)
 }
 
+/// Reads a text as each of the files.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_anything(text: &str) {
+    let found = parse_fib_trie(text).into_iter().map(IpAddr::V4);
+    let found: Vec<IpAddr> = found.chain(parse_if_inet6(text).into_iter().map(IpAddr::V6)).collect();
+    assert!((1..=ADDRESSES_MAX).contains(&choose(found).len()));
+}
+
 fn choose(found: Vec<IpAddr>) -> Vec<IpAddr> {
     let mut chosen = Vec::new();
     for address in found {

@@ -13,6 +13,9 @@ use crate::control::{LegId, RoomId};
 /// 5-tuples one leg may hold; a further one takes the place of its oldest.
 const TUPLES_MAX: usize = 16;
 
+/// User names one leg may hold: that of now, and that of before an ICE restart. A further one takes the place of the oldest.
+const UFRAGS_MAX: usize = 2;
+
 /// Datagrams larger than this are no media of ours (str0m's limit).
 const DATAGRAM_BYTES_MAX: usize = 2_000;
 
@@ -42,7 +45,7 @@ pub(crate) struct Demux {
 /// What a leg has here.
 #[derive(Debug, Default)]
 struct Held {
-    ufrags: Vec<String>,
+    ufrags: VecDeque<String>,
     tuples: VecDeque<SocketAddr>,
 }
 
@@ -57,8 +60,15 @@ impl Demux {
     pub(crate) fn admit(&mut self, place: Place, ufrag: &str, password: &str) {
         let password = password.to_owned();
         let known = self.secrets_by_ufrag.insert(ufrag.to_owned(), Secret { place, password });
-        if known.is_none() {
-            self.held_by_leg.entry(place.leg).or_default().ufrags.push(ufrag.to_owned());
+        if known.is_some() {
+            return;
+        }
+        let ufrags = &mut self.held_by_leg.entry(place.leg).or_default().ufrags;
+        ufrags.push_back(ufrag.to_owned());
+        if ufrags.len() > UFRAGS_MAX
+            && let Some(oldest) = ufrags.pop_front()
+        {
+            self.secrets_by_ufrag.remove(&oldest);
         }
     }
 
@@ -73,6 +83,12 @@ impl Demux {
                 self.places_by_address.remove(&address);
             }
         }
+    }
+
+    /// User names and 5-tuples that are known.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.secrets_by_ufrag.len(), self.places_by_address.len())
     }
 
     /// Who may have sent this; `None` drops it.
@@ -129,7 +145,7 @@ pub(crate) fn hmac_sha1(key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use str0m::ice::TransId;
     use uuid::Uuid;
 
@@ -143,8 +159,11 @@ mod tests {
         ([192, 0, 2, 1], port).into()
     }
 
-    fn check(username: &str, password: &str) -> Vec<u8> {
-        let check = StunMessage::binding_request(username, TransId::new(), true, 7, 9, false);
+    /// As high as a candidate's can be (RFC 8445 §5.1.2), so that its pair is preferred.
+    const HOST_PRIORITY: u32 = 0x7eff_ffff;
+
+    pub(crate) fn check(username: &str, password: &str, nominates: bool) -> Vec<u8> {
+        let check = StunMessage::binding_request(username, TransId::new(), true, 7, HOST_PRIORITY, nominates);
         let mut bytes = vec![0; 500];
         let length = check.to_bytes(Some(password.as_bytes()), &mut bytes, hmac_sha1).unwrap();
         bytes.truncate(length);
@@ -158,13 +177,19 @@ mod tests {
     fn only_a_right_check_opens_the_door_and_only_for_its_address() {
         let mut demux = Demux::default();
         demux.admit(place(1), "ours", "secret");
-        for datagram in
-            [DTLS, RTP, &[], &[70, 1], &check("ours:x", "wrong"), &check("other:x", "secret"), &[0; 20]]
-        {
+        for datagram in [
+            DTLS,
+            RTP,
+            &[],
+            &[70, 1],
+            &check("ours:x", "wrong", false),
+            &check("other:x", "secret", false),
+            &[0; 20],
+        ] {
             assert_eq!(demux.route(address(1), datagram), None);
         }
         let admitted = Admitted { place: place(1), authenticated: true };
-        assert_eq!(demux.route(address(1), &check("ours:x", "secret")), Some(admitted));
+        assert_eq!(demux.route(address(1), &check("ours:x", "secret", false)), Some(admitted));
         for datagram in [DTLS, RTP] {
             let admitted = Admitted { place: place(1), authenticated: false };
             assert_eq!(demux.route(address(1), datagram), Some(admitted));
@@ -172,7 +197,7 @@ mod tests {
         }
         demux.forget(place(1).leg);
         assert_eq!(demux.route(address(1), RTP), None);
-        assert_eq!(demux.route(address(1), &check("ours:x", "secret")), None);
+        assert_eq!(demux.route(address(1), &check("ours:x", "secret", false)), None);
     }
 
     #[test]
@@ -180,10 +205,21 @@ mod tests {
         let mut demux = Demux::default();
         demux.admit(place(1), "one", "secret");
         demux.admit(place(2), "two", "secret");
-        demux.route(address(1), &check("one:x", "secret"));
-        demux.route(address(1), &check("two:x", "secret"));
+        demux.route(address(1), &check("one:x", "secret", false));
+        demux.route(address(1), &check("two:x", "secret", false));
         demux.forget(place(1).leg);
         assert_eq!(demux.route(address(1), RTP).map(|admitted| admitted.place), Some(place(2)));
+    }
+
+    #[test]
+    fn ice_restarts_leave_two_user_names() {
+        let mut demux = Demux::default();
+        for n in 0..100 {
+            demux.admit(place(1), &format!("name{n}"), "secret");
+        }
+        let mut opens = |name: &str| demux.route(address(1), &check(name, "secret", false)).is_some();
+        assert!(opens("name99:x") && opens("name98:x") && !opens("name97:x"));
+        assert_eq!(demux.secrets_by_ufrag.len(), UFRAGS_MAX);
     }
 
     #[test]
@@ -191,7 +227,7 @@ mod tests {
         let mut demux = Demux::default();
         demux.admit(place(1), "ours", "secret");
         for port in 1..=40 {
-            demux.route(address(port), &check("ours:x", "secret"));
+            demux.route(address(port), &check("ours:x", "secret", false));
         }
         assert_eq!(demux.places_by_address.len(), TUPLES_MAX);
         assert!(demux.route(address(40), RTP).is_some() && demux.route(address(1), RTP).is_none());

@@ -16,14 +16,13 @@ use train::Train;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::ExtensionValues;
 
 use crate::forward::Packet;
-use crate::keying::newest_mailbox;
+use crate::keys::Handshake;
 use crate::peer::Now;
 use crate::rewrite::Numbers;
 
@@ -55,11 +54,11 @@ impl FromStr for EgressKind {
 pub struct UnknownEgress;
 
 impl EgressKind {
-    /// The egress of the connection that this thread built last.
-    pub(crate) fn of_newest_connection(self) -> Box<dyn Egress> {
-        match (self, newest_mailbox()) {
-            (EgressKind::Own, Some(mailbox)) => Box::new(Own::new(mailbox)),
-            _ => Box::new(Reference),
+    /// The egress of a connection, which begins with this handshake.
+    pub(crate) fn of(self, handshake: Handshake) -> Box<dyn Egress> {
+        match self {
+            EgressKind::Own => Box::new(Own::new(handshake)),
+            EgressKind::Str0m => Box::new(Reference),
         }
     }
 }
@@ -79,15 +78,6 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) numbers: Numbers,
     /// The shared rest.
     pub(crate) packet: &'a Arc<Packet>,
-}
-
-/// What a subscriber said about what it was sent.
-#[derive(Debug, Default)]
-pub(crate) struct Feedback {
-    /// It was sealed with the connection's keys.
-    pub(crate) authentic: bool,
-    /// Slots whose picture it cannot go on with.
-    pub(crate) keyframes_for: Vec<Mid>,
 }
 
 /// Where a connection's packets go.
@@ -114,9 +104,10 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     /// Takes one packet. Answers whether str0m has something to send now.
     fn send(&mut self, rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool;
 
-    /// Takes an SRTCP datagram. str0m gets it as well.
-    fn hear(&mut self, _datagram: &[u8], _now: Instant) -> Feedback {
-        Feedback::default()
+    /// Takes an SRTCP datagram that has proven itself. str0m gets it as well. Answers the slots whose picture the
+    /// subscriber cannot go on with.
+    fn hear(&mut self, _datagram: &[u8]) -> Vec<Mid> {
+        Vec::new()
     }
 
     /// Lets time pass. Answers the slots that lost packets here and need a keyframe.

@@ -270,7 +270,7 @@ fn encode_record(facts: &[UsageFact]) -> Vec<u8> {
 }
 
 /// The facts of a segment after its first `skip` bytes, up to the first record that is torn or damaged.
-fn read_segment(bytes: &[u8], skip: u64) -> Vec<UsageFact> {
+pub(crate) fn read_segment(bytes: &[u8], skip: u64) -> Vec<UsageFact> {
     let mut facts = Vec::new();
     if !bytes.starts_with(MAGIC) {
         return facts;

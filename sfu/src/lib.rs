@@ -41,7 +41,7 @@
 //! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room`, `peer` (one str0m connection), `track` | packets |
-//! | sending | `egress` (str0m's or ours), `keying`, `srtp`, `rtcp` | one connection's keys and lines |
+//! | sending | `egress` (str0m's or ours), `keys`, `srtp`, `rtcp` | one connection's keys and lines |
 //! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
@@ -53,6 +53,9 @@
 pub mod control;
 
 mod addresses;
+mod allowance;
+#[cfg(test)]
+mod attacks;
 mod capture;
 mod codec;
 #[cfg_attr(not(test), expect(dead_code, reason = "wired to our own egress next"))]
@@ -62,19 +65,24 @@ mod driver;
 mod egress;
 mod fast_join;
 mod forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod keeper;
 mod keyframes;
-mod keying;
+mod keys;
 mod node;
 mod offer;
 mod peer;
+mod repairs;
 mod rewrite;
 mod room;
 mod rtcp;
 mod shard;
 mod ship;
 mod slots;
+mod sources;
 mod speaker;
 mod srtp;
 mod track;

@@ -13,19 +13,26 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Event as RtcEvent, Input, Output, Rtc};
 
+use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
 use crate::control::{Kind, LegId, RoomId, SendLine, Source, TenantId, TrackKey, Want};
 use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
+use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
+use crate::sources::{Sources, Worth};
 use crate::track::Track;
 use crate::usage::LegUsage;
 
 /// Silence after which a leg is lost.
 const LOST_AFTER: Duration = Duration::from_secs(15);
+/// Nothing is sent to an address from which nothing authenticated came for this long (RFC 7675 §5.1 allows 30 s).
+const CONSENT: Duration = Duration::from_secs(5);
+/// Addresses with consent that are remembered: the last heard.
+const CONSENTS_MAX: usize = 8;
 /// A leg that never said anything has longer: its answer may still be on its way.
 const UNHEARD_AFTER: Duration = Duration::from_secs(30);
 
@@ -63,6 +70,14 @@ pub(crate) struct Now {
     pub(crate) wall: Timestamp,
 }
 
+/// What proves that a datagram is the leg's own.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    pub(crate) sources: Sources,
+    /// Of our own ICE credentials.
+    pub(crate) password: String,
+}
+
 /// One participant's connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -90,6 +105,13 @@ pub(crate) struct Peer {
     /// Cleared once a path was nominated.
     nominate: Option<String>,
     broken: bool,
+    sources: Sources,
+    allowance: Allowance,
+    repairs: Repairs,
+    /// Where datagrams of this leg's own came from, and when last. Few.
+    consents: Vec<(SocketAddr, Instant)>,
+    /// Where the datagram at hand came from.
+    remote: Option<SocketAddr>,
     muted: Vec<(Source, bool)>,
 }
 
@@ -111,13 +133,13 @@ struct PayloadTypes {
 }
 
 impl Peer {
-    /// A leg in the lobby. `password` is of our own ICE credentials.
+    /// A leg in the lobby.
     pub(crate) fn new(
         leg: LegId,
         tenant: TenantId,
         rtc: Rtc,
         egress: Box<dyn Egress>,
-        password: String,
+        secrets: Secrets,
         now: Instant,
     ) -> Self {
         Peer {
@@ -137,8 +159,13 @@ impl Peer {
             path: None,
             joined_at: now,
             heard_at: None,
-            nominate: Some(password),
+            nominate: Some(secrets.password),
             broken: false,
+            sources: secrets.sources,
+            allowance: Allowance::new(now),
+            repairs: Repairs::new(),
+            consents: Vec::new(),
+            remote: None,
             muted: Vec::new(),
         }
     }
@@ -179,20 +206,38 @@ impl Peer {
         }
     }
 
-    /// Takes a datagram.
+    /// Takes a datagram, unless the leg has sent more than its share or did not send it at all.
     pub(crate) fn receive(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
+        if !self.allowance.is_left(now.instant) {
+            return Said::default();
+        }
+        let worth = match incoming.authenticated {
+            true => Worth::Genuine,
+            false => self.sources.judge(incoming.bytes),
+        };
+        if worth == Worth::Nothing {
+            return Said::default();
+        }
+        self.remote = Some(incoming.remote);
+        if worth == Worth::Genuine {
+            self.hear(now);
+        }
+        let said = self.take(incoming, now, out);
+        self.remote = None;
+        if worth == Worth::Genuine || !said.packets.is_empty() {
+            self.allowance.spend(incoming.bytes.len());
+        }
+        said
+    }
+
+    fn take(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
         let Incoming { local, remote, bytes, authenticated } = *incoming;
         let mut said = Said::default();
         if authenticated {
-            self.hear(now);
             self.follow(local, remote, bytes);
         }
         if rtcp::is_rtcp(bytes) {
-            let feedback = self.egress.hear(bytes, now.instant);
-            said.keyframes_for = feedback.keyframes_for;
-            if feedback.authentic {
-                self.hear(now);
-            }
+            said.keyframes_for = self.egress.hear(bytes);
         }
         self.feed(local, remote, bytes, now.instant);
         self.drain(now, out, &mut said);
@@ -269,7 +314,7 @@ impl Peer {
     /// Sends what waits.
     pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
         self.queued = false;
-        if let Some(path) = self.path {
+        if let Some(path) = self.path.filter(|path| self.has_consent(path.remote, now.instant)) {
             let sent = self.egress.write(now, Train::new(wire, path, buffer));
             self.usage.sent(sent);
         }
@@ -293,6 +338,11 @@ impl Peer {
     pub(crate) fn close(&mut self, now: Now, out: &mut Vec<Datagram>) {
         self.check(Rtc::close);
         self.drain(now, out, &mut Said::default());
+    }
+
+    /// The connection cannot be trusted any more.
+    pub(crate) fn give_up(&mut self) {
+        self.broken = true;
     }
 
     /// Whether the connection is over without anybody having said so.
@@ -324,6 +374,9 @@ impl Peer {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
+                    if !self.may_leave(transmit.destination, &bytes, now.instant) {
+                        continue;
+                    }
                     if bytes.first().is_some_and(|byte| (128..192).contains(byte)) {
                         self.usage.sent(bytes.len());
                     }
@@ -345,11 +398,7 @@ impl Peer {
                 self.hear(now);
                 said.packets.push(packet);
             }
-            RtcEvent::KeyframeRequest(request) => {
-                self.hear(now);
-                said.keyframes_for.push(request.mid);
-            }
-            RtcEvent::SenderFeedback(_) => self.hear(now),
+            RtcEvent::KeyframeRequest(request) => said.keyframes_for.push(request.mid),
             RtcEvent::Closed => self.broken = true,
             _ => {}
         }
@@ -364,7 +413,48 @@ impl Peer {
 
     fn hear(&mut self, now: Now) {
         self.heard_at = Some(now.instant);
+        if let Some(remote) = self.remote {
+            self.consent(remote, now.instant);
+        }
         self.usage.heard(now.instant, now.wall);
+    }
+
+    /// Something of this leg's own came from there.
+    fn consent(&mut self, remote: SocketAddr, now: Instant) {
+        if let Some((_, at)) = self.consents.iter_mut().find(|(address, _)| *address == remote) {
+            *at = now;
+            return;
+        }
+        if self.consents.len() == CONSENTS_MAX {
+            self.consents.sort_unstable_by_key(|(_, at)| std::cmp::Reverse(*at));
+            self.consents.pop();
+        }
+        self.consents.push((remote, now));
+    }
+
+    /// Whether an address may be sent to: a leg that is heard from elsewhere does not speak for it.
+    fn has_consent(&self, remote: SocketAddr, now: Instant) -> bool {
+        let fresh = |at: Instant| now.saturating_duration_since(at) < CONSENT;
+        self.consents.iter().any(|(address, at)| *address == remote && fresh(*at))
+    }
+
+    /// Whether a datagram that str0m wants to send is sent.
+    fn may_leave(&mut self, to: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+        if !self.has_consent(to, now) {
+            return false;
+        }
+        let [128..192, kind, ..] = datagram else { return true };
+        if self.is_repair(kind & 0x7f) {
+            return self.repairs.spend(datagram.len());
+        }
+        self.repairs.earn(datagram.len());
+        true
+    }
+
+    /// Whether a payload type is one of retransmissions (RFC 4588).
+    fn is_repair(&self, payload_type: u8) -> bool {
+        let params = self.rtc.codec_config().params();
+        params.iter().any(|params| params.resend().is_some_and(|resend| *resend == payload_type))
     }
 
     fn check(&mut self, change: impl FnOnce(&mut Rtc) -> Result<(), str0m::RtcError>) {

@@ -39,6 +39,9 @@ pub(crate) struct Room {
     routes_by_track: BTreeMap<TrackKey, Route>,
     speakers: Speakers,
     entries: u64,
+    /// A bug, for tests of what it costs.
+    #[cfg(test)]
+    pub(crate) planted: bool,
 }
 
 impl Room {
@@ -50,6 +53,8 @@ impl Room {
             routes_by_track: BTreeMap::new(),
             speakers: Speakers::default(),
             entries: 0,
+            #[cfg(test)]
+            planted: false,
         }
     }
 
@@ -195,6 +200,8 @@ impl Room {
     /// A packet of a publisher, to everybody who shows it.
     fn forward(&mut self, leg: LegId, packet: RtpPacket, now: Now, out: &mut Out) {
         let Some(packet) = self.packet(leg, packet, now) else { return };
+        #[cfg(test)]
+        assert!(!self.planted, "planted");
         let key = packet.source.track;
         let Some(track) = self.track_mut(key) else { return };
         if track.muted {

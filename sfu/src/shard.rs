@@ -16,15 +16,19 @@ use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId,
 use crate::demux::{Demux, Place};
 use crate::egress::{EgressKind, Path, Wire, train};
 use crate::fast_join;
-use crate::keying::crypto_provider;
+use crate::keys;
 use crate::offer::{Offer, name_seats};
-use crate::peer::{Datagram, Incoming, Now, Peer};
+use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
 use crate::room::{Out, Room};
+use crate::sources::Sources;
 
 /// Speakers, layers and losses are looked after this often.
 const TICK_EVERY: Duration = Duration::from_millis(100);
 /// Changed counters are handed to the journal this often.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+/// A leg's timer is set no further ahead than this: a connection that is over names a time in years, and its timer would
+/// outlive it.
+const TIMER_AHEAD_MAX: Duration = Duration::from_secs(1);
 /// Wants of one view at most.
 const WANTS_MAX: usize = 64;
 
@@ -49,6 +53,18 @@ pub(crate) struct Shard {
     pub(crate) out: Out,
 }
 
+/// See [`Shard::sizes`].
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) rooms: usize,
+    pub(crate) legs: usize,
+    pub(crate) places: usize,
+    pub(crate) names: usize,
+    pub(crate) tuples: usize,
+    pub(crate) timers: usize,
+}
+
 impl Shard {
     /// A shard that is reached at these addresses.
     pub(crate) fn new(
@@ -58,7 +74,7 @@ impl Shard {
         egress: EgressKind,
         now: Instant,
     ) -> Self {
-        let crypto = Arc::new(crypto_provider());
+        let crypto = Arc::new(keys::overheard());
         Shard {
             rooms: BTreeMap::new(),
             room_by_leg: BTreeMap::new(),
@@ -103,7 +119,9 @@ impl Shard {
 
     /// A datagram from a socket that is known to callers as `local`.
     pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Now) {
-        let Some(admitted) = self.demux.route(remote, datagram) else { return };
+        // Anybody may have sent this: a check that trips its parser up is dropped like any other rubbish.
+        let routed = catch_unwind(AssertUnwindSafe(|| self.demux.route(remote, datagram)));
+        let Ok(Some(admitted)) = routed else { return };
         // Of several advertised addresses behind one socket, the first of the family stands for all.
         let local = if self.candidates.contains(&local) {
             local
@@ -178,6 +196,28 @@ impl Shard {
         timer.into_iter().chain([self.tick_at, self.checkpoint_at]).min().unwrap_or(self.tick_at)
     }
 
+    /// How much there is of everything that comes and goes with legs.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> Sizes {
+        let (names, tuples) = self.demux.sizes();
+        Sizes {
+            rooms: self.rooms.len(),
+            legs: self.room_by_leg.len(),
+            places: self.legs.load(Ordering::Relaxed),
+            names,
+            tuples,
+            timers: self.timers.len(),
+        }
+    }
+
+    /// The next packet of this room will find a bug.
+    #[cfg(test)]
+    pub(crate) fn plant_panic(&mut self, room: RoomId) {
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.planted = true;
+        }
+    }
+
     /// Ends all legs.
     pub(crate) fn stop(&mut self, now: Now) {
         for leg in self.room_by_leg.keys().copied().collect::<Vec<_>>() {
@@ -232,7 +272,8 @@ impl Shard {
         now: Now,
     ) -> Result<(Peer, String), Refusal> {
         let mut rtc = self.rtc_config().build(now.instant);
-        let egress = self.egress.of_newest_connection();
+        let handshake = keys::newest_handshake();
+        let (egress, sources) = (self.egress.of(handshake.clone()), Sources::new(handshake));
         for address in &self.candidates {
             if let Ok(candidate) = Candidate::host(*address, "udp") {
                 rtc.add_local_candidate(candidate);
@@ -240,8 +281,8 @@ impl Shard {
         }
         let answer = offer.answer(&mut rtc)?;
         let credentials = rtc.direct_api().local_ice_credentials();
-        let password = credentials.pass.clone();
-        let mut peer = Peer::new(place.leg, tenant, rtc, egress, password, now.instant);
+        let secrets = Secrets { sources, password: credentials.pass.clone() };
+        let mut peer = Peer::new(place.leg, tenant, rtc, egress, secrets, now.instant);
         peer.add_lines(sends, offer.slots());
         peer.answered();
         peer.wake(now, &mut self.out.datagrams);
@@ -275,7 +316,11 @@ impl Shard {
         let Some(peer) = self.rooms.get_mut(&id).and_then(|room| room.peers.get_mut(&leg)) else { return };
         let answered = Offer::check(offer, sends).and_then(|offer| {
             let answer = catch_unwind(AssertUnwindSafe(|| peer.answer(|rtc| offer.answer(rtc))));
-            let answer = answer.unwrap_or(Err(Refusal::OfferNotUnderstood));
+            let answer = answer.unwrap_or_else(|_| {
+                // The connection was left in the middle of a change: nobody knows what it would do next.
+                peer.give_up();
+                Err(Refusal::OfferNotUnderstood)
+            });
             if answer.is_ok() {
                 peer.add_lines(sends, offer.slots());
             }
@@ -306,7 +351,7 @@ impl Shard {
         if catch_unwind(AssertUnwindSafe(|| act(room, out))).is_err() {
             self.give_up(id, now);
         }
-        self.set_timers(id);
+        self.set_timers(id, now.instant);
         self.forget_ended(id, ended);
     }
 
@@ -322,14 +367,14 @@ impl Shard {
         let _dropped = catch_unwind(AssertUnwindSafe(|| drop(room)));
     }
 
-    fn set_timers(&mut self, id: RoomId) {
+    fn set_timers(&mut self, id: RoomId, now: Instant) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         for leg in self.out.touched.drain(..) {
-            if let Some(peer) = room.peers.get_mut(&leg)
-                && peer.timer.is_none_or(|timer| timer > peer.deadline)
-            {
-                peer.timer = Some(peer.deadline);
-                self.timers.push(Reverse((peer.deadline, id, leg)));
+            let Some(peer) = room.peers.get_mut(&leg) else { continue };
+            let at = peer.deadline.min(now + TIMER_AHEAD_MAX);
+            if peer.timer.is_none_or(|timer| timer > at) {
+                peer.timer = Some(at);
+                self.timers.push(Reverse((at, id, leg)));
             }
         }
     }

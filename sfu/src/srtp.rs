@@ -7,7 +7,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{constant_time, hmac};
 use str0m::crypto::dtls::SrtpProfile;
 
-use crate::keying::Keys;
+use crate::keys::Agreed;
 
 /// Room that sealing needs behind a packet: GCM's tag is the longest, and SRTCP adds its index.
 pub(crate) const SEAL_BYTES_MAX: usize = 16 + 4;
@@ -32,7 +32,7 @@ pub(crate) struct Srtp {
 
 impl Srtp {
     /// `None` when the keys do not fit their profile.
-    pub(crate) fn new(keys: &Keys) -> Option<Srtp> {
+    pub(crate) fn new(keys: &Agreed) -> Option<Srtp> {
         let (key_len, salt_len) = lengths(keys.profile)?;
         let (client_key, rest) = keys.material.split_at_checked(key_len)?;
         let (server_key, rest) = rest.split_at_checked(key_len)?;
@@ -328,7 +328,7 @@ mod tests {
     /// Two ends of one handshake.
     fn pair(profile: SrtpProfile) -> (Srtp, Srtp) {
         let material: Vec<u8> = (0..100).collect();
-        let end = |active| Srtp::new(&Keys { profile, material: material.clone(), active }).unwrap();
+        let end = |active| Srtp::new(&Agreed { profile, material: material.clone(), active }).unwrap();
         (end(true), end(false))
     }
 
@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn keys_that_do_not_fit_their_profile_are_refused() {
         for profile in PROFILES {
-            let keys = Keys { profile, material: vec![0; 50], active: true };
+            let keys = Agreed { profile, material: vec![0; 50], active: true };
             assert!(Srtp::new(&keys).is_none(), "{profile:?}");
         }
     }

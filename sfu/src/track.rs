@@ -104,8 +104,11 @@ impl Track {
         Some((layer.rid, layer.replay.packets(now).cloned().collect()))
     }
 
-    /// Somebody needs a keyframe of a layer.
+    /// Somebody needs a keyframe of a layer. Sound has none, whatever a subscriber asks for.
     pub(crate) fn want_keyframe(&mut self, rid: Option<Rid>) {
+        if self.key.source.kind() == Kind::Audio {
+            return;
+        }
         if let Some(layer) = self.layers.iter_mut().find(|layer| layer.rid == rid) {
             layer.gate.want();
         }

@@ -2,7 +2,7 @@
 //! to one subscriber leaves in trains. str0m has no sending streams then: it can neither send on their SSRCs nor report
 //! on them, so no nonce is used by both.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use str0m::Rtc;
 use str0m::media::Mid;
@@ -11,9 +11,10 @@ use super::header::ExtensionIds;
 use super::report;
 use super::stream::{Pending, Stream};
 use super::train::Train;
-use super::{Egress, Feedback, Outgoing};
-use crate::keying::Mailbox;
+use super::{Egress, Outgoing};
+use crate::keys::Handshake;
 use crate::peer::Now;
+use crate::repairs::Repairs;
 use crate::rtcp::{self, Item};
 use crate::srtp::{SEAL_BYTES_MAX, Srtp};
 
@@ -27,8 +28,9 @@ const FEEDBACK_BYTES_MAX: usize = 1_500;
 /// The sending side of one connection.
 #[derive(Debug)]
 pub(crate) struct Own {
-    mailbox: Mailbox,
+    handshake: Handshake,
     srtp: Option<Srtp>,
+    repairs: Repairs,
     /// One a slot, in the slots' order; a line that was answered without sending has none.
     streams: Vec<Option<Stream>>,
     pending: Vec<(usize, Leaving)>,
@@ -46,10 +48,11 @@ enum Leaving {
 }
 
 impl Own {
-    pub(crate) fn new(mailbox: Mailbox) -> Self {
+    pub(crate) fn new(handshake: Handshake) -> Self {
         Own {
-            mailbox,
+            handshake,
             srtp: None,
+            repairs: Repairs::new(),
             streams: Vec::new(),
             pending: Vec::new(),
             transport_next: 0,
@@ -71,7 +74,9 @@ impl Own {
         let is_meant = |stream: &Option<Stream>| stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc);
         let Some(slot) = self.streams.iter().position(is_meant) else { return };
         for seq in rtcp::missing(entries) {
-            if let Some(pending) = self.streams[slot].as_mut().and_then(|stream| stream.again(seq)) {
+            if let Some(pending) =
+                self.streams[slot].as_mut().and_then(|stream| stream.again(seq, &mut self.repairs))
+            {
                 self.push(slot, Leaving::Again(pending));
             }
         }
@@ -80,9 +85,9 @@ impl Own {
     /// Takes the keys once the handshake has made them.
     fn is_ready(&mut self) -> bool {
         if self.srtp.is_none()
-            && let Some(keys) = self.mailbox.take()
+            && let Some(agreed) = self.handshake.agreed()
         {
-            self.srtp = Srtp::new(&keys);
+            self.srtp = Srtp::new(agreed);
         }
         self.srtp.is_some()
     }
@@ -114,12 +119,16 @@ impl Own {
             let Some(Some(stream)) = self.streams.get_mut(slot) else { continue };
             let (place, seq) = (train.place(), self.transport_next);
             let is_numbered = stream.ids.transport_seq.is_some();
+            let is_first = matches!(leaving, Leaving::First(_));
             let written = match leaving {
                 Leaving::First(pending) => stream.write(pending, seq, srtp, place),
                 Leaving::Again(pending) => stream.write_again(&pending, seq, srtp, place),
             };
             if let Some(len) = written {
                 train.add(len);
+                if is_first {
+                    self.repairs.earn(len);
+                }
                 self.transport_next = seq.wrapping_add(u16::from(is_numbered));
             }
         }
@@ -157,27 +166,26 @@ impl Egress for Own {
         false
     }
 
-    fn hear(&mut self, datagram: &[u8], _now: Instant) -> Feedback {
-        let mut feedback = Feedback::default();
+    fn hear(&mut self, datagram: &[u8]) -> Vec<Mid> {
+        let mut keyframes_for = Vec::new();
         let mut buffer = [0; FEEDBACK_BYTES_MAX];
         let Some(buffer) = buffer.get_mut(..datagram.len()).filter(|_| self.is_ready()) else {
-            return feedback;
+            return keyframes_for;
         };
         buffer.copy_from_slice(datagram);
         let Some(opened) = self.srtp.as_mut().and_then(|srtp| srtp.open_rtcp(buffer)) else {
-            return feedback;
+            return keyframes_for;
         };
-        feedback.authentic = true;
         rtcp::read(opened, |item| match item {
             Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
             Item::KeyframeRequest { ssrc } => {
                 let streams = self.streams.iter().flatten();
                 let mids = streams.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);
-                feedback.keyframes_for.extend(mids);
+                keyframes_for.extend(mids);
             }
             Item::Report { .. } => {}
         });
-        feedback
+        keyframes_for
     }
 
     fn tick(&mut self, _now: Now) -> Vec<Mid> {

@@ -9,6 +9,7 @@ use super::header::{self, ExtensionIds, Fields};
 use super::report::{SenderReport, ntp_of};
 use super::vp8;
 use crate::forward::Packet;
+use crate::repairs::Repairs;
 use crate::rewrite::Numbers;
 use crate::srtp::{ReplayWindow, SEAL_BYTES_MAX, Srtp};
 
@@ -20,10 +21,6 @@ const PAYLOAD_BYTES_MAX: usize = 1_500;
 const KEPT: usize = 256;
 /// How often one packet is sent again.
 const AGAIN_MAX: u8 = 8;
-/// What may be sent again: this much at once …
-const CREDIT_BYTES_MAX: usize = 256 << 10;
-/// … and this part of what is sent.
-const CREDIT_PERCENT: usize = 50;
 /// How often a stream says which moment its timestamps mean.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -38,7 +35,6 @@ pub(super) struct Stream {
     sealed: ReplayWindow,
     rtx_next: u64,
     kept: Vec<Option<Kept>>,
-    credit: usize,
     packets: u32,
     octets: u32,
     newest: Option<Newest>,
@@ -79,7 +75,6 @@ impl Stream {
             sealed: ReplayWindow::default(),
             rtx_next: 1,
             kept: Vec::new(),
-            credit: CREDIT_BYTES_MAX,
             packets: 0,
             octets: 0,
             newest: None,
@@ -109,7 +104,7 @@ impl Stream {
         };
         let (head, len) = frame(place, &fields, &self.ids, &pending, false);
         let sealed = srtp.seal_rtp(place, head, len, seq)?;
-        self.note(pending, sealed);
+        self.note(pending);
         Some(sealed)
     }
 
@@ -135,17 +130,16 @@ impl Stream {
         srtp.seal_rtp(place, head, len, seq)
     }
 
-    /// A packet that is missing over there, if it may be sent again.
-    pub(super) fn again(&mut self, seq: u16) -> Option<Pending> {
+    /// A packet that is missing over there, if it may be sent again; it is paid for.
+    pub(super) fn again(&mut self, seq: u16, repairs: &mut Repairs) -> Option<Pending> {
         self.rtx_ssrc?;
         let kept = self.kept.get_mut(usize::from(seq) % KEPT)?.as_mut()?;
         let size = kept.pending.packet.payload.len();
-        if kept.pending.numbers.seq as u16 != seq || kept.again == AGAIN_MAX || size > self.credit {
+        if kept.pending.numbers.seq as u16 != seq || kept.again == AGAIN_MAX || !repairs.spend(size) {
             return None;
         }
         kept.again += 1;
-        self.credit -= size;
-        kept.pending.rtx_pt.is_some().then(|| kept.pending.clone())
+        Some(kept.pending.clone())
     }
 
     /// What to report now, if it is time.
@@ -167,10 +161,9 @@ impl Stream {
         })
     }
 
-    fn note(&mut self, pending: Pending, bytes: usize) {
+    fn note(&mut self, pending: Pending) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(pending.packet.payload.len() as u32);
-        self.credit = (self.credit + bytes * CREDIT_PERCENT / 100).min(CREDIT_BYTES_MAX);
         let packet = &pending.packet;
         self.newest = Some(Newest {
             ts: pending.numbers.ts,

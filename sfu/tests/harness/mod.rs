@@ -1,7 +1,8 @@
 //! Clients for the node: str0m as a full ICE agent over loopback UDP, publishing made-up VP8 and Opus.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use sfu::control::{Command, Event, LegId, RoomId, SendLine, Slot, SlotTrack, Source, TenantId, UsageFact};
@@ -139,6 +140,8 @@ pub(crate) struct Client {
     pub(crate) publishes: bool,
     pub(crate) keyframes_asked: Vec<Instant>,
     pub(crate) received: Vec<(Mid, RtpPacket)>,
+    /// SRTP as it went over the wire, while somebody records.
+    recording: Option<Vec<Vec<u8>>>,
     keyframe_due: bool,
     frames: u32,
     voices: u32,
@@ -198,6 +201,7 @@ impl Client {
             publishes: true,
             keyframes_asked: Vec::new(),
             received: Vec::new(),
+            recording: None,
             keyframe_due: true,
             frames: 0,
             voices: 0,
@@ -242,6 +246,21 @@ impl Client {
         self.received.iter().filter(|(on, _)| on.to_string() == mid).map(|(_, packet)| packet).collect()
     }
 
+    /// From now on its SRTP is kept.
+    pub(crate) fn record(&mut self) {
+        self.recording = Some(Vec::new());
+    }
+
+    pub(crate) fn recorded(&mut self) -> Vec<Vec<u8>> {
+        self.recording.take().unwrap_or_default()
+    }
+
+    /// Sends what no honest stack would, from its own address.
+    pub(crate) fn send_raw(&self, datagram: &[u8]) {
+        let server = SocketAddr::from(([127, 0, 0, 1], self.server_port));
+        self.socket.send_to(datagram, server).unwrap();
+    }
+
     fn step(&mut self) {
         let mut buffer = [0; 2_000];
         while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
@@ -263,6 +282,11 @@ impl Client {
             match self.rtc.poll_output().unwrap() {
                 Output::Timeout(_) => return,
                 Output::Transmit(transmit) => {
+                    if let Some(recording) = &mut self.recording
+                        && transmit.contents.first().is_some_and(|byte| (128..192).contains(byte))
+                    {
+                        recording.push(transmit.contents.to_vec());
+                    }
                     let _ = self.socket.send_to(&transmit.contents, transmit.destination);
                 }
                 Output::Event(RtcEvent::Connected) => self.connected = true,

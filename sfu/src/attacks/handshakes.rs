@@ -1,0 +1,157 @@
+//! M6 and M7: handshakes with the wrong certificate, without an end, and with bent records.
+
+use uuid::Uuid;
+
+use super::client::Client;
+use super::lab::{Lab, ROOM, Sent, small_offer, stranger};
+use crate::control::{Command, Event, LegId, RoomId};
+use crate::demux::tests::check;
+use crate::shard::Sizes;
+
+/// Half-open handshakes at once, and how often.
+const AT_ONCE: usize = 1_000;
+const WAVES: usize = 10;
+
+/// Puts another fingerprint, in the place of the offer's own.
+fn fingerprint(offer: &str, lines: &[String]) -> String {
+    let bent = offer.lines().map(|line| match line.strip_prefix("a=fingerprint:") {
+        Some(_) => lines.join("\r\n"),
+        None => line.to_owned(),
+    });
+    bent.map(|line| line + "\r\n").collect()
+}
+
+fn other(hash: &str, bytes: usize) -> String {
+    format!("a=fingerprint:{hash} {}", vec!["5A"; bytes].join(":"))
+}
+
+#[test]
+fn a_certificate_that_the_offer_does_not_name_connects_in_no_role() {
+    let wrong = [
+        vec![other("sha-256", 32)],
+        vec![other("sha-1", 20)],
+        vec![other("sha-256", 32), other("sha-512", 64)],
+        vec![other("sha-1", 20), other("sha-256", 32)],
+    ];
+    for role in ["actpass", "active", "passive"] {
+        for lines in &wrong {
+            let mut lab = Lab::new();
+            let mut clients = lab.call::<2>(ROOM);
+            let bend = |offer: String| {
+                fingerprint(&offer, lines).replace("a=setup:actpass", &format!("a=setup:{role}"))
+            };
+            let Some(foul) = lab.join_with(ROOM, bend) else { continue };
+            let leg = foul.leg;
+            lab.command(Command::Enter { leg });
+            let mut all: Vec<Client> = [foul].into_iter().chain(clients).collect();
+            lab.run(&mut all, 5_000);
+            assert!(!lab.events.contains(&Event::Connected { leg }), "{role}, {lines:?}");
+            assert_eq!(all[0].packets(), 0, "{role}, {lines:?}");
+            clients = [all.remove(1), all.remove(1)];
+            let sources: std::collections::BTreeSet<u32> =
+                clients[0].received.keys().map(|(ssrc, _)| *ssrc).collect();
+            assert_eq!(sources.len(), 2, "the picture and the voice of the other, and nobody else's");
+        }
+    }
+}
+
+#[test]
+fn the_right_certificate_connects_in_every_role() {
+    for role in ["actpass", "active", "passive"] {
+        let mut lab = Lab::new();
+        let bend = |offer: String| offer.replace("a=setup:actpass", &format!("a=setup:{role}"));
+        let mut clients = [lab.join_with(ROOM, bend).unwrap()];
+        lab.run(&mut clients, 2_000);
+        assert!(lab.events.contains(&Event::Connected { leg: clients[0].leg }), "{role}");
+    }
+}
+
+#[test]
+fn ten_thousand_half_open_handshakes_hold_a_thousand_places_and_leave_nothing() {
+    let mut lab = Lab::with_places(AT_ONCE);
+    let offer = small_offer(lab.now.instant);
+    let (mut joined, mut most) = (0, Sent::default());
+    for wave in 0..WAVES {
+        // Twice as many knock as there are places.
+        for n in 0..2 * AT_ONCE {
+            let leg = LegId(Uuid::from_u128((wave * 10_000 + n) as u128));
+            let room = RoomId(Uuid::from_u128(n as u128 % 7));
+            let Event::Joined { answer, .. } = lab.offer(leg, room, offer.clone(), Vec::new()) else {
+                continue;
+            };
+            joined += 1;
+            let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let user = format!("{}:x", field("a=ice-ufrag:"));
+            let from = stranger(n as u16);
+            lab.receive(from, &check(&user, field("a=ice-pwd:"), true), &mut []);
+            lab.receive(from, &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], &mut []);
+        }
+        lab.wait(1_000);
+        let sizes = lab.shard.sizes();
+        assert!(sizes.legs == AT_ONCE && sizes.tuples <= AT_ONCE && sizes.timers <= 4 * AT_ONCE, "{sizes:?}");
+        lab.wait(32_000);
+        for sent in std::mem::take(&mut lab.sent).into_values() {
+            most = Sent { datagrams: most.datagrams.max(sent.datagrams), bytes: most.bytes.max(sent.bytes) };
+        }
+        assert_eq!(lab.lost(), joined);
+        lab.events.clear();
+        joined = 0;
+    }
+    // The answer to the check, and a hello that is repeated while the address has consent.
+    assert!(most.datagrams <= 8 && most.bytes < 4_000, "{most:?}");
+    lab.wait(60_000);
+    let nothing = Sizes { rooms: 0, legs: 0, places: 0, names: 0, tuples: 0, timers: 0 };
+    assert_eq!(lab.shard.sizes(), nothing);
+}
+
+#[test]
+fn a_hundred_thousand_bent_records_end_no_call() {
+    let mut lab = Lab::new();
+    let mut clients = [lab.join(ROOM), lab.join(ROOM)];
+    let mut records = Vec::new();
+    for _ in 0..200 {
+        lab.pass(std::time::Duration::from_millis(5));
+        for n in 0..2 {
+            clients[n].step(lab.now.instant);
+            for datagram in clients[n].take_outbox() {
+                records.extend((20..64).contains(&datagram[0]).then(|| datagram.clone()));
+                lab.receive(clients[n].address, &datagram, &mut clients);
+            }
+        }
+        lab.shard.time(lab.now);
+    }
+    assert!(clients[0].connected && records.len() >= 4, "{}", records.len());
+    // Alerts, a change of cipher and data in the clear, which epoch 0 would carry.
+    for (kind, body) in
+        [(21, &[1, 0][..]), (21, &[2, 40]), (20, &[1]), (23, b"plain"), (22, &[]), (25, &[0; 9])]
+    {
+        let mut record = vec![kind, 254, 253, 0, 0, 0, 0, 0, 0, 0, 77, 0, body.len() as u8];
+        record.extend(body);
+        records.push(record);
+    }
+    for client in &clients {
+        lab.command(Command::Enter { leg: client.leg });
+    }
+    lab.run(&mut clients, 1_000);
+    let before = (clients[0].written(), clients[1].packets());
+    for n in 0..100_000usize {
+        let mut bent = records[n % records.len()].clone();
+        let seed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let at = (seed >> 32) as usize % bent.len();
+        match seed >> 62 {
+            0 => bent[at] ^= seed as u8,
+            1 => bent.truncate(at.max(1)),
+            2 if bent.len() > 12 => bent[11..13].copy_from_slice(&(seed as u16).to_be_bytes()),
+            _ => {}
+        }
+        lab.receive(clients[0].address, &bent, &mut clients);
+        if n % 200 == 0 {
+            lab.step(&mut clients);
+        }
+    }
+    lab.run(&mut clients, 50);
+    assert_eq!(lab.lost(), 0);
+    let written = clients[0].written() - before.0;
+    assert!(written > 300);
+    assert_eq!(clients[1].packets() - before.1, written);
+}

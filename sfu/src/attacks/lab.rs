@@ -1,0 +1,187 @@
+//! A shard on a table: its clients, its clock and everything that it sends, under the eyes of the test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::client::Client;
+use crate::control::{Command, Event, LegId, RoomId, SendLine, SlotTrack, TenantId};
+use crate::peer::Now;
+use crate::shard::Shard;
+
+/// How far the clock goes at a time.
+const STEP: Duration = Duration::from_millis(5);
+
+pub(super) const ROOM: RoomId = RoomId(Uuid::from_u128(1));
+pub(super) const OTHER_ROOM: RoomId = RoomId(Uuid::from_u128(2));
+
+pub(super) fn server() -> SocketAddr {
+    ([192, 0, 2, 1], 3478).into()
+}
+
+/// An address that belongs to nobody in the call.
+pub(super) fn stranger(n: u16) -> SocketAddr {
+    ([203, 0, 113, 66], 1_024 + n).into()
+}
+
+/// The offer of somebody who only listens: quick to answer, where thousands are.
+pub(super) fn small_offer(now: Instant) -> String {
+    let mut rtc = str0m::Rtc::new(now);
+    let mut api = rtc.sdp_api();
+    let (kind, direction) = (str0m::media::MediaKind::Audio, str0m::media::Direction::RecvOnly);
+    api.add_media(kind, direction, None, None, None);
+    api.apply().expect("something to offer").0.to_sdp_string()
+}
+
+/// What was sent to one address.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) datagrams: usize,
+    pub(super) bytes: usize,
+}
+
+/// One shard with simulated time.
+pub(super) struct Lab {
+    pub(super) shard: Shard,
+    pub(super) now: Now,
+    pub(super) events: Vec<Event>,
+    /// All that left the shard, by destination.
+    pub(super) sent: BTreeMap<SocketAddr, Sent>,
+    /// Names the next client.
+    next: u16,
+}
+
+impl Lab {
+    pub(super) fn new() -> Lab {
+        Lab::with_places(100)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
+    pub(super) fn with_places(legs_max: usize) -> Lab {
+        let now = Now { instant: Instant::now(), wall: jiff::Timestamp::UNIX_EPOCH };
+        let shard = Shard::new(vec![server()], Arc::default(), legs_max, now.instant);
+        Lab { shard, now, events: Vec::new(), sent: BTreeMap::new(), next: 1 }
+    }
+
+    /// A client that has its answer and is not connected yet.
+    pub(super) fn join(&mut self, room: RoomId) -> Client {
+        self.join_with(room, |offer| offer).expect("an honest offer is answered")
+    }
+
+    /// The same with its offer bent on the way; `None` when that is refused.
+    pub(super) fn join_with(&mut self, room: RoomId, bend: impl Fn(String) -> String) -> Option<Client> {
+        let n = self.next;
+        self.next += 1;
+        let (mut client, offer, pending) = Client::new(n, self.now.instant);
+        let joined = self.offer(client.leg, room, bend(offer), client.sends());
+        let Event::Joined { answer, slots, .. } = joined else { return None };
+        client.accept(pending, &answer, slots);
+        Some(client)
+    }
+
+    /// What is said to a joining offer.
+    pub(super) fn offer(&mut self, leg: LegId, room: RoomId, offer: String, sends: Vec<SendLine>) -> Event {
+        self.command(Command::Join { leg, room, tenant: TenantId(Uuid::from_u128(7)), offer, sends });
+        let about = |event: &&Event| match event {
+            Event::Joined { leg: of, .. } | Event::Refused { leg: of, .. } => *of == leg,
+            _ => false,
+        };
+        self.events.iter().rev().find(about).expect("an answer or a refusal").clone()
+    }
+
+    /// Clients that are in the call and send.
+    pub(super) fn call<const N: usize>(&mut self, room: RoomId) -> [Client; N] {
+        let mut clients: [Client; N] = std::array::from_fn(|_| self.join(room));
+        self.run(&mut clients, 2_000);
+        for client in &clients {
+            assert!(client.connected, "a client did not connect");
+            self.command(Command::Enter { leg: client.leg });
+        }
+        self.run(&mut clients, 1_000);
+        clients
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.shard.command(command, self.now);
+        self.collect(&mut []);
+    }
+
+    /// Lets clients and shard run.
+    pub(super) fn run(&mut self, clients: &mut [Client], ms: u64) {
+        let end = self.now.instant + Duration::from_millis(ms);
+        while self.now.instant < end {
+            self.step(clients);
+        }
+    }
+
+    pub(super) fn step(&mut self, clients: &mut [Client]) {
+        self.pass(STEP);
+        for n in 0..clients.len() {
+            clients[n].step(self.now.instant);
+            for datagram in clients[n].take_outbox() {
+                self.receive(clients[n].address, &datagram, clients);
+            }
+        }
+        self.shard.time(self.now);
+        let _facts = self.shard.checkpoint(self.now);
+        self.collect(clients);
+    }
+
+    /// The clock goes on; nobody has done anything yet.
+    pub(super) fn pass(&mut self, span: Duration) {
+        self.now = Now { instant: self.now.instant + span, wall: self.now.wall + span };
+    }
+
+    /// A datagram reaches the shard. What it answers reaches the clients at once.
+    pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], clients: &mut [Client]) {
+        self.shard.datagram(server(), from, datagram, self.now);
+        self.collect(clients);
+    }
+
+    pub(super) fn sent_to(&self, address: SocketAddr) -> Sent {
+        self.sent.get(&address).copied().unwrap_or_default()
+    }
+
+    /// Nobody is there but the shard: the clock goes in strides.
+    pub(super) fn wait(&mut self, ms: u64) {
+        for _ in 0..ms / 100 {
+            self.pass(Duration::from_millis(100));
+            self.step(&mut []);
+        }
+    }
+
+    /// How many legs were lost so far.
+    pub(super) fn lost(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::Lost { .. })).count()
+    }
+
+    /// What a subscriber's slots play.
+    pub(super) fn slots_of(&self, subscriber: LegId) -> Vec<SlotTrack> {
+        let told = self.events.iter().filter_map(|event| match event {
+            Event::Slots { leg, slots } if *leg == subscriber => Some(slots),
+            _ => None,
+        });
+        let mut playing: BTreeMap<String, SlotTrack> = BTreeMap::new();
+        for slot in told.flatten() {
+            playing.insert(slot.mid.clone(), slot.clone());
+        }
+        playing.into_values().filter(|slot| slot.track.is_some()).collect()
+    }
+
+    fn collect(&mut self, clients: &mut [Client]) {
+        let out = &mut self.shard.out;
+        self.events.append(&mut out.events);
+        self.events.extend(out.usage.drain(..).filter_map(|(_, then)| then));
+        for datagram in out.datagrams.drain(..) {
+            let sent = self.sent.entry(datagram.remote).or_default();
+            sent.datagrams += 1;
+            sent.bytes += datagram.bytes.len();
+            if let Some(client) = clients.iter_mut().find(|client| client.address == datagram.remote) {
+                client.receive(server(), &datagram.bytes, self.now.instant);
+            }
+        }
+    }
+}

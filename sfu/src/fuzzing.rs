@@ -1,0 +1,140 @@
+//! The parsers of this crate that read what strangers send, for the fuzzer in `tests/`. Each takes any bytes, and panics when
+//! it breaks a promise. Not an interface: it exists under the feature `fuzzing` only.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use str0m::change::SdpOffer;
+use str0m::crypto::dtls::SrtpProfile;
+use str0m::format::Codec;
+use str0m::rtp::Vp8Descriptor;
+use uuid::Uuid;
+
+use crate::control::{LegId, RoomId, SendLine, Source};
+use crate::demux::{Demux, Place};
+use crate::keys::Handshake;
+use crate::offer::{Offer, name_seats};
+use crate::rewrite::{Line, Numbers};
+use crate::slots::Slots;
+use crate::sources::Sources;
+use crate::{addresses, codec, fast_join, journal};
+
+/// The user name and password that the door knows.
+pub const UFRAG: &str = "ours";
+/// See [`UFRAG`].
+pub const PASSWORD: &str = "a password of some length";
+
+/// A datagram at the door: who may have sent it.
+pub fn door(datagram: &[u8]) {
+    let place = Place { room: RoomId(Uuid::nil()), leg: LegId(Uuid::nil()) };
+    let mut demux = Demux::default();
+    demux.admit(place, UFRAG, PASSWORD);
+    let source = SocketAddr::from(([192, 0, 2, 1], 9));
+    let admitted = demux.route(source, datagram);
+    let is_open = demux.route(source, &[22]).is_some();
+    assert_eq!(is_open, admitted.is_some(), "only what was let in opens the door");
+    assert!(admitted.is_none_or(|admitted| admitted.authenticated && datagram.len() > 20));
+}
+
+/// A check that is copied to nominate its path.
+pub fn nomination(request: &[u8]) {
+    if let Some(copy) = fast_join::nominating_copy(request, PASSWORD) {
+        assert!(copy.len() <= 600 && fast_join::is_stun(&copy));
+        assert!(fast_join::nominating_copy(&copy, PASSWORD).is_none(), "a copy nominates already");
+    }
+}
+
+/// The payload of a picture; the first byte chooses the codec.
+pub fn picture(bytes: &[u8]) {
+    let Some((which, payload)) = bytes.split_first() else { return };
+    let codec = [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1][usize::from(which % 4)];
+    let vp8 = Vp8Descriptor::parse(payload).ok();
+    let _is_keyframe = codec::starts_keyframe(codec, payload, vp8.as_ref());
+    let size = codec::vp8_size(payload);
+    assert!(size.is_none_or(|(width, height)| width < 1 << 14 && height < 1 << 14));
+}
+
+/// An offer, up to str0m's reading of it, and the naming of an answer.
+pub fn offer(bytes: &[u8]) {
+    let sdp = String::from_utf8_lossy(bytes);
+    let prepared = fast_join::prepare_offer(&sdp);
+    assert!(!prepared.lines().any(|line| line.starts_with("a=candidate:")));
+    assert!(prepared.len() <= 2 * sdp.len() + 2);
+    let _parsed = SdpOffer::from_sdp_string(&prepared);
+    let sends = [SendLine { mid: "0".into(), source: Source::Microphone }];
+    for sends in [&sends[..], &[]] {
+        let Ok(offer) = Offer::check(&sdp, sends) else { continue };
+        assert!(sdp.len() <= 64 << 10 && offer.lines.len() <= 64);
+        let mut slots = Slots::default();
+        offer.slots().for_each(|(mid, kind)| slots.add(mid, kind));
+        let named = name_seats(&sdp, &slots.list());
+        assert!(named.len() <= sdp.len() + 64 * sdp.lines().count());
+    }
+}
+
+/// An offer, answered by str0m as for a leg that joins. A panic of str0m's is caught, as the shard does: it is known to assert
+/// on payload types that are named twice.
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+pub fn negotiation(bytes: &[u8]) {
+    let sdp = String::from_utf8_lossy(bytes);
+    if let Ok(offer) = Offer::check(&sdp, &[]) {
+        let mut rtc = str0m::RtcConfig::new().set_ice_lite(true).set_rtp_mode(true).build(Instant::now());
+        let answer = catch_unwind(AssertUnwindSafe(|| offer.answer(&mut rtc)));
+        if let Ok(Ok(answer)) = answer {
+            assert!(answer.len() <= 16 * sdp.len() + 4_096, "{} for {}", answer.len(), sdp.len());
+        }
+    }
+}
+
+/// A segment of the usage journal; the first two bytes say how much of it is skipped.
+pub fn segment(bytes: &[u8]) {
+    let Some((skip, segment)) = bytes.split_first_chunk::<2>() else { return };
+    for skip in [0, u64::from(u16::from_le_bytes(*skip)), u64::MAX] {
+        let facts = journal::read_segment(segment, skip);
+        assert!(facts.len() <= segment.len() / 49);
+    }
+}
+
+/// SRTP and SRTCP that must prove itself, in each profile.
+pub fn proof(datagram: &[u8]) {
+    let material: Vec<u8> = (0..88).collect();
+    for profile in
+        [SrtpProfile::AES128_CM_SHA1_80, SrtpProfile::AEAD_AES_128_GCM, SrtpProfile::AEAD_AES_256_GCM]
+    {
+        let mut sources = Sources::new(Handshake::said(&material, profile, true));
+        let _worth = (sources.judge(datagram), sources.judge(datagram));
+    }
+}
+
+/// Numbers of packets on a slot's line: 16 bytes each.
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+pub fn numbers(bytes: &[u8]) {
+    let mut line = Line::new(90_000);
+    let mut now = Instant::now();
+    for step in bytes.chunks_exact(16) {
+        let word = |at: usize| u32::from_be_bytes([step[at], step[at + 1], step[at + 2], step[at + 3]]);
+        let packet = Numbers {
+            // str0m extends 16 bits by its own count of rollovers.
+            seq: u64::from(word(0)) << 8 | u64::from(step[4]),
+            ts: word(5),
+            picture_id: (step[9] & 1 == 0).then(|| u16::from_be_bytes([step[10], step[11]]) & 0x7fff),
+            tl0: (step[9] & 2 == 0).then_some(step[12]),
+        };
+        now += Duration::from_millis(u64::from(step[13]) << (step[14] % 16));
+        match step[15] % 8 {
+            0 => line.switch(&packet, now),
+            1 => line.pause(),
+            _ => {
+                let numbers = line.rewrite(&packet);
+                assert!(numbers.is_none_or(|numbers| numbers.seq > 0));
+            }
+        }
+    }
+}
+
+/// What Linux tells about its addresses.
+pub fn system(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    addresses::read_anything(&text);
+}
