@@ -7,6 +7,7 @@
 mod api;
 mod bot;
 mod forge;
+pub mod fuzz;
 mod media;
 mod processes;
 pub mod rows;
