@@ -4,6 +4,9 @@
 
 mod harness;
 
+/// What the service runs with.
+pub(crate) const EGRESS: sfu::EgressKind = sfu::EgressKind::Own;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

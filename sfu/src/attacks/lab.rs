@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::client::Client;
 use crate::control::{Command, Event, LegId, RoomId, SendLine, SlotTrack, TenantId};
+use crate::egress::{EgressKind, Path, Wire};
 use crate::peer::Now;
 use crate::shard::Shard;
 
@@ -62,7 +63,7 @@ impl Lab {
     #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
     pub(super) fn with_places(legs_max: usize) -> Lab {
         let now = Now { instant: Instant::now(), wall: jiff::Timestamp::UNIX_EPOCH };
-        let shard = Shard::new(vec![server()], Arc::default(), legs_max, now.instant);
+        let shard = Shard::new(vec![server()], Arc::default(), legs_max, EgressKind::Own, now.instant);
         Lab { shard, now, events: Vec::new(), sent: BTreeMap::new(), next: 1 }
     }
 
@@ -172,16 +173,28 @@ impl Lab {
     }
 
     fn collect(&mut self, clients: &mut [Client]) {
+        let mut left = Left::default();
+        self.shard.write(self.now, &mut left);
         let out = &mut self.shard.out;
         self.events.append(&mut out.events);
         self.events.extend(out.usage.drain(..).filter_map(|(_, then)| then));
-        for datagram in out.datagrams.drain(..) {
-            let sent = self.sent.entry(datagram.remote).or_default();
+        for (remote, datagram) in left.0 {
+            let sent = self.sent.entry(remote).or_default();
             sent.datagrams += 1;
-            sent.bytes += datagram.bytes.len();
-            if let Some(client) = clients.iter_mut().find(|client| client.address == datagram.remote) {
-                client.receive(server(), &datagram.bytes, self.now.instant);
+            sent.bytes += datagram.len();
+            if let Some(client) = clients.iter_mut().find(|client| client.address == remote) {
+                client.receive(server(), &datagram, self.now.instant);
             }
         }
+    }
+}
+
+/// What left the shard, with its destination.
+#[derive(Default)]
+struct Left(Vec<(SocketAddr, Vec<u8>)>);
+
+impl Wire for Left {
+    fn send(&mut self, path: Path, train: &[u8], segment: usize) {
+        self.0.extend(train.chunks(segment).map(|datagram| (path.remote, datagram.to_vec())));
     }
 }

@@ -134,7 +134,7 @@ impl Stream {
     pub(super) fn again(&mut self, seq: u16, repairs: &mut Repairs) -> Option<Pending> {
         self.rtx_ssrc?;
         let kept = self.kept.get_mut(usize::from(seq) % KEPT)?.as_mut()?;
-        let size = kept.pending.packet.payload.len();
+        let size = PACKET_BYTES_MAX - PAYLOAD_BYTES_MAX + kept.pending.packet.payload.len();
         if kept.pending.numbers.seq as u16 != seq || kept.again == AGAIN_MAX || !repairs.spend(size) {
             return None;
         }
