@@ -40,12 +40,13 @@
 //! |---|---|---|
 //! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
-//! | room | `room`, `peer` (one str0m connection), `track` | packets |
-//! | sending | `egress` (str0m's or ours), `keys`, `srtp`, `rtcp` | one connection's keys and lines |
-//! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `congestion` | numbers only |
+//! | room | `room`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track` | packets |
+//! | sending | `egress` (str0m's or ours), `srtp`, `rtcp`, `repairs` | one connection's keys and lines |
+//! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
-//! packet into str0m from an address that no authenticated check has opened; an address, a password or SDP in a log; an
+//! packet into str0m from an address that no authenticated check has opened, or under an SSRC that has not proven itself; a
+//! datagram to an address that was silent for 5 s; an address, a password or SDP in a log; an
 //! event on the wire that says a leg has ended before its usage is on disk.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
