@@ -67,7 +67,6 @@ impl Room {
         if peer.entered.is_some() {
             return;
         }
-        eprintln!("INSTR {} enter", now.wall.as_millisecond());
         self.entries += 1;
         peer.entered = Some(self.entries);
         peer.usage.enter(now.instant);
