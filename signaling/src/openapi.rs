@@ -24,6 +24,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         (name = "rooms", description = "Places to meet"),
         (name = "tokens", description = "Letting one person into one room"),
         (name = "guests", description = "What needs no secret: links and widgets"),
+        (name = "resources", description = "Publishers and viewers without our SDK: WHIP (RFC 9725) and WHEP"),
         (name = "calls", description = "What happened in rooms"),
         (name = "money", description = "Usage and statements"),
         (name = "keys", description = "API keys"),
@@ -65,6 +66,7 @@ pub(crate) fn base() -> OpenApi {
             "publishable_key",
             bearer("A publishable key `pk_…`, from a page that the key lists."),
         )
+        .security_scheme("call_token", bearer("A token of `POST /v1/tokens`: one person, one room."))
         .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)))
         .build();
     document.components = Some(components);
