@@ -1,101 +1,30 @@
 //! What WHIP and WHEP have in common: a call token lets a client in without a page, and the answer names a resource.
 
+mod pages;
+mod request;
+
+pub(super) use pages::{allow_pages, nothing, ways_in, ways_on};
+pub(super) use request::{CallToken, FragmentBody, OfferBody, Presented};
+
 use crate::api::{Api, id_at};
-use crate::auth::{self, Address, bearer, one_header};
+use crate::auth::one_header;
 use crate::problem::{Code, Problem};
 use crate::protocol::RefusalCode;
 use crate::refusal::Refusal;
 use crate::resource::{Approach, Condition, Denial, Reply, Resource, ResourceId, TokenHash, Way};
 use crate::room::{Arrival, CallId, ParticipantId};
-use crate::sdp::{Fragment, OneWayOffer, SdpRefusal};
+use crate::sdp::{OneWayOffer, SdpRefusal};
 use crate::switchboard::{Ask, Newcomer};
 use crate::tokens::Grant;
-use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sfu::control::{LegId, RoomId};
 use uuid::Uuid;
 
-/// Offers (RFC 9725 §4.2).
+/// Offers and answers (RFC 9725 §4.2).
 const SDP: &str = "application/sdp";
 /// ICE fragments (RFC 8840 §9).
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
-/// The largest body, in bytes.
-const BODY_BYTES_MAX: usize = 64 * 1024;
-const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
-const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
-
-/// A bearer token as it is presented, not checked. Never taken from the address.
-pub(super) struct Presented(String);
-
-impl FromRequestParts<Api> for Presented {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Ok(Address(address)) = Address::from_request_parts(parts, api).await;
-        api.limiter().take(crate::limits::Purpose::Resource, address, api.now())?;
-        let token = bearer(&parts.headers)?.map(str::to_owned);
-        token.map(Self).ok_or_else(|| Problem::new(Code::TokenNotValid, "there is no Authorization: Bearer"))
-    }
-}
-
-/// A call token that is good at this moment, for this origin.
-pub(super) struct CallToken {
-    grant: Grant,
-    hash: TokenHash,
-}
-
-impl FromRequestParts<Api> for CallToken {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Presented(token) = Presented::from_request_parts(parts, api).await?;
-        let origin = auth::origin(&parts.headers)?;
-        let grant = api.tokens().verify(&token, api.now(), origin);
-        let grant = grant.map_err(|reason| problem_of(reason.into()))?;
-        Ok(Self { grant, hash: TokenHash::of(&token) })
-    }
-}
-
-/// The body of a request to make a resource.
-pub(super) struct OfferBody(String);
-
-/// The body of a request to change one.
-pub(super) struct FragmentBody(Fragment);
-
-impl FromRequest<Api> for OfferBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
-        text_of(request, SDP).await.map(Self)
-    }
-}
-
-impl FromRequest<Api> for FragmentBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
-        let text = text_of(request, FRAGMENT).await?;
-        Fragment::parse(&text).map(Self).map_err(sdp_problem)
-    }
-}
-
-async fn text_of(request: Request<Body>, expected: &str) -> Result<String, Problem> {
-    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = value.unwrap_or("").split(';').next().unwrap_or("").trim();
-    if !media_type.eq_ignore_ascii_case(expected) {
-        let detail = format!("the body must be {expected} and says it is {media_type:?}");
-        return Err(Problem::new(Code::BadContentType, detail));
-    }
-    let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await;
-    let bytes = bytes.map_err(|_| {
-        Problem::new(Code::BodyTooLarge, format!("more than {BODY_BYTES_MAX} bytes, or cut short"))
-    })?;
-    String::from_utf8(bytes.into()).map_err(|_| Problem::new(Code::BadOffer, "the body is not UTF-8"))
-}
 
 /// Lets a publisher or a viewer in.
 pub(super) async fn create(
@@ -239,38 +168,4 @@ fn sdp_problem(refusal: SdpRefusal) -> Problem {
         SdpRefusal::TooManyCandidates => Code::BodyTooLarge,
     };
     Problem::new(code, refusal.to_string())
-}
-
-/// What an endpoint takes; also the answer to a browser's question before the request.
-pub(super) async fn ways_in() -> ([(HeaderName, &'static str); 1], StatusCode) {
-    ([(ACCEPT_POST, SDP)], StatusCode::OK)
-}
-
-/// What a resource takes.
-pub(super) async fn ways_on() -> ([(HeaderName, &'static str); 1], StatusCode) {
-    ([(ACCEPT_PATCH, FRAGMENT)], StatusCode::OK)
-}
-
-/// There is nothing to see, and nothing is told about what there is (RFC 9725 §4.1).
-pub(super) async fn nothing() -> StatusCode {
-    StatusCode::NO_CONTENT
-}
-
-/// Lets any page ask and read the answer, refusals too: the token may be bound to an origin, and no cookie is believed.
-pub(super) async fn allow_pages(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "OPTIONS, GET, POST, PATCH, DELETE"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-match"),
-        (
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "location, etag, link, accept-post, accept-patch, retry-after, x-request-id",
-        ),
-        (header::ACCESS_CONTROL_MAX_AGE, "600"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
