@@ -65,7 +65,7 @@ codes! {
     BadOffer "bad_offer" BAD_REQUEST "The SDP is not understood"
         "Send what the WebRTC stack made, unchanged: an offer to make a resource, an ICE fragment (RFC 8840) to change it.";
     NotAcceptable "not_acceptable" NOT_ACCEPTABLE "The offer holds what is not taken here"
-        "A publisher only sends and a viewer only receives, on at most two audio and two video lines to send.";
+        "A publisher only sends and a viewer only receives, on at most two audio and two video lines to send. docs/media.md lists the codecs.";
     Unauthorized "unauthorized" UNAUTHORIZED "No valid key or session"
         "Send Authorization: Bearer with a key that is not revoked, or sign in to the console again.";
     TokenNotValid "token_not_valid" UNAUTHORIZED "The call token is not valid"

@@ -135,6 +135,8 @@ pub enum Denial {
     ConditionMissing,
     /// `If-Match` names an ICE session that is over.
     ConditionFailed,
+    /// A line of the offer has no codec that the media plane takes.
+    Partial,
     /// An ICE restart is not answered yet.
     Busy,
     /// What a page would be told.

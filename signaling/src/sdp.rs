@@ -106,6 +106,11 @@ impl Fragment {
     }
 }
 
+/// Does an answer give a line up? Then the other side has no codec of ours for it.
+pub fn is_partial(answer: &str) -> bool {
+    answer.lines().any(|line| line.starts_with("m=") && line.split(' ').nth(1) == Some("0"))
+}
+
 /// The ICE part of an answer as a fragment: what a client needs to go on after a restart.
 pub fn fragment_of(answer: &str) -> String {
     let sections = sections(answer);
@@ -179,9 +184,15 @@ fn undirected(section: &[&str]) -> Vec<String> {
         Some((media, rest)) if is_bundled && line.starts_with("m=") && !media.contains(' ') => {
             format!("{media} 9 {rest}")
         }
-        _ => (*line).to_owned(),
+        _ => with_channels(line),
     })
     .collect()
+}
+
+/// Opus has two channels in every offer (RFC 7587 §7). GStreamer leaves them out where nobody asks for them.
+fn with_channels(line: &str) -> String {
+    let is_bare = line.starts_with("a=rtpmap:") && line.to_ascii_lowercase().ends_with(" opus/48000");
+    if is_bare { format!("{line}/2") } else { line.to_owned() }
 }
 
 /// The medium and the mid of a line that can go `only` this way.

@@ -135,6 +135,9 @@ impl Switchboard {
 
     fn media(&mut self, event: control::Event, now: Instant) {
         use control::Event as Media;
+        if let Media::Joined { leg, answer, .. } = &event {
+            self.turn_away_halves(*leg, answer, now);
+        }
         let room = match &event {
             Media::Speakers { room, .. } => Some(*room),
             Media::Joined { leg, .. }

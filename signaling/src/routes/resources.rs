@@ -135,6 +135,9 @@ fn denied(denial: Denial) -> Problem {
         Denial::ConditionFailed => {
             Problem::new(Code::PreconditionFailed, "If-Match does not name the ICE session that there is")
         }
+        Denial::Partial => {
+            Problem::new(Code::NotAcceptable, "a line of the offer has no codec that is taken here")
+        }
         Denial::Busy => Problem::new(Code::RestartInProgress, "one restart at a time"),
         Denial::Refused(refusal) => problem_of(refusal),
     }

@@ -87,6 +87,22 @@ fn a_bundled_line_of_port_0_is_a_line() {
 }
 
 #[test]
+fn opus_has_its_channels() {
+    let with = |codec: &str| offer(&["audio recvonly"]) + &format!("a=rtpmap:96 {codec}\r\n");
+    for codec in ["OPUS/48000", "opus/48000/2"] {
+        let read = OneWayOffer::viewing(&with(codec)).expect("an offer");
+        assert!(read.sdp.to_lowercase().contains("a=rtpmap:96 opus/48000/2\r\n"), "{codec}: {}", read.sdp);
+    }
+    assert!(OneWayOffer::viewing(&with("VP8/90000")).is_ok_and(|read| read.sdp.contains("96 VP8/90000\r\n")));
+}
+
+#[test]
+fn an_answer_that_gives_a_line_up_is_partial() {
+    assert!(!is_partial("v=0\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\nm=video 9 x 96\r\n"));
+    assert!(is_partial("v=0\r\nm=audio 9 x 111\r\nm=video 0 UDP/TLS/RTP/SAVPF 0\r\n"));
+}
+
+#[test]
 fn what_is_no_offer_is_malformed() {
     let whole = offer(&["audio recvonly"]);
     for (sdp, why) in [

@@ -4,7 +4,7 @@ use super::{Arriving, Ask, Newcomer, Output, Switchboard};
 use crate::protocol::{ClientEvent, ServerEvent};
 use crate::resource::{Approach, Condition, Denial, Reply, RequestId, Resource};
 use crate::room::Event;
-use crate::sdp::Fragment;
+use crate::sdp::{Fragment, is_partial};
 use sfu::control::LegId;
 use std::time::Instant;
 
@@ -31,6 +31,18 @@ impl Switchboard {
         let entry = self.let_in(newcomer, arriving).map_err(Denial::Refused)?;
         self.tell_room(entry.room, entry.event, now);
         Ok(())
+    }
+
+    /// A client is in with every line of its offer or not at all (RFC 9725 §4.4.3): it could not be told otherwise.
+    pub(super) fn turn_away_halves(&mut self, leg: LegId, answer: &str, now: Instant) {
+        if let Some(Arriving::Client { request, .. }) = self.arriving_by_leg.get(&leg)
+            && is_partial(answer)
+        {
+            let request = *request;
+            self.arriving_by_leg.remove(&leg);
+            self.deny(request, Denial::Partial);
+            self.tell_room_of(leg, Event::Gone { leg }, now);
+        }
     }
 
     pub(super) fn made(&mut self, request: RequestId, leg: LegId, resource: Resource, answer: String) {

@@ -27,6 +27,8 @@ struct Scene {
     commands: Vec<Command>,
     /// Does the database answer?
     stores: bool,
+    /// What the media plane answers.
+    answer: &'static str,
 }
 
 /// A page: its socket, its session's secret, and what it has said and heard.
@@ -50,6 +52,7 @@ impl Scene {
             records: Vec::new(),
             commands: Vec::new(),
             stores: true,
+            answer: "v=0",
         }
     }
 
@@ -79,7 +82,9 @@ impl Scene {
 
     fn media(&mut self, command: Command) {
         if let Command::Join { leg, .. } = command {
-            self.handle(Input::Media(control::Event::Joined { leg, answer: "v=0".into(), slots: vec![] }));
+            self.commands.push(command);
+            let answer = self.answer.into();
+            return self.handle(Input::Media(control::Event::Joined { leg, answer, slots: vec![] }));
         }
         self.commands.push(command);
     }
@@ -388,6 +393,23 @@ fn a_client_is_answered_once_and_its_resource_ends_with_its_leg() {
     assert_eq!(delete(&mut scene, &at), Ok(Reply::Ended));
     assert_eq!((delete(&mut scene, &at), scene.left()), (Err(Denial::NotFound), 1));
     assert!(scene.board.is_idle());
+}
+
+#[test]
+fn a_client_is_not_let_in_by_half() {
+    let mut scene = Scene::new();
+    scene.answer = "v=0\r\nm=audio 9 x 111\r\nm=video 0 x 0\r\n";
+    let (request, at) = ask(&mut scene, "wall");
+    assert_eq!(scene.replies.get(&request), Some(&Err(Denial::Partial)));
+    assert_eq!(delete(&mut scene, &at), Err(Denial::NotFound));
+    assert!(
+        matches!(scene.commands[..], [Command::Join { .. }, Command::Leave { .. }]),
+        "{:?}",
+        scene.commands
+    );
+    assert!(scene.board.is_idle());
+    scene.call("ada");
+    assert_eq!(scene.left(), 0, "a page knows which of its lines are answered");
 }
 
 #[test]
