@@ -3,6 +3,7 @@
 //! The doc comments here are the help text, and `.env.example` is made from them (`tuppence config --env-example`, compared in a test).
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use sfu::EgressKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -86,6 +87,9 @@ pub(crate) struct MediaConfig {
     /// Connections that carry media at most; one more is refused with a reason
     #[arg(long, env = "TUPPENCE_MEDIA_LEGS_MAX", value_name = "COUNT", default_value_t = 512)]
     pub media_legs_max: usize,
+    /// Who seals and sends packets: own, or str0m to compare
+    #[arg(long, env = "TUPPENCE_MEDIA_EGRESS", value_name = "own|str0m", default_value = "own")]
+    pub media_egress: EgressKind,
 }
 
 /// Signalling.

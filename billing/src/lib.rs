@@ -17,6 +17,8 @@
 //! each function on a [`db::Transaction`] of one tenant; [`jobs`] does every hour what must happen by itself.
 //! [`drilldown`] holds the answers for those who take a statement apart.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod charge;
 pub mod clock;
 pub mod collection;

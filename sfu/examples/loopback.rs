@@ -23,6 +23,7 @@ fn main() {
         journal_dir: directory.into(),
         shards: 1,
         legs_max: 1_000,
+        egress: sfu::EgressKind::Own,
     })
     .expect("the node starts");
     let waiting = Waiting::default();

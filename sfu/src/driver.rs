@@ -2,7 +2,7 @@
 //! keeper, which asks here, the only one that reads the clock.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::addresses;
 use crate::control::{Command, Event, UsageFact};
+use crate::egress::{Path, Wire};
 use crate::keeper::{KeeperDoor, Note};
 use crate::node::{Busy, NodeConfig, StartError};
 use crate::peer::Now;
@@ -30,8 +32,10 @@ const COMMANDS_MAX: usize = 1_024;
 const TURN: usize = 64;
 /// Kernel buffers of a socket, as far as the system allows.
 const SOCKET_BYTES: usize = 4 << 20;
-/// Larger than any datagram we take.
-const DATAGRAM_BYTES_MAX: usize = 2_048;
+/// Receptions of one system call.
+const BATCH: usize = 16;
+/// What one reception may be: as many datagrams of one sender as the kernel joins (UDP generic receive offload).
+const RECEPTION_BYTES_MAX: usize = 65_536;
 /// When no port is given: how often another free one is tried until all addresses have it.
 const PORT_TRIES: usize = 32;
 /// With this many events untaken, mere news of speakers is left out.
@@ -106,9 +110,10 @@ pub(crate) fn start(
         Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|e| listen(e.into()))?);
     let (commands, inbox) = sync_channel(COMMANDS_MAX);
     let stopping = Arc::new(AtomicBool::new(false));
-    let local_addr = sockets.list[0].1;
+    let local_addr = sockets.list[0].local;
     let door = Door { commands, bell: bell.clone(), stopping: stopping.clone(), local_addr };
-    let shard = Shard::new(sockets.candidates.clone(), legs.0.clone(), config.legs_max, monotonic_clock());
+    let candidates = sockets.candidates.clone();
+    let shard = Shard::new(candidates, legs.0.clone(), config.legs_max, config.egress, monotonic_clock());
     let driver = Driver {
         shard,
         sockets,
@@ -141,7 +146,7 @@ struct Driver {
 
 impl Driver {
     fn run(mut self) {
-        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        let mut buffer = vec![0; BATCH * RECEPTION_BYTES_MAX];
         loop {
             let stopping = self.stopping.load(Ordering::Acquire);
             let busy = self.take_commands() | self.take_datagrams(&mut buffer);
@@ -182,26 +187,27 @@ impl Driver {
     /// Answers whether there may be more.
     fn take_datagrams(&mut self, buffer: &mut [u8]) -> bool {
         let mut more = false;
-        for (socket, local) in &self.sockets.list {
-            for turn in 0..TURN {
-                let (length, remote) = match socket.recv_from(buffer) {
-                    Ok(received) => received,
+        for socket in &self.sockets.list {
+            for turn in 0..TURN / BATCH {
+                let now = clock();
+                let taken = socket.receive(buffer, |remote, datagram| {
+                    self.shard.datagram(socket.local, remote, datagram, now);
+                });
+                match taken {
+                    Ok(taken) => more |= taken == BATCH && turn + 1 == TURN / BATCH,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // An earlier datagram of ours was refused at the other end (ICMP); there may be more to read.
                     Err(_) => continue,
-                };
-                let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-                self.shard.datagram(*local, remote, &buffer[..length], clock());
-                more |= turn + 1 == TURN;
+                }
+                // What came together leaves together; but a batch is enough to wait for.
+                self.shard.write(now, &mut Outlet(&self.sockets));
             }
         }
         more
     }
 
     fn flush(&mut self) {
-        for datagram in self.shard.out.datagrams.drain(..) {
-            self.sockets.send(&datagram.bytes, datagram.local, datagram.remote);
-        }
+        self.shard.write(clock(), &mut Outlet(&self.sockets));
         self.unkept.extend(self.shard.out.usage.drain(..));
         while let Some((facts, then)) = self.unkept.pop_front() {
             if let Err(Note::Keep { facts, then }) = self.keeper.keep(facts, then) {
@@ -237,7 +243,7 @@ impl Driver {
         let wait = if self.held.is_empty() { wait } else { wait.min(Duration::from_millis(5)) };
         let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let mut fds: Vec<PollFd<'_>> =
-            self.sockets.list.iter().map(|(socket, _)| PollFd::new(socket, PollFlags::IN)).collect();
+            self.sockets.list.iter().map(|socket| PollFd::new(&socket.socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&*self.bell, PollFlags::IN));
         // Interrupted or not, everything is looked at again.
         let _ready = poll(&mut fds, Some(&timeout));
@@ -249,9 +255,69 @@ impl Driver {
 /// The sockets of one shard, all on one port: one for each address that callers are told, so that every answer leaves
 /// from the address it was asked at; or one for all, where those addresses are not this machine's (behind a NAT).
 struct Sockets {
-    /// Each with the address it is bound to.
-    list: Vec<(UdpSocket, SocketAddr)>,
+    list: Vec<Socket>,
     candidates: Vec<SocketAddr>,
+}
+
+/// A socket, what the kernel can do for it, and the address it is bound to.
+struct Socket {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+}
+
+impl Socket {
+    fn open(address: SocketAddr) -> io::Result<Socket> {
+        let socket = open_socket(address)?;
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        let local = socket.local_addr()?;
+        Ok(Socket { socket, state, local })
+    }
+
+    /// Takes what one system call brings. Answers how many receptions that were, [`BATCH`] at most.
+    fn receive(&self, buffer: &mut [u8], mut take: impl FnMut(SocketAddr, &[u8])) -> io::Result<usize> {
+        let mut rest = buffer.chunks_exact_mut(RECEPTION_BYTES_MAX);
+        let mut places: [IoSliceMut<'_>; BATCH] =
+            std::array::from_fn(|_| IoSliceMut::new(rest.next().unwrap_or_default()));
+        let mut metas = [RecvMeta::default(); BATCH];
+        let taken = self.state.recv(UdpSockRef::from(&self.socket), &mut places, &mut metas)?;
+        for (place, meta) in places.iter().zip(&metas).take(taken) {
+            let remote = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            for datagram in place[..meta.len].chunks(meta.stride.max(1)) {
+                take(remote, datagram);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Sends or drops: UDP promises no more, and what is lost is asked for again.
+    fn send(&self, remote: SocketAddr, train: &[u8], segment: usize) {
+        if train.len() <= segment {
+            // A third cheaper than the general way, which says to the kernel what it would do anyway.
+            let _dropped = self.socket.send_to(train, remote);
+            return;
+        }
+        let together = segment * self.state.max_gso_segments();
+        for contents in train.chunks(together.max(1)) {
+            let segment_size = (contents.len() > segment).then_some(segment);
+            let transmit = Transmit { destination: remote, ecn: None, contents, segment_size, src_ip: None };
+            let _dropped = self.state.try_send(UdpSockRef::from(&self.socket), &transmit);
+        }
+    }
+}
+
+/// The way out of a shard.
+struct Outlet<'a>(&'a Sockets);
+
+impl Wire for Outlet<'_> {
+    fn send(&mut self, path: Path, train: &[u8], segment: usize) {
+        let sockets = &self.0.list;
+        let exact = sockets.iter().find(|socket| socket.local == path.local);
+        let family = || sockets.iter().find(|socket| socket.local.is_ipv4() == path.remote.is_ipv4());
+        if let Some(socket) = exact.or_else(family) {
+            socket.send(path.remote, train, segment);
+        }
+    }
 }
 
 impl Sockets {
@@ -278,12 +344,12 @@ impl Sockets {
         }
     }
 
-    fn telling(list: Vec<(UdpSocket, SocketAddr)>, told: &[IpAddr]) -> Sockets {
-        let port = list[0].1.port();
+    fn telling(list: Vec<Socket>, told: &[IpAddr]) -> Sockets {
+        let port = list[0].local.port();
         Sockets { list, candidates: told.iter().map(|ip| SocketAddr::new(*ip, port)).collect() }
     }
 
-    fn open_each(own: &[IpAddr], port: u16) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
+    fn open_each(own: &[IpAddr], port: u16) -> io::Result<Vec<Socket>> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -295,27 +361,16 @@ impl Sockets {
         }
     }
 
-    fn open_on_one_port(own: &[IpAddr], port: u16) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
-        let mut list: Vec<(UdpSocket, SocketAddr)> = Vec::new();
+    fn open_on_one_port(own: &[IpAddr], port: u16) -> io::Result<Vec<Socket>> {
+        let mut list: Vec<Socket> = Vec::new();
         for ip in own {
-            let port = list.first().map_or(port, |(_, first)| first.port());
-            let socket = open_socket(SocketAddr::new(*ip, port))?;
-            let local = socket.local_addr()?;
-            list.push((socket, local));
+            let port = list.first().map_or(port, |first| first.local.port());
+            list.push(Socket::open(SocketAddr::new(*ip, port))?);
         }
         if list.is_empty() {
             return Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
         }
         Ok(list)
-    }
-
-    /// Sends or drops: UDP promises no more, and what is lost is asked for again.
-    fn send(&self, datagram: &[u8], local: SocketAddr, remote: SocketAddr) {
-        let exact = self.list.iter().find(|(_, bound)| *bound == local);
-        let family = || self.list.iter().find(|(_, bound)| bound.is_ipv4() == remote.is_ipv4());
-        if let Some((socket, _)) = exact.or_else(family) {
-            let _dropped = socket.send_to(datagram, remote);
-        }
     }
 }
 

@@ -1,67 +1,137 @@
-//! How a packet leaves: behind a trait, so that another way of sealing and sending can be compared with str0m's.
+//! How packets leave, behind a trait with two implementations: str0m's own, which is the reference, and ours, which
+//! seals in one buffer and sends in trains. The same tests hold for both.
+
+mod header;
+mod own;
+mod reference;
+mod report;
+mod stream;
+pub(crate) mod train;
+mod vp8;
+
+use own::Own;
+use reference::Reference;
+use train::Train;
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::media::{Mid, Pt};
-use str0m::rtp::{ExtensionValues, RtpWrite, Vp8Patch};
+use str0m::rtp::ExtensionValues;
 
 use crate::forward::Packet;
+use crate::keying::newest_mailbox;
+use crate::peer::Now;
 use crate::rewrite::Numbers;
+
+/// Which implementation is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EgressKind {
+    /// Ours.
+    #[default]
+    Own,
+    /// str0m's.
+    Str0m,
+}
+
+impl FromStr for EgressKind {
+    type Err = UnknownEgress;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEgress> {
+        match name {
+            "own" => Ok(EgressKind::Own),
+            "str0m" => Ok(EgressKind::Str0m),
+            _ => Err(UnknownEgress),
+        }
+    }
+}
+
+/// There is no egress of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the egress is `own` or `str0m`")]
+pub struct UnknownEgress;
+
+impl EgressKind {
+    /// The egress of the connection that this thread built last.
+    pub(crate) fn of_newest_connection(self) -> Box<dyn Egress> {
+        match (self, newest_mailbox()) {
+            (EgressKind::Own, Some(mailbox)) => Box::new(Own::new(mailbox)),
+            _ => Box::new(Reference),
+        }
+    }
+}
 
 /// A packet on its way into a slot.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
+    /// Which of the connection's slots, in the order in which they were offered.
+    pub(crate) slot: usize,
     /// The slot's line.
     pub(crate) mid: Mid,
     /// The subscriber's payload type for the packet's codec.
     pub(crate) pt: Pt,
+    /// And for its retransmission, where that was negotiated.
+    pub(crate) rtx_pt: Option<Pt>,
     /// The slot's numbers for it.
     pub(crate) numbers: Numbers,
     /// The shared rest.
-    pub(crate) packet: &'a Packet,
+    pub(crate) packet: &'a Arc<Packet>,
+}
+
+/// What a subscriber said about what it was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Feedback {
+    /// It was sealed with the connection's keys.
+    pub(crate) authentic: bool,
+    /// Slots whose picture it cannot go on with.
+    pub(crate) keyframes_for: Vec<Mid>,
+}
+
+/// Where a connection's packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+/// The socket, as an egress sees it.
+pub(crate) trait Wire {
+    /// Sends a train of datagrams that are all `segment` bytes long, but for the last, which may be shorter.
+    fn send(&mut self, path: Path, train: &[u8], segment: usize);
 }
 
 /// Puts packets on the wire for one connection.
-pub(crate) trait Egress {
-    /// Takes one packet. What the connection then has to send is fetched by its owner.
-    fn send(&mut self, outgoing: &Outgoing<'_>);
-}
+pub(crate) trait Egress: std::fmt::Debug + Send {
+    /// An offer is about to be answered.
+    fn before_answer(&mut self, _rtc: &mut Rtc) {}
 
-/// The reference: str0m numbers the extensions, encrypts, reports and retransmits.
-impl Egress for Rtc {
-    fn send(&mut self, outgoing: &Outgoing<'_>) {
-        let (packet, numbers) = (outgoing.packet, &outgoing.numbers);
-        let mut api = self.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(outgoing.mid, None) else { return };
-        let write = RtpWrite::new(
-            outgoing.pt,
-            numbers.seq.into(),
-            numbers.ts,
-            packet.arrived,
-            packet.payload.clone(),
-        );
-        let is_video = packet.codec.codec.is_video();
-        let write = write.marker(packet.marker).nackable(is_video).ext_vals(packet.extensions.clone());
-        stream.write_rtp(match vp8_patch(packet, numbers) {
-            Some(patch) => write.vp8_patch(patch),
-            None => write,
-        });
-    }
-}
+    /// An offer was answered; these are all slots so far.
+    fn after_answer(&mut self, _rtc: &mut Rtc, _slots: &[Mid]) {}
 
-/// The slot's picture ids over the source's; as many bits as the source uses.
-fn vp8_patch(packet: &Packet, numbers: &Numbers) -> Option<Vp8Patch> {
-    let descriptor = packet.vp8.as_ref()?;
-    let mut patch = descriptor.patch();
-    if let Some(id) = numbers.picture_id {
-        patch = patch.picture_id(id);
+    /// Takes one packet. Answers whether str0m has something to send now.
+    fn send(&mut self, rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool;
+
+    /// Takes an SRTCP datagram. str0m gets it as well.
+    fn hear(&mut self, _datagram: &[u8], _now: Instant) -> Feedback {
+        Feedback::default()
     }
-    if let Some(tl0) = numbers.tl0 {
-        patch = patch.tl0_pic_idx(tl0);
+
+    /// Lets time pass. Answers the slots that lost packets here and need a keyframe.
+    fn tick(&mut self, _now: Now) -> Vec<Mid> {
+        Vec::new()
     }
-    match patch.build() {
-        Ok(patch) => Some(patch),
-        // A 7-bit id: the source wraps it as it likes.
-        Err(_) => numbers.picture_id.and_then(|id| descriptor.patch().picture_id(id & 0x7f).build().ok()),
+
+    /// Whether [`Egress::write`] has something to do.
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
+    /// Sends what was taken. Answers how many bytes of UDP payload that were.
+    fn write(&mut self, _now: Now, _train: Train<'_>) -> usize {
+        0
     }
 }
 
@@ -71,6 +141,7 @@ pub(crate) fn content_extensions(values: &ExtensionValues) -> ExtensionValues {
         audio_level: values.audio_level,
         voice_activity: values.voice_activity,
         video_orientation: values.video_orientation,
+        abs_capture_time: values.abs_capture_time,
         ..ExtensionValues::default()
     }
 }

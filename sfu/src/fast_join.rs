@@ -54,6 +54,11 @@ pub(crate) fn nominating_copy(request: &[u8], password: &str) -> Option<Vec<u8>>
     Some(copy)
 }
 
+/// Whether a check nominates its path.
+pub(crate) fn nominates(check: &[u8]) -> bool {
+    StunMessage::parse(check).is_ok_and(|check| check.use_candidate())
+}
+
 /// Whether a datagram that str0m wants to send is its answer to a check.
 pub(crate) fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|byte| *byte < 4)

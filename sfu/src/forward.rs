@@ -2,7 +2,7 @@
 //! leaves under the slot's own numbers.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use str0m::format::CodecSpec;
 use str0m::media::Rid;
@@ -33,6 +33,8 @@ pub(crate) struct Packet {
     /// Level, voice and orientation; the other extensions are the connection's own.
     pub(crate) extensions: ExtensionValues,
     pub(crate) arrived: Instant,
+    /// When it was captured, in our clock, once its publisher has reported.
+    pub(crate) captured: Option<SystemTime>,
 }
 
 impl Replayed for Arc<Packet> {
@@ -150,6 +152,7 @@ pub(crate) mod tests {
             starts_keyframe: key,
             extensions: ExtensionValues::default(),
             arrived,
+            captured: None,
         }
     }
 

@@ -13,6 +13,7 @@
 //!     journal_dir: "data/usage".into(),
 //!     shards: 1,
 //!     legs_max: 1_000,
+//!     egress: sfu::EgressKind::Own,
 //! })?;
 //! let (leg, room, tenant) = ids();
 //! node.send(Command::Join { leg, room, tenant, offer, sends: Vec::new() })?;
@@ -39,16 +40,20 @@
 //! |---|---|---|
 //! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
-//! | room | `room`, `peer` (one str0m connection), `track`, `egress` | packets |
+//! | room | `room`, `peer` (one str0m connection), `track` | packets |
+//! | sending | `egress` (str0m's or ours), `keying`, `srtp`, `rtcp` | one connection's keys and lines |
 //! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
 //! packet into str0m from an address that no authenticated check has opened; an address, a password or SDP in a log; an
 //! event on the wire that says a leg has ended before its usage is on disk.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod control;
 
 mod addresses;
+mod capture;
 mod codec;
 mod demux;
 mod driver;
@@ -58,17 +63,21 @@ mod forward;
 mod journal;
 mod keeper;
 mod keyframes;
+mod keying;
 mod node;
 mod offer;
 mod peer;
 mod rewrite;
 mod room;
+mod rtcp;
 mod shard;
 mod ship;
 mod slots;
 mod speaker;
+mod srtp;
 mod track;
 mod usage;
 
+pub use egress::{EgressKind, UnknownEgress};
 pub use journal::JournalError;
 pub use node::{Busy, Events, Handle, Node, NodeConfig, StartError};

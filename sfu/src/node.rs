@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::control::{Command, Event, LegId};
 use crate::driver::{self, Door, LegCount};
+use crate::egress::EgressKind;
 use crate::journal::JournalError;
 use crate::keeper::{self, KeeperDoor};
 
@@ -31,6 +32,8 @@ pub struct NodeConfig {
     pub shards: usize,
     /// How many legs the node takes in all; further ones are refused with [`crate::control::Refusal::Full`].
     pub legs_max: usize,
+    /// How packets leave.
+    pub egress: EgressKind,
 }
 
 /// Why a node did not start.

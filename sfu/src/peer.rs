@@ -3,6 +3,7 @@
 //! str0m's law is kept in [`Peer::drain`]: after each single change its outputs are taken until it answers with a time.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,10 +13,13 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Event as RtcEvent, Input, Output, Rtc};
 
-use crate::control::{Kind, LegId, SendLine, Source, TenantId, TrackKey, Want};
-use crate::egress::{Egress, Outgoing};
+use crate::capture::CaptureClock;
+use crate::control::{Kind, LegId, RoomId, SendLine, Source, TenantId, TrackKey, Want};
+use crate::egress::train::Train;
+use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
+use crate::rtcp;
 use crate::slots::Slots;
 use crate::track::Track;
 use crate::usage::LegUsage;
@@ -75,6 +79,12 @@ pub(crate) struct Peer {
     pub(crate) deadline: Instant,
     /// An entry of the shard's timers that is no later than `deadline`.
     pub(crate) timer: Option<Instant>,
+    /// On the shard's list of those who have something to send.
+    queued: bool,
+    pub(crate) clock: CaptureClock,
+    egress: Box<dyn Egress>,
+    /// Where checks said that it can be reached.
+    path: Option<Path>,
     joined_at: Instant,
     heard_at: Option<Instant>,
     /// Cleared once a path was nominated.
@@ -88,12 +98,26 @@ pub(crate) struct Peer {
 pub(crate) struct SlotPlayer {
     pub(crate) mid: Mid,
     pub(crate) player: Player,
-    payload_types: Vec<(CodecSpec, Option<Pt>)>,
+    payload_types: Vec<(CodecSpec, Option<PayloadTypes>)>,
+}
+
+/// The subscriber's numbers for a codec and for its retransmissions.
+#[derive(Debug, Clone, Copy)]
+struct PayloadTypes {
+    pt: Pt,
+    rtx: Option<Pt>,
 }
 
 impl Peer {
     /// A leg in the lobby. `password` is of our own ICE credentials.
-    pub(crate) fn new(leg: LegId, tenant: TenantId, rtc: Rtc, password: String, now: Instant) -> Self {
+    pub(crate) fn new(
+        leg: LegId,
+        tenant: TenantId,
+        rtc: Rtc,
+        egress: Box<dyn Egress>,
+        password: String,
+        now: Instant,
+    ) -> Self {
         Peer {
             leg,
             rtc,
@@ -105,6 +129,10 @@ impl Peer {
             view: None,
             deadline: now,
             timer: None,
+            queued: false,
+            clock: CaptureClock::default(),
+            egress,
+            path: None,
             joined_at: now,
             heard_at: None,
             nominate: Some(password),
@@ -151,10 +179,18 @@ impl Peer {
     /// Takes a datagram.
     pub(crate) fn receive(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
         let Incoming { local, remote, bytes, authenticated } = *incoming;
+        let mut said = Said::default();
         if authenticated {
             self.hear(now);
+            self.follow(local, remote, bytes);
         }
-        let mut said = Said::default();
+        if rtcp::is_rtcp(bytes) {
+            let feedback = self.egress.hear(bytes, now.instant);
+            said.keyframes_for = feedback.keyframes_for;
+            if feedback.authentic {
+                self.hear(now);
+            }
+        }
         self.feed(local, remote, bytes, now.instant);
         self.drain(now, out, &mut said);
         if authenticated
@@ -184,16 +220,56 @@ impl Peer {
     pub(crate) fn play(
         &mut self,
         slot: usize,
-        packet: &Packet,
+        packet: &Arc<Packet>,
         now: Now,
         out: &mut Vec<Datagram>,
     ) -> Option<Said> {
         let place = self.players.get_mut(slot)?;
-        let pt = place.payload_type(&self.rtc, &packet.codec)?;
+        let PayloadTypes { pt, rtx } = place.payload_types(&self.rtc, &packet.codec)?;
         let numbers = place.player.take(packet)?;
-        let outgoing = Outgoing { mid: place.mid, pt, numbers, packet };
-        self.rtc.send(&outgoing);
-        Some(self.wake(now, out))
+        let outgoing = Outgoing { slot, mid: place.mid, pt, rtx_pt: rtx, numbers, packet };
+        let is_for_str0m = self.egress.send(&mut self.rtc, &outgoing);
+        Some(if is_for_str0m { self.wake(now, out) } else { Said::default() })
+    }
+
+    /// Lets an offer be answered, with the egress on both sides of it.
+    pub(crate) fn answer<T>(&mut self, answer: impl FnOnce(&mut Rtc) -> T) -> T {
+        self.egress.before_answer(&mut self.rtc);
+        answer(&mut self.rtc)
+    }
+
+    /// Lets the egress have the lines of the answer.
+    pub(crate) fn answered(&mut self) {
+        let mids: Vec<Mid> = self.players.iter().map(|slot| slot.mid).collect();
+        self.egress.after_answer(&mut self.rtc, &mids);
+    }
+
+    /// What is due every 100 ms.
+    pub(crate) fn tick(&mut self, now: Now) -> Said {
+        Said { keyframes_for: self.egress.tick(now), ..Said::default() }
+    }
+
+    /// Whether [`Peer::write`] has something to do.
+    fn is_waiting(&self) -> bool {
+        self.path.is_some() && self.egress.is_waiting()
+    }
+
+    /// Puts itself on the list of those who have something to send, if it has. Answers whether it is there.
+    pub(crate) fn queue(&mut self, room: RoomId, waiting: &mut Vec<(RoomId, LegId)>) -> bool {
+        if !self.queued && self.is_waiting() {
+            self.queued = true;
+            waiting.push((room, self.leg));
+        }
+        self.queued
+    }
+
+    /// Sends what waits.
+    pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
+        self.queued = false;
+        if let Some(path) = self.path {
+            let sent = self.egress.write(now, Train::new(wire, path, buffer));
+            self.usage.sent(sent);
+        }
     }
 
     /// Asks this publisher for a keyframe of a line.
@@ -276,6 +352,13 @@ impl Peer {
         }
     }
 
+    /// The first check shows a path; a later one that nominates another moves to it.
+    fn follow(&mut self, local: SocketAddr, remote: SocketAddr, check: &[u8]) {
+        if self.path.is_none() || fast_join::nominates(check) {
+            self.path = Some(Path { local, remote });
+        }
+    }
+
     fn hear(&mut self, now: Now) {
         self.heard_at = Some(now.instant);
         self.usage.heard(now.instant, now.wall);
@@ -297,16 +380,17 @@ impl Peer {
 }
 
 impl SlotPlayer {
-    /// The subscriber's payload type for a codec; `None` when it does not take that codec.
-    fn payload_type(&mut self, rtc: &Rtc, codec: &CodecSpec) -> Option<Pt> {
-        if let Some((_, pt)) = self.payload_types.iter().find(|(known, _)| known == codec) {
-            return *pt;
+    /// The subscriber's payload types for a codec; `None` when it does not take that codec.
+    fn payload_types(&mut self, rtc: &Rtc, codec: &CodecSpec) -> Option<PayloadTypes> {
+        if let Some((_, types)) = self.payload_types.iter().find(|(known, _)| known == codec) {
+            return *types;
         }
         let offered = rtc.media(self.mid)?.remote_pts();
         let params = rtc.codec_config().params().iter().filter(|params| offered.contains(&params.pt()));
-        let pt = params.filter(|params| is_same(&params.spec(), codec)).map(|params| params.pt()).next();
-        self.payload_types.push((*codec, pt));
-        pt
+        let mut params = params.filter(|params| is_same(&params.spec(), codec));
+        let types = params.next().map(|params| PayloadTypes { pt: params.pt(), rtx: params.resend() });
+        self.payload_types.push((*codec, types));
+        types
     }
 
     /// A new answer may have renumbered the payload types.

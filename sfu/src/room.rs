@@ -24,6 +24,8 @@ pub(crate) struct Out {
     pub(crate) usage: Vec<(Vec<UsageFact>, Option<Event>)>,
     /// Legs whose deadline may have changed.
     pub(crate) touched: Vec<LegId>,
+    /// Legs whose egress has something to send at the end of the turn.
+    pub(crate) waiting: Vec<(RoomId, LegId)>,
 }
 
 /// The places a track's packets go to: leg and slot.
@@ -118,6 +120,7 @@ impl Room {
     pub(crate) fn receive(&mut self, leg: LegId, incoming: &Incoming<'_>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(&leg) else { return };
         let said = peer.receive(incoming, now, &mut out.datagrams);
+        peer.queue(self.id, &mut out.waiting);
         out.touched.push(leg);
         self.attend(leg, said, now, out);
     }
@@ -138,11 +141,15 @@ impl Room {
         }
         let legs: Vec<LegId> = self.peers.keys().copied().collect();
         for leg in legs {
-            if self.peers.get(&leg).is_some_and(|peer| peer.is_lost(now.instant)) {
+            let Some(peer) = self.peers.get_mut(&leg) else { continue };
+            if peer.is_lost(now.instant) {
                 self.leave(leg, Event::Lost { leg }, now, out);
-            } else {
-                self.choose_layers(leg, now, out);
+                continue;
             }
+            let said = peer.tick(now);
+            peer.queue(self.id, &mut out.waiting);
+            self.attend(leg, said, now, out);
+            self.choose_layers(leg, now, out);
         }
         self.ask_keyframes(now, out);
     }
@@ -172,7 +179,7 @@ impl Room {
 
     /// A packet of a publisher, to everybody who shows it.
     fn forward(&mut self, leg: LegId, packet: RtpPacket, now: Now, out: &mut Out) {
-        let Some(packet) = self.packet(leg, packet) else { return };
+        let Some(packet) = self.packet(leg, packet, now) else { return };
         let key = packet.source.track;
         let Some(track) = self.track_mut(key) else { return };
         if track.muted {
@@ -197,16 +204,17 @@ impl Room {
         }
     }
 
-    fn play(&mut self, leg: LegId, slot: usize, packet: &Packet, now: Now, out: &mut Out) {
+    fn play(&mut self, leg: LegId, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(&leg) else { return };
-        if let Some(said) = peer.play(slot, packet, now, &mut out.datagrams) {
+        let Some(said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
+        if !peer.queue(self.id, &mut out.waiting) {
             out.touched.push(leg);
             self.attend(leg, said, now, out);
         }
     }
 
     /// Makes a shared packet of what str0m received; `None` from the lobby or on a line without a source.
-    fn packet(&mut self, leg: LegId, packet: RtpPacket) -> Option<Arc<Packet>> {
+    fn packet(&mut self, leg: LegId, packet: RtpPacket, now: Now) -> Option<Arc<Packet>> {
         let peer = self.peers.get_mut(&leg).filter(|peer| peer.entered.is_some())?;
         let ssrc = packet.header.ssrc;
         let (mid, rid) = peer.rtc.direct_api().stream_rx(&ssrc).map(|stream| (stream.mid(), stream.rid()))?;
@@ -216,6 +224,9 @@ impl Room {
         let vp8 = (codec.codec == str0m::format::Codec::Vp8)
             .then(|| Vp8Descriptor::parse(&packet.payload).ok())
             .flatten();
+        let (ts, rate_hz, arrived) = (packet.header.timestamp, codec.clock_rate.get(), now.wall.into());
+        let info = packet.last_sender_info.as_ref();
+        let captured = info.map(|info| peer.clock.captured(info, ts, rate_hz, arrived));
         Some(Arc::new(Packet {
             source: SourceId { track: key, rid, ssrc: *ssrc },
             numbers: Numbers {
@@ -231,6 +242,7 @@ impl Room {
             vp8,
             extensions: content_extensions(&packet.header.ext_vals),
             arrived: packet.timestamp,
+            captured,
         }))
     }
 

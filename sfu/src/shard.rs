@@ -9,14 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use str0m::config::{DtlsCert, DtlsVersion};
-use str0m::crypto::{CryptoProvider, from_feature_flags};
+use str0m::crypto::CryptoProvider;
 use str0m::{Candidate, RtcConfig};
 
 use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId, UsageFact};
 use crate::demux::{Demux, Place};
+use crate::egress::{EgressKind, Path, Wire, train};
 use crate::fast_join;
+use crate::keying::crypto_provider;
 use crate::offer::{Offer, name_seats};
-use crate::peer::{Incoming, Now, Peer};
+use crate::peer::{Datagram, Incoming, Now, Peer};
 use crate::room::{Out, Room};
 
 /// Speakers, layers and losses are looked after this often.
@@ -41,6 +43,9 @@ pub(crate) struct Shard {
     legs_max: usize,
     tick_at: Instant,
     checkpoint_at: Instant,
+    egress: EgressKind,
+    /// Where packets are written and sealed before they leave.
+    buffer: Vec<u8>,
     pub(crate) out: Out,
 }
 
@@ -50,9 +55,10 @@ impl Shard {
         candidates: Vec<SocketAddr>,
         legs: Arc<AtomicUsize>,
         legs_max: usize,
+        egress: EgressKind,
         now: Instant,
     ) -> Self {
-        let crypto = Arc::new(from_feature_flags());
+        let crypto = Arc::new(crypto_provider());
         Shard {
             rooms: BTreeMap::new(),
             room_by_leg: BTreeMap::new(),
@@ -65,6 +71,8 @@ impl Shard {
             legs_max,
             tick_at: now + TICK_EVERY,
             checkpoint_at: now + CHECKPOINT_EVERY,
+            egress,
+            buffer: vec![0; train::BYTES],
             out: Out::default(),
         }
     }
@@ -132,6 +140,26 @@ impl Shard {
                 self.in_room(room, now, |room, out| room.tick(now, out));
             }
         }
+    }
+
+    /// Sends what the turn has brought.
+    pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire) {
+        for datagram in self.out.datagrams.drain(..) {
+            let Datagram { local, remote, bytes } = &datagram;
+            wire.send(Path { local: *local, remote: *remote }, bytes, bytes.len());
+        }
+        let mut waiting = std::mem::take(&mut self.out.waiting);
+        for (room, leg) in waiting.drain(..) {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            self.in_room(room, now, |room, _| {
+                if let Some(peer) = room.peers.get_mut(&leg) {
+                    peer.write(now, wire, &mut buffer);
+                }
+            });
+            buffer.resize(train::BYTES, 0);
+            self.buffer = buffer;
+        }
+        self.out.waiting = waiting;
     }
 
     /// The counters that changed, when it is time for a checkpoint.
@@ -206,6 +234,7 @@ impl Shard {
         now: Now,
     ) -> Result<(Peer, String), Refusal> {
         let mut rtc = self.rtc_config().build(now.instant);
+        let egress = self.egress.of_newest_connection();
         for address in &self.candidates {
             if let Ok(candidate) = Candidate::host(*address, "udp") {
                 rtc.add_local_candidate(candidate);
@@ -213,8 +242,10 @@ impl Shard {
         }
         let answer = offer.answer(&mut rtc)?;
         let credentials = rtc.direct_api().local_ice_credentials();
-        let mut peer = Peer::new(place.leg, tenant, rtc, credentials.pass.clone(), now.instant);
+        let password = credentials.pass.clone();
+        let mut peer = Peer::new(place.leg, tenant, rtc, egress, password, now.instant);
         peer.add_lines(sends, offer.slots());
+        peer.answered();
         peer.wake(now, &mut self.out.datagrams);
         self.demux.admit(place, &credentials.ufrag, &credentials.pass);
         Ok((peer, answer))
@@ -245,10 +276,13 @@ impl Shard {
         let Some(id) = self.room_by_leg.get(&leg).copied() else { return };
         let Some(peer) = self.rooms.get_mut(&id).and_then(|room| room.peers.get_mut(&leg)) else { return };
         let answered = Offer::check(offer, sends).and_then(|offer| {
-            let answer = catch_unwind(AssertUnwindSafe(|| offer.answer(&mut peer.rtc)));
-            let answer = answer.unwrap_or(Err(Refusal::OfferNotUnderstood))?;
-            peer.add_lines(sends, offer.slots());
-            Ok(answer)
+            let answer = catch_unwind(AssertUnwindSafe(|| peer.answer(|rtc| offer.answer(rtc))));
+            let answer = answer.unwrap_or(Err(Refusal::OfferNotUnderstood));
+            if answer.is_ok() {
+                peer.add_lines(sends, offer.slots());
+            }
+            peer.answered();
+            answer
         });
         let credentials = peer.rtc.direct_api().local_ice_credentials();
         let slots = peer.slots.list();
@@ -336,7 +370,7 @@ mod tests {
     }
 
     fn shard(legs_max: usize, now: Now) -> Shard {
-        Shard::new(vec![([127, 0, 0, 1], 9).into()], Arc::default(), legs_max, now.instant)
+        Shard::new(vec![([127, 0, 0, 1], 9).into()], Arc::default(), legs_max, EgressKind::Own, now.instant)
     }
 
     fn leg(n: u128) -> LegId {

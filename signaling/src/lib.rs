@@ -6,6 +6,8 @@
 //! [`socket`] for the WebSocket at `/v1/ws`, whose messages are in [`protocol`], and [`routes`] for the HTTP API, which
 //! [`openapi`] describes and whose refusals are in [`problem`]. A [`hub::Hub`] is one running process of it all.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod admission;
 pub mod api;
 pub mod auth;

@@ -1,6 +1,7 @@
 /** Starts the real binary on a directory of its own, and talks to its API as an integrator. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { createSocket } from 'node:dgram';
 import { tmpdir } from 'node:os';
@@ -154,21 +155,27 @@ function tail(dir: string): string {
 }
 
 function freeTcpPort(): Promise<number> {
-  return new Promise((found, failed) => {
-    const server = createServer().once('error', failed);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => found(typeof address === 'object' && address !== null ? address.port : 0));
+  return freePort((port) => {
+    const server = createServer();
+    return new Promise((answer) => {
+      server.once('error', () => answer(false)).listen(port, '127.0.0.1', () => server.close(() => answer(true)));
     });
   });
 }
 
 function freeUdpPort(): Promise<number> {
-  return new Promise((found, failed) => {
-    const socket = createSocket('udp4').once('error', failed);
-    socket.bind(0, '127.0.0.1', () => {
-      const { port } = socket.address();
-      socket.close(() => found(port));
+  return freePort((port) => {
+    const socket = createSocket('udp4');
+    return new Promise((answer) => {
+      socket.once('error', () => answer(false)).bind(port, '127.0.0.1', () => socket.close(() => answer(true)));
     });
   });
+}
+
+/** Below the ports that the system gives to whoever asks for any: one of those may be somebody else's by the time the service starts. */
+async function freePort(isFree: (port: number) => Promise<boolean>): Promise<number> {
+  for (;;) {
+    const port: number = randomInt(10_000, 32_000);
+    if (await isFree(port)) return port;
+  }
 }

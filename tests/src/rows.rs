@@ -29,10 +29,14 @@ impl Row {
         Row { aim: Some(aim), met: Some(value <= aim), ..Row::plain(bench, name, value, unit) }
     }
 
-    /// A figure to know, to a tenth.
+    /// A figure to know, to a hundredth.
     pub fn plain(bench: &'static str, name: &'static str, value: f64, unit: &'static str) -> Row {
-        let value = (value * 10.0).round() / 10.0;
-        Row { bench, name, value, unit, limit: None, ratio: None, aim: None, met: None }
+        Row { bench, name, value: hundredth(value), unit, limit: None, ratio: None, aim: None, met: None }
+    }
+
+    /// What the machine could do at best.
+    pub fn against(self, limit: f64) -> Row {
+        Row { limit: Some(hundredth(limit)), ratio: Some(hundredth(self.value / limit)), ..self }
     }
 }
 
@@ -47,8 +51,18 @@ pub fn print(rows: &[Row], json: bool) {
     }
 }
 
+fn hundredth(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
 fn line(row: &Row) -> String {
     let aim = row.aim.map_or(String::new(), |aim| format!("aim ≤ {aim}"));
     let met = row.met.map_or("", |met| if met { "met" } else { "MISSED" });
-    format!("{:<8} {:<28} {:>12.1} {:<6} {:<12} {}", row.bench, row.name, row.value, row.unit, aim, met)
+    let ratio = row.ratio.map_or(String::new(), |ratio| format!("{ratio} × the limit"));
+    format!(
+        "{:<8} {:<28} {:>12.2} {:<6} {:<12} {:<8} {}",
+        row.bench, row.name, row.value, row.unit, aim, met, ratio
+    )
+    .trim_end()
+    .to_owned()
 }

@@ -313,11 +313,18 @@ pub fn binary() -> Result<PathBuf> {
 }
 
 fn free_tcp_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    free_port(|address| TcpListener::bind(address).is_ok())
 }
 
 fn free_udp_port() -> Result<SocketAddr> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    free_port(|address| UdpSocket::bind(address).is_ok())
+}
+
+/// Below the ports that the system gives to whoever asks for any: one of those may be somebody else's connection by the
+/// time the service starts, or starts again.
+fn free_port(is_free: impl Fn(SocketAddr) -> bool) -> Result<SocketAddr> {
+    let any = || SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(10_000..32_000)));
+    std::iter::repeat_with(any).take(100).find(|address| is_free(*address)).context("no free port")
 }
 
 fn append(path: &Path) -> Result<File> {

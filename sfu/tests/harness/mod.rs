@@ -49,6 +49,7 @@ impl Hub {
             journal_dir: directory.path().to_owned(),
             shards,
             legs_max,
+            egress: crate::EGRESS,
         })
         .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

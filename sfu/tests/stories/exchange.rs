@@ -1,11 +1,9 @@
 //! Legs through a real node over loopback: what is forwarded, what is not, and what it costs.
 
-mod harness;
-
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use harness::{Client, Hub, ROOM, TENANT, connect, is_keyframe, now, run, run_until};
+use crate::harness::{Client, Hub, ROOM, TENANT, connect, is_keyframe, now, run, run_until};
 use sfu::control::{Command, Event, Kind, LegId, Meter, Refusal, RoomId, Source, TrackKey};
 use str0m::rtp::Vp8Descriptor;
 use uuid::Uuid;

@@ -1,0 +1,205 @@
+//! Our own hot path: the header is written, the shared payload copied, renumbered and sealed in one buffer, and what goes
+//! to one subscriber leaves in trains. str0m has no sending streams then: it can neither send on their SSRCs nor report
+//! on them, so no nonce is used by both.
+
+use std::time::{Instant, SystemTime};
+
+use str0m::Rtc;
+use str0m::media::Mid;
+
+use super::header::ExtensionIds;
+use super::report;
+use super::stream::{Pending, Stream};
+use super::train::Train;
+use super::{Egress, Feedback, Outgoing};
+use crate::keying::Mailbox;
+use crate::peer::Now;
+use crate::rtcp::{self, Item};
+use crate::srtp::{SEAL_BYTES_MAX, Srtp};
+
+/// Packets that wait for the handshake, or for the end of a turn, at most.
+const PENDING_MAX: usize = 4_096;
+/// A report that is full is sent without the streams that have no room in it; they are next.
+const REPORT_BYTES_MAX: usize = 1_200;
+/// Larger than any feedback that is taken.
+const FEEDBACK_BYTES_MAX: usize = 1_500;
+
+/// The sending side of one connection.
+#[derive(Debug)]
+pub(crate) struct Own {
+    mailbox: Mailbox,
+    srtp: Option<Srtp>,
+    /// One a slot, in the slots' order.
+    streams: Vec<Stream>,
+    pending: Vec<(usize, Leaving)>,
+    /// The number of the next packet over all streams (transport-wide congestion control).
+    transport_next: u16,
+    report_ssrc: u32,
+    report_due: bool,
+    overflowed: bool,
+}
+
+#[derive(Debug)]
+enum Leaving {
+    First(Pending),
+    Again(Pending),
+}
+
+impl Own {
+    pub(crate) fn new(mailbox: Mailbox) -> Self {
+        Own {
+            mailbox,
+            srtp: None,
+            streams: Vec::new(),
+            pending: Vec::new(),
+            transport_next: 0,
+            report_ssrc: 0,
+            report_due: false,
+            overflowed: false,
+        }
+    }
+
+    fn push(&mut self, slot: usize, leaving: Leaving) {
+        if self.pending.len() < PENDING_MAX {
+            self.pending.push((slot, leaving));
+        } else {
+            self.overflowed = true;
+        }
+    }
+
+    fn nacked(&mut self, ssrc: u32, entries: &[u8]) {
+        let Some(slot) = self.streams.iter().position(|stream| stream.ssrc == ssrc) else { return };
+        for seq in rtcp::missing(entries) {
+            if let Some(pending) = self.streams[slot].again(seq) {
+                self.push(slot, Leaving::Again(pending));
+            }
+        }
+    }
+
+    /// Takes the keys once the handshake has made them.
+    fn is_ready(&mut self) -> bool {
+        if self.srtp.is_none()
+            && let Some(keys) = self.mailbox.take()
+        {
+            self.srtp = Srtp::new(&keys);
+        }
+        self.srtp.is_some()
+    }
+
+    fn write_reports(&mut self, now: Now, train: &mut Train<'_>) {
+        let Some(srtp) = &mut self.srtp else { return };
+        let wall = SystemTime::from(now.wall);
+        let place = train.place();
+        let mut len = report::start(place, self.report_ssrc);
+        for stream in &mut self.streams {
+            if len >= REPORT_BYTES_MAX {
+                return;
+            }
+            if let Some(report) = stream.report(now.instant, wall) {
+                len = report::add(place, len, &report).unwrap_or(len);
+            }
+        }
+        self.report_due = false;
+        if len > report::START_BYTES
+            && let Some(sealed) = srtp.seal_rtcp(&mut place[..len + SEAL_BYTES_MAX], len)
+        {
+            train.add(sealed);
+        }
+    }
+
+    fn write_packets(&mut self, train: &mut Train<'_>) {
+        let Some(srtp) = &self.srtp else { return };
+        for (slot, leaving) in self.pending.drain(..) {
+            let Some(stream) = self.streams.get_mut(slot) else { continue };
+            let (place, seq) = (train.place(), self.transport_next);
+            let is_numbered = stream.ids.transport_seq.is_some();
+            let written = match leaving {
+                Leaving::First(pending) => stream.write(pending, seq, srtp, place),
+                Leaving::Again(pending) => stream.write_again(&pending, seq, srtp, place),
+            };
+            if let Some(len) = written {
+                train.add(len);
+                self.transport_next = seq.wrapping_add(u16::from(is_numbered));
+            }
+        }
+    }
+}
+
+impl Egress for Own {
+    /// str0m answers for the streams that it has, so it is given ours back while it does.
+    fn before_answer(&mut self, rtc: &mut Rtc) {
+        let mut api = rtc.direct_api();
+        for stream in &self.streams {
+            api.declare_stream_tx(stream.ssrc.into(), stream.rtx_ssrc.map(Into::into), stream.mid, None);
+        }
+    }
+
+    fn after_answer(&mut self, rtc: &mut Rtc, slots: &[Mid]) {
+        if self.report_ssrc == 0 {
+            self.report_ssrc = *rtc.direct_api().new_ssrc();
+        }
+        for (at, mid) in slots.iter().enumerate() {
+            let Some(ids) = rtc.media(*mid).map(ExtensionIds::of) else { continue };
+            let mut api = rtc.direct_api();
+            let Some(stream) = api.stream_tx_by_mid(*mid, None) else { continue };
+            let (ssrc, rtx) = (stream.ssrc(), stream.rtx());
+            api.remove_stream_tx(ssrc);
+            match self.streams.get_mut(at) {
+                Some(known) => known.ids = ids,
+                None => self.streams.push(Stream::new(*mid, *ssrc, rtx.map(|rtx| *rtx), ids)),
+            }
+        }
+    }
+
+    fn send(&mut self, _rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool {
+        let &Outgoing { slot, pt, rtx_pt, numbers, packet, .. } = outgoing;
+        let pending = Pending { numbers, pt, rtx_pt, packet: packet.clone() };
+        self.push(slot, Leaving::First(pending));
+        false
+    }
+
+    fn hear(&mut self, datagram: &[u8], _now: Instant) -> Feedback {
+        let mut feedback = Feedback::default();
+        let mut buffer = [0; FEEDBACK_BYTES_MAX];
+        let Some(buffer) = buffer.get_mut(..datagram.len()).filter(|_| self.is_ready()) else {
+            return feedback;
+        };
+        buffer.copy_from_slice(datagram);
+        let Some(opened) = self.srtp.as_mut().and_then(|srtp| srtp.open_rtcp(buffer)) else {
+            return feedback;
+        };
+        feedback.authentic = true;
+        rtcp::read(opened, |item| match item {
+            Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
+            Item::KeyframeRequest { ssrc } => {
+                let mids = self.streams.iter().filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);
+                feedback.keyframes_for.extend(mids);
+            }
+            Item::Report { .. } => {}
+        });
+        feedback
+    }
+
+    fn tick(&mut self, _now: Now) -> Vec<Mid> {
+        self.report_due = true;
+        if !self.is_ready() || !std::mem::take(&mut self.overflowed) {
+            return Vec::new();
+        }
+        self.streams.iter().map(|stream| stream.mid).collect()
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.pending.is_empty() || self.report_due
+    }
+
+    fn write(&mut self, now: Now, mut train: Train<'_>) -> usize {
+        if !self.is_ready() {
+            return 0;
+        }
+        if self.report_due {
+            self.write_reports(now, &mut train);
+        }
+        self.write_packets(&mut train);
+        train.finish()
+    }
+}

@@ -1,0 +1,211 @@
+//! What leaves on one slot: its numbers on the wire, what is kept for retransmission, what it says of itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use str0m::media::{Mid, Pt};
+
+use super::header::{self, ExtensionIds, Fields};
+use super::report::{SenderReport, ntp_of};
+use super::vp8;
+use crate::forward::Packet;
+use crate::rewrite::Numbers;
+use crate::srtp::{ReplayWindow, SEAL_BYTES_MAX, Srtp};
+
+/// Room for the longest packet: header, original sequence number, payload, seal.
+pub(super) const PACKET_BYTES_MAX: usize = header::BYTES_MAX + 2 + PAYLOAD_BYTES_MAX + SEAL_BYTES_MAX;
+/// A longer payload came in no datagram that we take.
+const PAYLOAD_BYTES_MAX: usize = 1_500;
+/// Packets that are kept for retransmission; the payloads are shared by all slots that play them.
+const KEPT: usize = 256;
+/// How often one packet is sent again.
+const AGAIN_MAX: u8 = 8;
+/// What may be sent again: this much at once …
+const CREDIT_BYTES_MAX: usize = 256 << 10;
+/// … and this part of what is sent.
+const CREDIT_PERCENT: usize = 50;
+/// How often a stream says which moment its timestamps mean.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// The sending side of one slot.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) mid: Mid,
+    pub(super) ssrc: u32,
+    pub(super) rtx_ssrc: Option<u32>,
+    pub(super) ids: ExtensionIds,
+    /// Sequence numbers that were sealed: none is sealed twice.
+    sealed: ReplayWindow,
+    rtx_next: u64,
+    kept: Vec<Option<Kept>>,
+    credit: usize,
+    packets: u32,
+    octets: u32,
+    newest: Option<Newest>,
+    reported_at: Option<Instant>,
+}
+
+/// A packet that is to leave, or may have to leave again.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub(super) numbers: Numbers,
+    pub(super) pt: Pt,
+    pub(super) rtx_pt: Option<Pt>,
+    pub(super) packet: Arc<Packet>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    pending: Pending,
+    again: u8,
+}
+
+/// The last packet, for the report: what was captured when.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    ts: u32,
+    /// In our clock.
+    captured: Option<SystemTime>,
+    rate_hz: u64,
+}
+
+impl Stream {
+    pub(super) fn new(mid: Mid, ssrc: u32, rtx_ssrc: Option<u32>, ids: ExtensionIds) -> Self {
+        Stream {
+            mid,
+            ssrc,
+            rtx_ssrc,
+            ids,
+            sealed: ReplayWindow::default(),
+            rtx_next: 1,
+            kept: Vec::new(),
+            credit: CREDIT_BYTES_MAX,
+            packets: 0,
+            octets: 0,
+            newest: None,
+            reported_at: None,
+        }
+    }
+
+    /// Writes and seals a packet. `None` when its number was used before or it is too long.
+    pub(super) fn write(
+        &mut self,
+        pending: Pending,
+        transport_seq: u16,
+        srtp: &Srtp,
+        place: &mut [u8],
+    ) -> Option<usize> {
+        let seq = pending.numbers.seq;
+        if pending.packet.payload.len() > PAYLOAD_BYTES_MAX || !self.sealed.admit(seq) {
+            return None;
+        }
+        let fields = Fields {
+            marker: pending.packet.marker,
+            pt: *pending.pt,
+            seq: seq as u16,
+            ts: pending.numbers.ts,
+            ssrc: self.ssrc,
+            transport_seq,
+        };
+        let (head, len) = frame(place, &fields, &self.ids, &pending, false);
+        let sealed = srtp.seal_rtp(place, head, len, seq)?;
+        self.note(pending, sealed);
+        Some(sealed)
+    }
+
+    /// Writes and seals a packet that was sent before as its retransmission (RFC 4588 §4).
+    pub(super) fn write_again(
+        &mut self,
+        pending: &Pending,
+        transport_seq: u16,
+        srtp: &Srtp,
+        place: &mut [u8],
+    ) -> Option<usize> {
+        let seq = self.rtx_next;
+        let fields = Fields {
+            marker: pending.packet.marker,
+            pt: *pending.rtx_pt?,
+            seq: seq as u16,
+            ts: pending.numbers.ts,
+            ssrc: self.rtx_ssrc?,
+            transport_seq,
+        };
+        self.rtx_next += 1;
+        let (head, len) = frame(place, &fields, &self.ids, pending, true);
+        srtp.seal_rtp(place, head, len, seq)
+    }
+
+    /// A packet that is missing over there, if it may be sent again.
+    pub(super) fn again(&mut self, seq: u16) -> Option<Pending> {
+        self.rtx_ssrc?;
+        let kept = self.kept.get_mut(usize::from(seq) % KEPT)?.as_mut()?;
+        let size = kept.pending.packet.payload.len();
+        if kept.pending.numbers.seq as u16 != seq || kept.again == AGAIN_MAX || size > self.credit {
+            return None;
+        }
+        kept.again += 1;
+        self.credit -= size;
+        kept.pending.rtx_pt.is_some().then(|| kept.pending.clone())
+    }
+
+    /// What to report now, if it is time.
+    pub(super) fn report(&mut self, now: Instant, wall: SystemTime) -> Option<SenderReport> {
+        let newest = self.newest?;
+        let captured = newest.captured?;
+        if self.reported_at.is_some_and(|at| now.saturating_duration_since(at) < REPORT_EVERY) {
+            return None;
+        }
+        self.reported_at = Some(now);
+        let since = wall.duration_since(captured).unwrap_or_default();
+        let ticks = since.as_nanos() * u128::from(newest.rate_hz) / 1_000_000_000;
+        Some(SenderReport {
+            ssrc: self.ssrc,
+            ntp: ntp_of(wall),
+            ts: newest.ts.wrapping_add(ticks as u32),
+            packets: self.packets,
+            octets: self.octets,
+        })
+    }
+
+    fn note(&mut self, pending: Pending, bytes: usize) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(pending.packet.payload.len() as u32);
+        self.credit = (self.credit + bytes * CREDIT_PERCENT / 100).min(CREDIT_BYTES_MAX);
+        let packet = &pending.packet;
+        self.newest = Some(Newest {
+            ts: pending.numbers.ts,
+            captured: packet.captured,
+            rate_hz: u64::from(packet.codec.clock_rate.get()),
+        });
+        if self.rtx_ssrc.is_some() && pending.rtx_pt.is_some() {
+            if self.kept.is_empty() {
+                self.kept.resize_with(KEPT, || None);
+            }
+            let place = pending.numbers.seq as usize % KEPT;
+            self.kept[place] = Some(Kept { pending, again: 0 });
+        }
+    }
+}
+
+/// Header and payload under the slot's numbers; answers the header's length and the whole. A retransmission begins its
+/// payload with the sequence number of the original.
+fn frame(
+    place: &mut [u8],
+    fields: &Fields,
+    ids: &ExtensionIds,
+    pending: &Pending,
+    again: bool,
+) -> (usize, usize) {
+    let packet = &pending.packet;
+    let head = header::write(place, fields, ids, &packet.extensions);
+    let start = if again { head + 2 } else { head };
+    if again {
+        place[head..start].copy_from_slice(&(pending.numbers.seq as u16).to_be_bytes());
+    }
+    let end = start + packet.payload.len();
+    place[start..end].copy_from_slice(&packet.payload);
+    if packet.vp8.is_some() {
+        vp8::renumber(&mut place[start..end], &pending.numbers);
+    }
+    (head, end)
+}

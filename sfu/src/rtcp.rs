@@ -1,0 +1,143 @@
+//! The feedback of subscribers (RFC 3550 §6.4, RFC 4585 §6), read from compounds that anybody may have written.
+
+/// One thing that a subscriber says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Item<'a> {
+    /// Packets are missing: 4 bytes each, a number and a mask of the 16 after it (RFC 4585 §6.2.1).
+    Nack { ssrc: u32, entries: &'a [u8] },
+    /// A picture cannot be decoded (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
+    KeyframeRequest { ssrc: u32 },
+    /// How one stream arrives (RFC 3550 §6.4.1).
+    Report { ssrc: u32, fraction_lost: u8 },
+}
+
+const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
+const TRANSPORT_FEEDBACK: u8 = 205;
+const PAYLOAD_FEEDBACK: u8 = 206;
+const NACK: u8 = 1;
+const PLI: u8 = 1;
+const FIR: u8 = 4;
+const REPORT_BLOCK: usize = 24;
+/// Before the report blocks: header and SSRC, and in a sender report 20 bytes about the sender.
+const RECEIVER_REPORT_HEAD: usize = 8;
+const SENDER_REPORT_HEAD: usize = 28;
+
+/// Whether a datagram of the RTP range is RTCP (RFC 5761 §4).
+pub(crate) fn is_rtcp(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, 192..=223, ..])
+}
+
+/// Reads a compound up to the first packet that is not whole.
+pub(crate) fn read<'a>(mut compound: &'a [u8], mut take: impl FnMut(Item<'a>)) {
+    while let Some((packet, rest)) = split(compound) {
+        read_packet(packet, &mut take);
+        compound = rest;
+    }
+}
+
+fn split(compound: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [first, _, high, low, ..] = compound else { return None };
+    let length = (usize::from(u16::from_be_bytes([*high, *low])) + 1) * 4;
+    if first >> 6 != 2 || length < RECEIVER_REPORT_HEAD {
+        return None;
+    }
+    compound.split_at_checked(length)
+}
+
+fn read_packet<'a>(packet: &'a [u8], take: &mut impl FnMut(Item<'a>)) {
+    let (count, kind) = (packet[0] & 0x1f, packet[1]);
+    match (kind, count) {
+        (SENDER_REPORT, _) => read_reports(packet, SENDER_REPORT_HEAD, count, take),
+        (RECEIVER_REPORT, _) => read_reports(packet, RECEIVER_REPORT_HEAD, count, take),
+        (TRANSPORT_FEEDBACK, NACK) => {
+            if let (Some(ssrc), Some(entries)) = (word(packet, 8), packet.get(12..)) {
+                take(Item::Nack { ssrc, entries });
+            }
+        }
+        (PAYLOAD_FEEDBACK, PLI) => {
+            if let Some(ssrc) = word(packet, 8) {
+                take(Item::KeyframeRequest { ssrc });
+            }
+        }
+        (PAYLOAD_FEEDBACK, FIR) => {
+            for entry in packet.get(12..).unwrap_or_default().chunks_exact(8) {
+                if let Some(ssrc) = word(entry, 0) {
+                    take(Item::KeyframeRequest { ssrc });
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn read_reports<'a>(packet: &'a [u8], head: usize, count: u8, take: &mut impl FnMut(Item<'a>)) {
+    let blocks = packet.get(head..).unwrap_or_default().chunks_exact(REPORT_BLOCK);
+    for block in blocks.take(usize::from(count)) {
+        if let Some(ssrc) = word(block, 0) {
+            take(Item::Report { ssrc, fraction_lost: block[4] });
+        }
+    }
+}
+
+/// The sequence numbers that NACK entries name.
+pub(crate) fn missing(entries: &[u8]) -> impl Iterator<Item = u16> {
+    entries.chunks_exact(4).flat_map(|entry| {
+        let first = u16::from_be_bytes([entry[0], entry[1]]);
+        let mask = u16::from_be_bytes([entry[2], entry[3]]);
+        let more = (0..16).filter(move |bit| mask >> bit & 1 == 1);
+        std::iter::once(first).chain(more.map(move |bit| first.wrapping_add(bit + 1)))
+    })
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + 4)?;
+    Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn items(compound: &[u8]) -> Vec<Item<'_>> {
+        let mut items = Vec::new();
+        read(compound, |item| items.push(item));
+        items
+    }
+
+    #[test]
+    fn a_compound_is_read_item_by_item() {
+        let mut compound = vec![0x81, 201, 0, 7, 0, 0, 0, 1, 0, 0, 0, 5, 64, 0, 0, 0];
+        compound.resize(32, 0);
+        compound.extend([0x81, 205, 0, 3, 0, 0, 0, 1, 0, 0, 0, 6, 0, 9, 0, 5]);
+        compound.extend([0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 7]);
+        compound.extend([0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0]);
+        let entries = [0, 9, 0, 5];
+        let expected = [
+            Item::Report { ssrc: 5, fraction_lost: 64 },
+            Item::Nack { ssrc: 6, entries: &entries },
+            Item::KeyframeRequest { ssrc: 7 },
+            Item::KeyframeRequest { ssrc: 8 },
+        ];
+        assert_eq!(items(&compound), expected);
+        assert_eq!(missing(&entries).collect::<Vec<_>>(), [9, 10, 12]);
+    }
+
+    #[test]
+    fn what_is_not_whole_is_not_read() {
+        assert!(items(&[0x81, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 7]).is_empty());
+        assert!(items(&[0x81, 206, 0, 1, 0, 0, 0, 1]).is_empty());
+        assert!(items(&[0x41, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 7]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_read_is_longer_than_what_came(compound in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut seqs = 0;
+            read(&compound, |item| if let Item::Nack { entries, .. } = item { seqs += missing(entries).count() });
+            prop_assert!(seqs <= compound.len() * 17 / 4);
+        }
+    }
+}
