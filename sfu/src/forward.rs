@@ -25,6 +25,8 @@ pub(crate) struct SourceId {
 pub(crate) struct Packet {
     pub(crate) source: SourceId,
     pub(crate) numbers: Numbers,
+    /// The payload type under which its publisher sent it.
+    pub(crate) pt: u8,
     pub(crate) marker: bool,
     pub(crate) codec: CodecSpec,
     pub(crate) payload: Arc<[u8]>,
@@ -140,6 +142,7 @@ pub(crate) mod tests {
         Packet {
             source: SourceId { track: track(leg), rid: None, ssrc: leg as u32 },
             numbers: Numbers { seq, ts: seq as u32 * 3_000, picture_id: None, tl0: None },
+            pt: 96,
             marker: true,
             codec: CodecSpec {
                 codec: Codec::Vp8,

@@ -99,6 +99,8 @@ pub(crate) struct SlotPlayer {
     pub(crate) mid: Mid,
     pub(crate) player: Player,
     payload_types: Vec<(CodecSpec, Option<PayloadTypes>)>,
+    /// For the publisher's SSRC and payload type that came last: usually the next packet's as well.
+    last_types: Option<((u32, u8), PayloadTypes)>,
 }
 
 /// The subscriber's numbers for a codec and for its retransmissions.
@@ -162,6 +164,7 @@ impl Peer {
                     mid: Mid::from(mid),
                     player: Player::new(kind),
                     payload_types: Vec::new(),
+                    last_types: None,
                 });
             }
         }
@@ -225,7 +228,7 @@ impl Peer {
         out: &mut Vec<Datagram>,
     ) -> Option<Said> {
         let place = self.players.get_mut(slot)?;
-        let PayloadTypes { pt, rtx } = place.payload_types(&self.rtc, &packet.codec)?;
+        let PayloadTypes { pt, rtx } = place.types_for(&self.rtc, packet)?;
         let numbers = place.player.take(packet)?;
         let outgoing = Outgoing { slot, mid: place.mid, pt, rtx_pt: rtx, numbers, packet };
         let is_for_str0m = self.egress.send(&mut self.rtc, &outgoing);
@@ -380,6 +383,18 @@ impl Peer {
 }
 
 impl SlotPlayer {
+    fn types_for(&mut self, rtc: &Rtc, packet: &Packet) -> Option<PayloadTypes> {
+        let source = (packet.source.ssrc, packet.pt);
+        if let Some((last, types)) = self.last_types
+            && last == source
+        {
+            return Some(types);
+        }
+        let types = self.payload_types(rtc, &packet.codec)?;
+        self.last_types = Some((source, types));
+        Some(types)
+    }
+
     /// The subscriber's payload types for a codec; `None` when it does not take that codec.
     fn payload_types(&mut self, rtc: &Rtc, codec: &CodecSpec) -> Option<PayloadTypes> {
         if let Some((_, types)) = self.payload_types.iter().find(|(known, _)| known == codec) {
@@ -396,6 +411,7 @@ impl SlotPlayer {
     /// A new answer may have renumbered the payload types.
     pub(crate) fn forget_payload_types(&mut self) {
         self.payload_types.clear();
+        self.last_types = None;
     }
 }
 

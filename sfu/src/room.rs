@@ -9,7 +9,7 @@ use str0m::rtp::{RtpPacket, Vp8Descriptor};
 
 use crate::codec;
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
-use crate::egress::content_extensions;
+use crate::egress::{Wire, content_extensions};
 use crate::forward::{Packet, SourceId};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::rewrite::Numbers;
@@ -154,6 +154,21 @@ impl Room {
         self.ask_keyframes(now, out);
     }
 
+    /// Sends what waits for these legs.
+    pub(crate) fn write(
+        &mut self,
+        waiting: &[(RoomId, LegId)],
+        now: Now,
+        wire: &mut dyn Wire,
+        buffer: &mut [u8],
+    ) {
+        for (_, leg) in waiting {
+            if let Some(peer) = self.peers.get_mut(leg) {
+                peer.write(now, wire, buffer);
+            }
+        }
+    }
+
     /// The counters that changed.
     pub(crate) fn checkpoint(&mut self, now: Now, facts: &mut Vec<UsageFact>) {
         for peer in self.peers.values_mut().filter(|peer| peer.entered.is_some()) {
@@ -235,6 +250,7 @@ impl Room {
                 picture_id: vp8.as_ref().and_then(Vp8Descriptor::picture_id),
                 tl0: vp8.as_ref().and_then(Vp8Descriptor::tl0_pic_idx),
             },
+            pt: *pt,
             marker: packet.header.marker,
             codec,
             starts_keyframe: codec::starts_keyframe(codec.codec, &packet.payload, vp8.as_ref()),

@@ -149,16 +149,14 @@ impl Shard {
             wire.send(Path { local: *local, remote: *remote }, bytes, bytes.len());
         }
         let mut waiting = std::mem::take(&mut self.out.waiting);
-        for (room, leg) in waiting.drain(..) {
-            let mut buffer = std::mem::take(&mut self.buffer);
-            self.in_room(room, now, |room, _| {
-                if let Some(peer) = room.peers.get_mut(&leg) {
-                    peer.write(now, wire, &mut buffer);
-                }
-            });
-            buffer.resize(train::BYTES, 0);
-            self.buffer = buffer;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        // Whoever waits in one room was put on the list together.
+        for of_one_room in waiting.chunk_by(|(one, _), (other, _)| one == other) {
+            let room = of_one_room[0].0;
+            self.in_room(room, now, |room, _| room.write(of_one_room, now, wire, &mut buffer));
         }
+        waiting.clear();
+        self.buffer = buffer;
         self.out.waiting = waiting;
     }
 
