@@ -2,6 +2,8 @@
 
 use crate::hub::Hub;
 use crate::limits::Limiter;
+use crate::resource::Outcome;
+use crate::switchboard::Ask;
 use crate::text;
 use crate::tokens::TokenKeys;
 use billing::db::Db;
@@ -56,6 +58,11 @@ impl Api {
     /// How often one address may ask.
     pub fn limiter(&self) -> &Limiter {
         &self.0.limiter
+    }
+
+    /// Asks for a publisher or a viewer without a page.
+    pub(crate) async fn ask(&self, ask: Ask) -> Outcome {
+        self.0.hub.exchange().ask(ask).await
     }
 
     /// May new calls begin here?

@@ -144,7 +144,8 @@ pub fn origin(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         .map_err(|()| Problem::new(Code::OriginNotAllowed, "the Origin header is not understood"))
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+/// What stands behind `Authorization: Bearer`, if that header is there.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let value = one_header(headers, &header::AUTHORIZATION)
         .map_err(|()| unauthorized("the Authorization header is not understood"))?;
     let Some(value) = value else { return Ok(None) };
@@ -154,7 +155,11 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-fn one_header<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Option<&'a str>, ()> {
+/// The value of a header that may be there once.
+pub(crate) fn one_header<'a>(
+    headers: &'a HeaderMap,
+    name: &header::HeaderName,
+) -> Result<Option<&'a str>, ()> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

@@ -6,9 +6,11 @@ use crate::admission::admit;
 use crate::media::{Commands, Happenings, MediaPlane};
 use crate::protocol::ServerFrame;
 use crate::records::{Records, Stamped};
+use crate::refusal::Refusal;
+use crate::resource::{Denial, Outcome, RequestId};
 use crate::room::{NewLeg, ParticipantId};
 use crate::session::SocketId;
-use crate::switchboard::{Input, LiveCall, Output, Switchboard, Timing};
+use crate::switchboard::{Ask, Input, LiveCall, Output, Switchboard, Timing};
 use crate::usage::{self, Batch};
 use billing::clock::Clock;
 use billing::db::Db;
@@ -40,6 +42,7 @@ pub enum ToSocket {
 enum Job {
     Open(SocketId, mpsc::Sender<ToSocket>),
     Input(Input),
+    Ask(Ask, oneshot::Sender<Outcome>),
     LiveCalls(TenantId, oneshot::Sender<Vec<LiveCall>>),
     Remove(TenantId, ParticipantId, oneshot::Sender<bool>),
     ShutDown(oneshot::Sender<()>),
@@ -65,6 +68,8 @@ impl Exchange {
             board: Switchboard::new(timing),
             jobs: near.downgrade(),
             sockets: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            last_request: 0,
             commands: media.commands,
             waiting: VecDeque::new(),
             usage,
@@ -86,6 +91,13 @@ impl Exchange {
     /// Something has happened.
     pub async fn tell(&self, input: Input) {
         self.0.send(Job::Input(input)).await.ok();
+    }
+
+    /// Asks for a client without a socket.
+    pub async fn ask(&self, ask: Ask) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        self.0.send(Job::Ask(ask, answer)).await.ok();
+        outcome.await.unwrap_or_else(|_| Err(Denial::Refused(Refusal::unavailable())))
     }
 
     /// The tenant's calls in progress.
@@ -114,6 +126,8 @@ struct Worker {
     board: Switchboard,
     jobs: mpsc::WeakSender<Job>,
     sockets: BTreeMap<SocketId, mpsc::Sender<ToSocket>>,
+    requests: BTreeMap<RequestId, oneshot::Sender<Outcome>>,
+    last_request: u64,
     commands: Arc<dyn Commands>,
     /// For a media plane that was too busy.
     waiting: VecDeque<Command>,
@@ -153,6 +167,12 @@ impl Worker {
                 self.handle(Input::Gone { socket });
             }
             Job::Input(input) => self.handle(input),
+            Job::Ask(ask, answer) => {
+                self.last_request += 1;
+                let request = RequestId(self.last_request);
+                self.requests.insert(request, answer);
+                self.handle(Input::Ask { request, ask });
+            }
             Job::LiveCalls(tenant, answer) => drop(answer.send(self.board.live_calls(tenant))),
             Job::Remove(tenant, participant, answer) => {
                 let was_there = self.board.has_participant(tenant, participant);
@@ -206,6 +226,10 @@ impl Worker {
             match output {
                 Output::Frame { socket, frame } => self.send(socket, frame),
                 Output::HangUp { socket } => self.hang_up(socket),
+                Output::Reply { request, outcome } => {
+                    // A client that has gone is not told; without media its leg ends soon.
+                    self.requests.remove(&request).map(|answer| answer.send(outcome));
+                }
                 Output::Store(row) => self.store(row),
                 Output::Sfu(command) => self.command(command, now),
                 Output::Record { tenant, call, record } => {

@@ -1,7 +1,8 @@
 //! People and rooms: who may speak for a business, where people meet, and what happens there.
 //!
-//! The cores touch no socket, no database and no clock: [`room`], [`session`] and [`switchboard`] decide about calls,
-//! [`tokens`] about who may come in, [`limits`] and [`text`] about what may be asked. Around them stand two shells:
+//! The cores touch no socket, no database and no clock: [`room`], [`session`], [`resource`] and [`switchboard`] decide
+//! about calls, [`tokens`] about who may come in, [`limits`], [`text`] and [`sdp`] about what may be asked. Around them
+//! stand two shells:
 //! [`socket`] for the WebSocket at `/v1/ws`, whose messages are in [`protocol`], and [`routes`] for the HTTP API, which
 //! [`openapi`] describes and whose refusals are in [`problem`]. A [`hub::Hub`] is one running process of it all.
 
@@ -24,8 +25,10 @@ pub mod problem;
 pub mod protocol;
 pub mod records;
 pub mod refusal;
+pub mod resource;
 pub mod room;
 pub mod routes;
+pub mod sdp;
 pub mod secret;
 pub mod session;
 pub mod socket;

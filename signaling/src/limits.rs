@@ -25,6 +25,8 @@ pub enum Purpose {
     Visit,
     /// Rooms of the demo.
     DemoRoom,
+    /// Publishers and viewers over HTTP: offers, candidates, goodbyes.
+    Resource,
     /// Signing in.
     SignIn,
 }
@@ -37,6 +39,7 @@ impl Purpose {
             Purpose::GuestToken => (60, 500),
             Purpose::Visit => (30, 1000),
             Purpose::DemoRoom => (30, 2000),
+            Purpose::Resource => (240, 50),
             Purpose::SignIn => (20, 3000),
         }
     }

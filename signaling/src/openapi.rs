@@ -14,7 +14,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         title = "Tuppence",
         description = "Video calls and bills of cents a month.\n\n\
             All ids are UUIDs, all times UTC in RFC 3339, money is `micros` (millionths of a cent, exact) with the same \
-            amount as text. Bodies are JSON objects of at most 256 KiB; unknown fields are refused. Refusals are problem \
+            amount as text. Bodies are JSON objects of at most 256 KiB, of WHIP and WHEP SDP of at most 64 KiB; unknown fields are refused. Refusals are problem \
             documents (RFC 9457) with a `code` from the list under `x-problems`. \n\n\
             A POST with a secret key may carry an `Idempotency-Key`: sent again with the same body it has no second \
             effect and gets the first answer, marked `Idempotent-Replayed: true`, for ever. Refusals are not kept.",
@@ -24,6 +24,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         (name = "rooms", description = "Places to meet"),
         (name = "tokens", description = "Letting one person into one room"),
         (name = "guests", description = "What needs no secret: links and widgets"),
+        (name = "resources", description = "Publishers and viewers without our SDK: WHIP (RFC 9725) and WHEP"),
         (name = "calls", description = "What happened in rooms"),
         (name = "money", description = "Usage and statements"),
         (name = "keys", description = "API keys"),
@@ -65,6 +66,7 @@ pub(crate) fn base() -> OpenApi {
             "publishable_key",
             bearer("A publishable key `pk_…`, from a page that the key lists."),
         )
+        .security_scheme("call_token", bearer("A token of `POST /v1/tokens`: one person, one room."))
         .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)))
         .build();
     document.components = Some(components);

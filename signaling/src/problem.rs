@@ -59,15 +59,23 @@ codes! {
     BadInput "bad_input" UNPROCESSABLE_ENTITY "A value is not allowed"
         "The detail names the field: it is unknown, missing, given twice, of the wrong type or beyond its limit.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large"
-        "Send at most 256 KiB.";
-    BadContentType "bad_content_type" UNSUPPORTED_MEDIA_TYPE "The body must be application/json"
-        "Send the header Content-Type: application/json.";
+        "Send at most 256 KiB; an offer or an ICE fragment, 64 KiB with at most 64 lines of media.";
+    BadContentType "bad_content_type" UNSUPPORTED_MEDIA_TYPE "The body is of another media type"
+        "Send JSON with Content-Type: application/json; for WHIP and WHEP, the detail names the type.";
+    BadOffer "bad_offer" BAD_REQUEST "The SDP is not understood"
+        "Send what the WebRTC stack made, unchanged: an offer to make a resource, an ICE fragment (RFC 8840) to change it.";
+    NotAcceptable "not_acceptable" NOT_ACCEPTABLE "The offer holds what is not taken here"
+        "A publisher only sends and a viewer only receives, on at most two audio and two video lines to send. docs/media.md lists the codecs.";
     Unauthorized "unauthorized" UNAUTHORIZED "No valid key or session"
         "Send Authorization: Bearer with a key that is not revoked, or sign in to the console again.";
+    TokenNotValid "token_not_valid" UNAUTHORIZED "The call token is not valid"
+        "Send Authorization: Bearer with a token of POST /v1/tokens. It must be used within ten minutes.";
+    TokenNotForThis "token_not_for_this" FORBIDDEN "The call token does not allow this"
+        "A token belongs to one room, and its may_publish names what may be sent. Make another one.";
     Forbidden "forbidden" FORBIDDEN "This key or role may not do that"
         "Use a secret key, or ask an owner of the business.";
     OriginNotAllowed "origin_not_allowed" FORBIDDEN "Requests from this origin are not allowed"
-        "For a publishable key, add the page's origin to the key. For the console, open it at the service's own address.";
+        "Add the page's origin to the publishable key, or use the token where it belongs. Open the console at the service's own address.";
     GuestsNotAllowed "guests_not_allowed" FORBIDDEN "The room admits no guests"
         "Ask the business for an invitation; it makes a token with its secret key.";
     LinkNotValid "link_not_valid" FORBIDDEN "The sign-in link is unknown, used or expired"
@@ -78,6 +86,14 @@ codes! {
         "Check the address and the id. Another tenant's things are not found either.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The method is not allowed here"
         "The header Allow and the API reference say which methods are.";
+    RoomFull "room_full" CONFLICT "The room is full"
+        "Try later, or make the room larger; lobby and call count together.";
+    RestartInProgress "restart_in_progress" CONFLICT "The last ICE restart is not answered yet"
+        "Wait for its answer, then send the newest credentials.";
+    PreconditionRequired "precondition_required" PRECONDITION_REQUIRED "The header If-Match is missing"
+        "Send the ETag of the last answer, or * to restart ICE.";
+    PreconditionFailed "precondition_failed" PRECONDITION_FAILED "The ICE session is another one by now"
+        "Send the ETag of the last answer, or * to restart ICE.";
     LimitReached "limit_reached" CONFLICT "A limit of the tenant is reached"
         "The detail names the limit. Remove what is no longer used.";
     BadIdempotencyKey "bad_idempotency_key" BAD_REQUEST "The Idempotency-Key is not allowed"
@@ -189,7 +205,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, retry_after_s) = (self.code.status(), self.retry_after_s);
-        let unauthorized = self.code == Code::Unauthorized;
+        let unauthorized = status == StatusCode::UNAUTHORIZED;
         let mut response = (status, Json(self.document())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));

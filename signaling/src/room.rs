@@ -3,7 +3,8 @@
 //!
 //! A page *arrives* when its token is good; it is in the *lobby* once the media plane has answered its offer and its
 //! row is stored; one message brings it into the *call*. Seats are counted in people, lobby and call together, and one
-//! person on two pages has one seat. Whoever is in the lobby sees who is in the call; nobody sees the lobby.
+//! person on two pages has one seat. Whoever is in the lobby sees who is in the call; nobody sees the lobby. A publisher
+//! or viewer without a page ([`crate::resource`]) passes the lobby by.
 
 mod coming;
 mod going;

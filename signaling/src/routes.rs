@@ -7,6 +7,7 @@ mod health;
 mod keys;
 mod me;
 mod page;
+mod resources;
 mod rooms;
 mod service;
 mod sessions;
@@ -14,6 +15,8 @@ mod statements;
 mod tokens;
 mod usage;
 mod visits;
+mod whep;
+mod whip;
 
 pub use service::router;
 pub(crate) use service::{documented, with_headers};

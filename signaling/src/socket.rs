@@ -11,7 +11,7 @@ use crate::protocol::{ClientFrame, FRAME_BYTES_MAX, RefusalCode, SUBPROTOCOL, Se
 use crate::refusal::Refusal;
 use crate::room::{Arrival, CallId, ParticipantId};
 use crate::session::{ResumeSecret, SocketId};
-use crate::switchboard::{Hello, Input};
+use crate::switchboard::{Hello, Input, Newcomer};
 use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -133,21 +133,20 @@ fn hello(
     let leg = LegId(id_at(now));
     let mut secret = [0; 32];
     aws_lc_rs::rand::fill(&mut secret).map_err(|_| Refusal::overloaded())?;
+    let arrival = Arrival {
+        leg,
+        participant: ParticipantId(id_at(now)),
+        identity: grant.identity,
+        name: name.or(grant.name),
+        role: grant.role,
+        may_publish: grant.may_publish,
+        offer,
+        sends,
+        enters_at_once: false,
+    };
     Ok(Hello {
         socket,
-        tenant: grant.tenant,
-        room: grant.room,
-        call: CallId(id_at(now)),
-        arrival: Arrival {
-            leg,
-            participant: ParticipantId(id_at(now)),
-            identity: grant.identity,
-            name: name.or(grant.name),
-            role: grant.role,
-            may_publish: grant.may_publish,
-            offer,
-            sends,
-        },
+        newcomer: Newcomer { tenant: grant.tenant, room: grant.room, call: CallId(id_at(now)), arrival },
         secret: ResumeSecret::new(leg, secret),
         origin: grant.origin,
     })

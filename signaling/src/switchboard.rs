@@ -1,16 +1,18 @@
-//! Connects sockets, sessions, rooms and the media plane of one process. Decides nothing about people (that is the
+//! Connects sockets, sessions, resources, rooms and the media plane of one process. Decides nothing about people (that is the
 //! [`Room`]) and nothing about numbers (that is the [`Session`]); knows which belongs to which. Touches no socket,
 //! no database and no clock.
 //!
 //! A panic in a room costs that room: its pages are told, its legs end, the others go on.
 
+mod ask;
 mod connect;
 mod traffic;
 
-pub use traffic::{Hello, Input, LiveCall, Output, Timing};
+pub use traffic::{Ask, Hello, Input, LiveCall, Newcomer, Output, Timing};
 
 use crate::protocol::{LeaveReason, ServerEvent, ServerFrame};
 use crate::refusal::Refusal;
+use crate::resource::{RequestId, Resource, ResourceId};
 use crate::room::{CallId, Effect, Event, NewLeg, ParticipantId, Policy, Record, Room};
 use crate::session::{ResumeSecret, Session, SocketId};
 use sfu::control::{self, Command, LegId, RoomId, TenantId};
@@ -29,6 +31,8 @@ pub struct Switchboard {
     room_by_id: BTreeMap<RoomId, Room>,
     room_by_leg: BTreeMap<LegId, RoomId>,
     session_by_leg: BTreeMap<LegId, Session>,
+    resource_by_leg: BTreeMap<LegId, Resource>,
+    leg_by_resource: BTreeMap<ResourceId, LegId>,
     arriving_by_leg: BTreeMap<LegId, Arriving>,
     leg_by_socket: BTreeMap<SocketId, LegId>,
     outputs: VecDeque<Output>,
@@ -38,12 +42,13 @@ pub struct Switchboard {
     deaf: Vec<LegId>,
 }
 
-/// A page whose session has not begun.
+/// Somebody who is not let in yet.
 #[derive(Debug)]
-struct Arriving {
-    socket: SocketId,
-    secret: ResumeSecret,
-    origin: Option<String>,
+enum Arriving {
+    /// A page whose session has not begun.
+    Page { socket: SocketId, secret: ResumeSecret, origin: Option<String> },
+    /// A client that waits for the answer to its request.
+    Client { request: RequestId, resource: Box<Resource> },
 }
 
 impl Switchboard {
@@ -55,6 +60,8 @@ impl Switchboard {
             room_by_id: BTreeMap::new(),
             room_by_leg: BTreeMap::new(),
             session_by_leg: BTreeMap::new(),
+            resource_by_leg: BTreeMap::new(),
+            leg_by_resource: BTreeMap::new(),
             arriving_by_leg: BTreeMap::new(),
             leg_by_socket: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -72,6 +79,7 @@ impl Switchboard {
             }
             Input::Event { socket, seq, event } => self.event(socket, seq, event, now),
             Input::Ack { socket, seq } => self.ack(socket, seq, now),
+            Input::Ask { request, ask } => self.ask(request, ask, now),
             Input::Gone { socket } => self.socket_gone(socket, now),
             Input::Stored { row, result } => self.stored(&row, result, now),
             Input::Media(event) => self.media(event, now),
@@ -105,7 +113,7 @@ impl Switchboard {
 
     /// Are no sockets and no rooms left?
     pub fn is_idle(&self) -> bool {
-        self.room_by_id.is_empty() && self.leg_by_socket.is_empty()
+        self.room_by_id.is_empty() && self.leg_by_socket.is_empty() && self.leg_by_resource.is_empty()
     }
 
     // What happens to rooms
@@ -127,6 +135,9 @@ impl Switchboard {
 
     fn media(&mut self, event: control::Event, now: Instant) {
         use control::Event as Media;
+        if let Media::Joined { leg, answer, .. } = &event {
+            self.turn_away_halves(*leg, answer, now);
+        }
         let room = match &event {
             Media::Speakers { room, .. } => Some(*room),
             Media::Joined { leg, .. }
@@ -240,7 +251,7 @@ impl Switchboard {
     // What sessions say
 
     fn push(&mut self, leg: LegId, event: ServerEvent) {
-        let Some(session) = self.session_by_leg.get_mut(&leg) else { return };
+        let Some(session) = self.session_by_leg.get_mut(&leg) else { return self.tell_client(leg, event) };
         match session.push(event) {
             Ok(()) => drop(self.speaking.insert(leg)),
             Err(_) => self.deaf.push(leg),
@@ -265,6 +276,7 @@ impl Switchboard {
     /// The session ends when its page has what it was sent; a page that is away finds it gone.
     fn close(&mut self, leg: LegId) {
         self.flush(leg);
+        self.forget_resource(leg);
         self.room_by_leg.remove(&leg);
         if let Some(socket) = self.session_by_leg.remove(&leg).and_then(|session| session.attached()) {
             self.leg_by_socket.remove(&socket);

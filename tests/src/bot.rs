@@ -77,10 +77,9 @@ impl Bot {
     pub async fn lobby(socket_url: &str, token: &str) -> Result<Bot> {
         let seen = Arc::new(Seen::default());
         let connection = Box::pin(connection(seen.clone())).await?;
-        let voice = local_track(RtpCodecKind::Audio, opus(), 0x1000_0001);
-        let picture = local_track(RtpCodecKind::Video, vp8(), 0x2000_0001);
+        let (voice, picture) = tracks();
         let sends = publish_lines(&*connection, &voice, &picture).await?;
-        add_slots(&*connection).await?;
+        add_slots(&*connection, AUDIO_SLOTS, VIDEO_SLOTS).await?;
         let offer = offer(&*connection, &seen).await?;
         let sends = named(&sends).await?;
         let mut socket = Socket::open(socket_url).await?;
@@ -101,18 +100,14 @@ impl Bot {
         self.socket.event(json!({ "type": "enter", "name": name })).await?;
         let entered = self.socket.server_event("entered").await?;
         let acknowledged = Instant::now();
-        self.publishing =
-            vec![tokio::spawn(speak(self.voice.clone())), tokio::spawn(show(self.picture.clone()))];
+        self.publishing = publish_media(self.voice.clone(), self.picture.clone());
         let call_id = entered["call_id"].as_str().context("entered without a call")?.to_owned();
         Ok(Entered { sent, acknowledged, call_id })
     }
 
     /// Packets received so far.
     pub fn received(&self) -> Received {
-        Received {
-            audio: self.seen.audio.load(Ordering::Relaxed),
-            video: self.seen.video.load(Ordering::Relaxed),
-        }
+        self.seen.received()
     }
 
     /// The connection's id.
@@ -159,7 +154,7 @@ impl Drop for Bot {
 
 /// What the stack's callbacks have seen.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     gathered: AtomicBool,
     up: AtomicBool,
     failed: AtomicBool,
@@ -168,7 +163,13 @@ struct Seen {
 }
 
 impl Seen {
-    fn connected(&self) -> Result<Option<()>> {
+    /// Packets received so far.
+    pub(crate) fn received(&self) -> Received {
+        Received { audio: self.audio.load(Ordering::Relaxed), video: self.video.load(Ordering::Relaxed) }
+    }
+
+    /// Whether media could flow; an error once they never will.
+    pub(crate) fn connected(&self) -> Result<Option<()>> {
         if self.failed.load(Ordering::Relaxed) {
             bail!("the media connection failed");
         }
@@ -211,7 +212,8 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
-async fn connection(seen: Arc<Seen>) -> Result<Arc<dyn PeerConnection>> {
+/// A peer connection that counts what it receives.
+pub(crate) async fn connection(seen: Arc<Seen>) -> Result<Arc<dyn PeerConnection>> {
     let mut media = MediaEngine::default();
     media.register_codec(codec(opus(), OPUS), RtpCodecKind::Audio)?;
     media.register_codec(codec(vp8(), VP8), RtpCodecKind::Video)?;
@@ -229,9 +231,10 @@ async fn connection(seen: Arc<Seen>) -> Result<Arc<dyn PeerConnection>> {
     Ok(Arc::new(Box::pin(builder.build()).await?))
 }
 
-type SendLine = (Arc<dyn webrtc::rtp_transceiver::RtpTransceiver>, &'static str);
+pub(crate) type SendLine = (Arc<dyn webrtc::rtp_transceiver::RtpTransceiver>, &'static str);
 
-async fn publish_lines(
+/// A line to send sound on and one for pictures.
+pub(crate) async fn publish_lines(
     connection: &dyn PeerConnection,
     voice: &Arc<TrackLocalStaticRTP>,
     picture: &Arc<TrackLocalStaticRTP>,
@@ -242,8 +245,9 @@ async fn publish_lines(
     Ok(vec![(audio, "microphone"), (video, "camera")])
 }
 
-async fn add_slots(connection: &dyn PeerConnection) -> Result<()> {
-    let kinds = [(RtpCodecKind::Audio, AUDIO_SLOTS), (RtpCodecKind::Video, VIDEO_SLOTS)];
+/// Places to receive in.
+pub(crate) async fn add_slots(connection: &dyn PeerConnection, audio: usize, video: usize) -> Result<()> {
+    let kinds = [(RtpCodecKind::Audio, audio), (RtpCodecKind::Video, video)];
     for (kind, count) in kinds {
         for _ in 0..count {
             let init = Some(direction(RTCRtpTransceiverDirection::Recvonly));
@@ -253,7 +257,8 @@ async fn add_slots(connection: &dyn PeerConnection) -> Result<()> {
     Ok(())
 }
 
-async fn offer(connection: &dyn PeerConnection, seen: &Seen) -> Result<String> {
+/// The next offer, with its candidates.
+pub(crate) async fn offer(connection: &dyn PeerConnection, seen: &Seen) -> Result<String> {
     let offer = connection.create_offer(None).await?;
     connection.set_local_description(offer).await?;
     eventually("a bot's candidates", Duration::from_secs(5), async || Ok(seen.gathered())).await?;
@@ -267,6 +272,14 @@ async fn named(sends: &[SendLine]) -> Result<Vec<Value>> {
         named.push(json!({ "mid": mid, "source": source }));
     }
     Ok(named)
+}
+
+/// Sound and pictures, until the tasks are aborted.
+pub(crate) fn publish_media(
+    voice: Arc<TrackLocalStaticRTP>,
+    picture: Arc<TrackLocalStaticRTP>,
+) -> Vec<JoinHandle<()>> {
+    vec![tokio::spawn(speak(voice)), tokio::spawn(show(picture))]
 }
 
 async fn speak(track: Arc<TrackLocalStaticRTP>) {
@@ -295,6 +308,12 @@ async fn show(track: Arc<TrackLocalStaticRTP>) {
 async fn ssrc(track: &TrackLocalStaticRTP) -> u32 {
     use webrtc::media_stream::Track;
     track.ssrcs().await.first().copied().unwrap_or_default()
+}
+
+/// A voice and a picture to publish.
+pub(crate) fn tracks() -> (Arc<TrackLocalStaticRTP>, Arc<TrackLocalStaticRTP>) {
+    let voice = local_track(RtpCodecKind::Audio, opus(), 0x1000_0001);
+    (voice, local_track(RtpCodecKind::Video, vp8(), 0x2000_0001))
 }
 
 fn local_track(kind: RtpCodecKind, codec: RTCRtpCodec, ssrc: u32) -> Arc<TrackLocalStaticRTP> {
@@ -344,7 +363,7 @@ mod tests {
         let (voice, picture) =
             (local_track(RtpCodecKind::Audio, opus(), 1), local_track(RtpCodecKind::Video, vp8(), 2));
         let sends = publish_lines(&*connection, &voice, &picture).await?;
-        add_slots(&*connection).await?;
+        add_slots(&*connection, AUDIO_SLOTS, VIDEO_SLOTS).await?;
         let offer = offer(&*connection, &seen).await?;
         assert_eq!(offer.matches("a=sendonly").count(), 2, "{offer}");
         assert_eq!(offer.matches("a=recvonly").count(), AUDIO_SLOTS + VIDEO_SLOTS, "{offer}");

@@ -1,5 +1,5 @@
 //! The harness: starts the real `tuppence` on a directory of its own, talks to it as an integrator ([`Api`]), as a page
-//! ([`Socket`]) and as a caller with an independent WebRTC stack ([`Bot`]).
+//! ([`Socket`]), as a caller with an independent WebRTC stack ([`Bot`]) and as one that speaks WHIP or WHEP ([`Resource`]).
 //!
 //! Messages are written as plain JSON here, not with the service's own types: a renamed field must break a story.
 //! The binary is taken from `TUPPENCE_BIN` or is the newest `target/*/tuppence`; the harness does not build it.
@@ -10,6 +10,7 @@ mod forge;
 pub mod fuzz;
 mod media;
 mod processes;
+mod resource;
 pub mod rows;
 mod server;
 mod socket;
@@ -18,6 +19,7 @@ pub use api::{Answer, Api};
 pub use bot::{Bot, Entered, Received};
 pub use forge::{Forge, base64url, claims_of, header_of};
 pub use processes::Killed;
+pub use resource::Resource;
 pub use server::{Announced, Home, Service, binary};
 pub use socket::{Socket, minimal_offer};
 

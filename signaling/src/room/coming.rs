@@ -1,4 +1,4 @@
-//! From a good token into the lobby.
+//! From a good token into the lobby, and through it for those who need no click.
 
 use super::member::{Answer, Member, Phase};
 use super::{ARRIVAL_MAX, Arrival, Effect, LOBBY_MAX, NewLeg, ParticipantId, Policy, Record, Room, Welcome};
@@ -96,10 +96,13 @@ impl Room {
         for earlier in self.legs_of(&identity, |member| matches!(member.phase, Phase::Lobby { .. })) {
             self.remove(earlier, LeaveReason::Replaced);
         }
-        if let Some(member) = self.member_by_leg.get_mut(&leg) {
-            member.phase = Phase::Lobby { until: now + LOBBY_MAX };
-        }
+        let Some(member) = self.member_by_leg.get_mut(&leg) else { return };
+        member.phase = Phase::Lobby { until: now + LOBBY_MAX };
+        let enters_at_once = member.enters_at_once;
         self.welcome(leg, answer);
+        if enters_at_once {
+            self.go_in(leg, None, &[]);
+        }
     }
 
     pub(super) fn welcome(&mut self, leg: LegId, answer: Answer) {

@@ -24,6 +24,8 @@ pub(super) struct Member {
     pub(super) may_publish: Vec<Source>,
     /// Whether each published medium is muted.
     pub(super) muted_by_source: BTreeMap<Source, bool>,
+    /// Does it pass the lobby by?
+    pub(super) enters_at_once: bool,
     pub(super) phase: Phase,
     /// The number of the offer that the media plane has not answered, and what it will send.
     pub(super) offered: Option<(u64, Vec<SendLine>)>,
@@ -63,6 +65,7 @@ impl Member {
             role: arrival.role,
             may_publish: arrival.may_publish.clone(),
             muted_by_source: arrival.sends.iter().map(|line| (line.source, false)).collect(),
+            enters_at_once: arrival.enters_at_once,
             phase: Phase::Arriving { answer: None, stored: false, until },
             offered: None,
         })

@@ -13,7 +13,7 @@ const YOUNGEST: usize = 7;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Arrive(u8),
+    Arrive(u8, bool),
     Joined(usize),
     SfuRefused(usize),
     Stored(usize),
@@ -51,7 +51,7 @@ fn said() -> impl Strategy<Value = ClientEvent> {
 fn step() -> impl Strategy<Value = Step> {
     let leg = || 0..40usize;
     prop_oneof![
-        5 => (0..6u8).prop_map(Step::Arrive),
+        5 => (0..6u8, prop::bool::weighted(0.3)).prop_map(|(who, at_once)| Step::Arrive(who, at_once)),
         6 => leg().prop_map(Step::Joined),
         6 => leg().prop_map(Step::Stored),
         1 => leg().prop_map(Step::SfuRefused),
@@ -84,6 +84,8 @@ struct World {
     room: Room,
     now: Instant,
     legs: Vec<LegId>,
+    /// Those without a page, which pass the lobby by.
+    at_once: BTreeSet<LegId>,
     page_by_leg: BTreeMap<LegId, Page>,
     refused: BTreeSet<LegId>,
     at_sfu: BTreeSet<LegId>,
@@ -102,6 +104,7 @@ impl World {
             room: Room::new(TenantId(Uuid::nil()), RoomId(Uuid::nil()), CallId(Uuid::nil())),
             now: Instant::now(),
             legs: Vec::new(),
+            at_once: BTreeSet::new(),
             page_by_leg: BTreeMap::new(),
             refused: BTreeSet::new(),
             at_sfu: BTreeSet::new(),
@@ -122,7 +125,7 @@ impl World {
 
     fn apply(&mut self, step: Step) {
         let event = match step {
-            Step::Arrive(identity) => self.arrival(identity),
+            Step::Arrive(identity, at_once) => self.arrival(identity, at_once),
             Step::Joined(leg) => Event::Media(control::Event::Joined {
                 leg: self.leg(leg),
                 answer: "v=0".into(),
@@ -187,10 +190,13 @@ impl World {
         self.check();
     }
 
-    fn arrival(&mut self, identity: u8) -> Event {
+    fn arrival(&mut self, identity: u8, enters_at_once: bool) -> Event {
         let n = self.legs.len() as u128;
         let leg = LegId(Uuid::from_u128(n));
         self.legs.push(leg);
+        if enters_at_once {
+            self.at_once.insert(leg);
+        }
         let line = |mid: &str, source| SendLine { mid: mid.into(), source };
         Event::Arrive(Box::new(Arrival {
             leg,
@@ -201,6 +207,7 @@ impl World {
             may_publish: vec![Source::Microphone, Source::Camera],
             offer: "v=0".into(),
             sends: vec![line("0", Source::Microphone), line("1", Source::Camera)],
+            enters_at_once,
         }))
     }
 
@@ -293,6 +300,7 @@ impl World {
         assert!(people.len() <= SEATS as usize, "more people than seats");
         for (leg, page) in self.page_by_leg.iter().filter(|(_, page)| !page.closed) {
             assert!(self.at_sfu.contains(leg));
+            assert!(page.entered || !self.at_once.contains(leg), "nobody without a page is in the lobby");
             let mut expected = in_call.clone();
             if page.entered {
                 assert!(expected.remove(&page.participant).is_some(), "whoever has entered is in the call");

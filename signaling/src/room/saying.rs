@@ -40,12 +40,19 @@ impl Room {
             return Err(out_of_order("You are in the call already."));
         }
         let name = name.as_deref().map(text::name).transpose()?;
+        self.go_in(leg, name, muted);
+        Ok(())
+    }
+
+    /// From the lobby into the call.
+    pub(super) fn go_in(&mut self, leg: LegId, name: Option<String>, muted: &[Source]) {
+        let Some(member) = self.member_by_leg.get(&leg) else { return };
         let identity = member.identity.clone();
         for earlier in self.legs_of(&identity, Member::is_in_call) {
             self.remove(earlier, LeaveReason::Replaced);
         }
         let is_first = self.in_call().next().is_none();
-        let member = self.member(leg)?;
+        let Some(member) = self.member_by_leg.get_mut(&leg) else { return };
         member.enter(name, muted);
         let (participant, name) = (member.participant, member.name.clone());
         let muted: Vec<Source> = sources_where(&member.muted_by_source, true);
@@ -63,7 +70,6 @@ impl Room {
         }
         self.send(leg, ServerEvent::Entered { call_id: self.call.0 });
         self.tell_others_of(leg, |participant| ServerEvent::ParticipantJoined { participant });
-        Ok(())
     }
 
     pub(super) fn mute(&mut self, leg: LegId, source: Source, muted: bool) -> Result<(), Refusal> {

@@ -70,6 +70,7 @@ impl Scene {
             may_publish: vec![Source::Microphone, Source::Camera],
             offer: "v=0".into(),
             sends: vec![line("0", Source::Microphone), line("1", Source::Camera)],
+            enters_at_once: false,
         }
     }
 
@@ -194,6 +195,31 @@ fn nobody_sees_the_lobby_but_the_lobby_sees_the_call() {
     scene.say(bob, ClientEvent::Leave {});
     assert_eq!(scene.news(ada), []);
     assert!(scene.records.contains(&Record::LegEnded { leg: bob, reason: Some(LeaveReason::Left) }));
+}
+
+#[test]
+fn who_has_no_page_is_in_the_call_with_the_answer() {
+    let mut scene = Scene::new();
+    let ada = scene.call("ada");
+    scene.news(ada);
+    let arrival = Arrival { name: None, enters_at_once: true, ..scene.arrival("camera-1") };
+    let leg = arrival.leg;
+    scene.handle(Event::Arrive(Box::new(arrival)));
+    scene.joined(leg);
+    assert_eq!(scene.news(ada), [], "not before its row is stored");
+    scene.stored(leg);
+    assert!(scene.welcomed.contains_key(&leg) && scene.sfu.contains(&Command::Enter { leg }));
+    let news = scene.news(ada);
+    assert!(
+        matches!(&news[..], [ServerEvent::ParticipantJoined { participant }] if participant.name == "Guest")
+    );
+    assert_eq!(scene.room.next_deadline(), None, "no lobby to wait in");
+    let again = Arrival { enters_at_once: true, ..scene.arrival("ada") };
+    let second = again.leg;
+    scene.handle(Event::Arrive(Box::new(again)));
+    scene.joined(second);
+    scene.stored(second);
+    assert_eq!(scene.closed, [ada], "the same person elsewhere takes over at once");
 }
 
 #[test]

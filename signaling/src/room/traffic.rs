@@ -17,7 +17,7 @@ pub struct ParticipantId(pub Uuid);
 /// Something that happens to a room.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A page with a good token wants to come into the lobby.
+    /// A page with a good token wants to come into the lobby, or a resource into the call.
     Arrive(Box<Arrival>),
     /// The answer to [`Effect::Store`]: the room is open and the leg's row is written.
     Stored {
@@ -79,6 +79,8 @@ pub struct Arrival {
     pub offer: String,
     /// What the page will send where.
     pub sends: Vec<SendLine>,
+    /// Nobody waits for a click: a publisher or viewer without a page is in the call with its answer.
+    pub enters_at_once: bool,
 }
 
 /// What the database knows of a room.

@@ -1,6 +1,9 @@
 //! All routes together, and what holds for each of them.
 
-use super::{calls, clock, demo, health, keys, me, rooms, sessions, statements, tokens, usage, visits};
+use super::{
+    calls, clock, demo, health, keys, me, resources, rooms, sessions, statements, tokens, usage, visits,
+};
+use super::{whep, whip};
 use crate::api::Api;
 use crate::input::BODY_BYTES_MAX;
 use crate::openapi;
@@ -10,7 +13,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, options};
+use axum::routing::{MethodRouter, any, options};
 use std::time::Duration;
 use tracing::Instrument;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
@@ -26,6 +29,10 @@ pub fn router(api: Api) -> Router {
     let (documented, _) = documented().split_for_parts();
     documented
         .route("/v1/visits", options(visits::preflight).layer(from_fn(visits::allow_pages)))
+        .route("/v1/whip/{room_id}", endpoint())
+        .route("/v1/whep/{room_id}", endpoint())
+        .route("/v1/whip/{room_id}/{resource_id}", resource())
+        .route("/v1/whep/{room_id}/{resource_id}", resource())
         .route("/v1", any(no_such_path))
         .route("/v1/", any(no_such_path))
         .route("/v1/{*rest}", any(no_such_path))
@@ -34,6 +41,16 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn(answer_in_time))
         .layer(from_fn(with_headers))
         .with_state(api)
+}
+
+/// What an endpoint of WHIP and WHEP answers besides what it is there for.
+fn endpoint() -> MethodRouter<Api> {
+    options(resources::ways_in).get(resources::nothing).layer(from_fn(resources::allow_pages))
+}
+
+/// What a resource of WHIP and WHEP answers besides what it is there for.
+fn resource() -> MethodRouter<Api> {
+    options(resources::ways_on).get(resources::nothing).layer(from_fn(resources::allow_pages))
 }
 
 /// The routes with their documentation. A route that is not here is not documented, so all but the fallbacks are here.
@@ -51,6 +68,10 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(me::read))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::delete))
+        .routes(routes!(whip::create).layer(from_fn(resources::allow_pages)))
+        .routes(routes!(whip::patch, whip::delete).layer(from_fn(resources::allow_pages)))
+        .routes(routes!(whep::create).layer(from_fn(resources::allow_pages)))
+        .routes(routes!(whep::patch, whep::delete).layer(from_fn(resources::allow_pages)))
         .routes(routes!(calls::list))
         .routes(routes!(calls::read))
         .routes(routes!(usage::read))
@@ -91,7 +112,7 @@ async fn answer_in_time(request: Request, next: Next) -> Response {
 /// The headers of every answer: a name for the request, nothing to sniff, nothing to keep.
 pub(crate) async fn with_headers(request: Request, next: Next) -> Response {
     let request_id = uuid::Uuid::from_u128(random()).simple().to_string();
-    let span = tracing::info_span!("request", id = %request_id, method = %request.method(), path = %request.uri().path());
+    let span = tracing::info_span!("request", id = %request_id, method = %request.method(), path = loggable(request.uri().path()));
     let mut response = next.run(request).instrument(span).await;
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::from_str(&request_id).expect("hexadecimal is a header value"));
@@ -99,6 +120,15 @@ pub(crate) async fn with_headers(request: Request, next: Next) -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// A path without the name of a publisher or viewer, which is half of what lets one end it.
+fn loggable(path: &str) -> &str {
+    let is_resource = path.starts_with("/v1/whip/") || path.starts_with("/v1/whep/");
+    match path.match_indices('/').nth(3) {
+        Some((end, _)) if is_resource => &path[..=end],
+        _ => path,
+    }
 }
 
 fn random() -> u128 {
@@ -111,6 +141,14 @@ fn random() -> u128 {
 mod tests {
     use super::*;
     use axum::routing::get;
+
+    #[test]
+    fn the_name_of_a_resource_is_not_logged() {
+        assert_eq!(loggable("/v1/whip/room/secret"), "/v1/whip/room/");
+        assert_eq!(loggable("/v1/whep/room/secret/more"), "/v1/whep/room/");
+        assert_eq!(loggable("/v1/whip/room"), "/v1/whip/room");
+        assert_eq!(loggable("/v1/rooms/room/public"), "/v1/rooms/room/public");
+    }
 
     #[tokio::test]
     async fn a_panic_is_a_problem_and_the_next_request_is_answered() {

@@ -1,52 +1,83 @@
 //! Sockets come, say something, and go.
 
-use super::{ARRIVING_MAX, Arriving, Hello, Switchboard};
+use super::{ARRIVING_MAX, Arriving, Hello, Newcomer, Switchboard};
 use crate::protocol::{ClientEvent, RefusalCode, ServerFrame};
 use crate::refusal::Refusal;
+use crate::resource::Denial;
 use crate::room::{Event, Room, Welcome};
 use crate::session::{ResumeRefusal, ResumeSecret, Session, SocketId};
-use sfu::control::LegId;
+use sfu::control::{LegId, RoomId};
 use std::time::{Duration, Instant};
+
+/// Somebody before the door of a room.
+pub(super) struct Entry {
+    pub(super) leg: LegId,
+    pub(super) room: RoomId,
+    pub(super) event: Event,
+}
 
 impl Switchboard {
     pub(super) fn join(&mut self, hello: Hello, now: Instant) {
+        let Hello { socket, newcomer, secret, origin } = hello;
+        match self.let_in(newcomer, Arriving::Page { socket, secret, origin }) {
+            Ok(entry) => {
+                self.leg_by_socket.insert(socket, entry.leg);
+                self.tell_room(entry.room, entry.event, now);
+            }
+            Err(refusal) => self.refuse_socket(socket, refusal),
+        }
+    }
+
+    /// Opens the room for a newcomer, if this process takes one; the event is to be told to the room.
+    pub(super) fn let_in(&mut self, newcomer: Newcomer, arriving: Arriving) -> Result<Entry, Refusal> {
         if self.stopping {
-            return self.refuse_socket(hello.socket, Refusal::unavailable());
+            return Err(Refusal::unavailable());
         }
         if self.arriving_by_leg.len() >= ARRIVING_MAX {
-            return self.refuse_socket(hello.socket, Refusal::overloaded());
+            return Err(Refusal::overloaded());
         }
-        let (leg, room) = (hello.arrival.leg, hello.room);
-        let arriving = Arriving { socket: hello.socket, secret: hello.secret, origin: hello.origin };
+        let Newcomer { tenant, room, call, arrival } = newcomer;
+        let leg = arrival.leg;
         self.arriving_by_leg.insert(leg, arriving);
-        self.leg_by_socket.insert(hello.socket, leg);
         self.room_by_leg.insert(leg, room);
-        self.room_by_id.entry(room).or_insert_with(|| Room::new(hello.tenant, room, hello.call));
-        self.tell_room(room, Event::Arrive(Box::new(hello.arrival)), now);
+        self.room_by_id.entry(room).or_insert_with(|| Room::new(tenant, room, call));
+        Ok(Entry { leg, room, event: Event::Arrive(Box::new(arrival)) })
     }
 
     pub(super) fn welcome(&mut self, leg: LegId, welcome: Welcome) {
         let Some(arriving) = self.arriving_by_leg.remove(&leg) else { return };
-        let session = Session::new(&arriving.secret, arriving.origin, arriving.socket);
-        self.session_by_leg.insert(leg, session);
-        let frame = ServerFrame::Joined {
+        match arriving {
+            Arriving::Page { socket, secret, origin } => {
+                self.session_by_leg.insert(leg, Session::new(&secret, origin, socket));
+                let frame = self.joined(welcome, &secret);
+                self.send(socket, frame);
+            }
+            Arriving::Client { request, resource } => self.made(request, leg, *resource, welcome.answer),
+        }
+    }
+
+    fn joined(&self, welcome: Welcome, secret: &ResumeSecret) -> ServerFrame {
+        ServerFrame::Joined {
             you: welcome.you,
             room: welcome.room,
             participants: welcome.participants,
             answer: welcome.answer,
             slots: welcome.slots,
-            resume: arriving.secret.to_text(),
+            resume: secret.to_text(),
             heartbeat_ms: to_ms(self.timing.heartbeat),
             resume_within_ms: to_ms(self.timing.resume_within),
-        };
-        self.send(arriving.socket, frame);
+        }
     }
 
     pub(super) fn refuse_arrival(&mut self, leg: LegId, refusal: Refusal) {
         self.room_by_leg.remove(&leg);
-        let Some(arriving) = self.arriving_by_leg.remove(&leg) else { return };
-        if self.leg_by_socket.remove(&arriving.socket).is_some() {
-            self.refuse_socket(arriving.socket, refusal);
+        match self.arriving_by_leg.remove(&leg) {
+            Some(Arriving::Page { socket, .. }) if self.leg_by_socket.remove(&socket).is_some() => {
+                self.refuse_socket(socket, refusal);
+            }
+            Some(Arriving::Client { request, .. }) => self.deny(request, Denial::Refused(refusal)),
+            // The page has gone before.
+            Some(Arriving::Page { .. }) | None => {}
         }
     }
 

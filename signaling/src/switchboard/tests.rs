@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::protocol::{ClientEvent, RefusalCode};
+use crate::resource::{Approach, Denial, Outcome, Reply, TokenHash, Way};
 use crate::room::Arrival;
+use crate::sdp::OneWayOffer;
 use crate::tokens::CallRole;
 use sfu::control::{SendLine, Source};
 use std::time::Duration;
@@ -20,10 +22,13 @@ struct Scene {
     last: u64,
     frames: BTreeMap<SocketId, Vec<ServerFrame>>,
     hung_up: Vec<SocketId>,
+    replies: BTreeMap<RequestId, Outcome>,
     records: Vec<Record>,
     commands: Vec<Command>,
     /// Does the database answer?
     stores: bool,
+    /// What the media plane answers.
+    answer: &'static str,
 }
 
 /// A page: its socket, its session's secret, and what it has said and heard.
@@ -43,9 +48,11 @@ impl Scene {
             last: 0,
             frames: BTreeMap::new(),
             hung_up: Vec::new(),
+            replies: BTreeMap::new(),
             records: Vec::new(),
             commands: Vec::new(),
             stores: true,
+            answer: "v=0",
         }
     }
 
@@ -58,6 +65,10 @@ impl Scene {
                     self.frames.entry(socket).or_default().push(frame);
                 }
                 Output::HangUp { socket } => self.hung_up.push(socket),
+                Output::Reply { request, outcome } => {
+                    let before = self.replies.insert(request, outcome);
+                    assert_eq!(before, None, "a request is answered once");
+                }
                 Output::Record { record, .. } => self.records.push(record),
                 Output::Store(row) if self.stores => {
                     let policy = Policy { title: "Tea".into(), participants_max: 8 };
@@ -71,7 +82,9 @@ impl Scene {
 
     fn media(&mut self, command: Command) {
         if let Command::Join { leg, .. } = command {
-            self.handle(Input::Media(control::Event::Joined { leg, answer: "v=0".into(), slots: vec![] }));
+            self.commands.push(command);
+            let answer = self.answer.into();
+            return self.handle(Input::Media(control::Event::Joined { leg, answer, slots: vec![] }));
         }
         self.commands.push(command);
     }
@@ -86,25 +99,26 @@ impl Scene {
         let n = u128::from(self.last);
         let leg = LegId(Uuid::from_u128(100 + n));
         let secret = ResumeSecret::new(leg, [self.last as u8; 32]);
-        self.handle(Input::Join(Box::new(Hello {
-            socket,
-            tenant: TENANT,
-            room: ROOM,
-            call: CallId(Uuid::from_u128(n)),
-            arrival: Arrival {
-                leg,
-                participant: ParticipantId(Uuid::from_u128(200 + n)),
-                identity: identity.into(),
-                name: Some(identity.into()),
-                role: CallRole::Participant,
-                may_publish: vec![Source::Camera],
-                offer: "v=0".into(),
-                sends: vec![SendLine { mid: "0".into(), source: Source::Camera }],
-            },
-            secret: secret.clone(),
-            origin: None,
-        })));
+        let newcomer = self.newcomer(leg, identity);
+        let hello = Hello { socket, newcomer, secret: secret.clone(), origin: None };
+        self.handle(Input::Join(Box::new(hello)));
         Page { socket, secret, said: 0, heard: Vec::new() }
+    }
+
+    fn newcomer(&mut self, leg: LegId, identity: &str) -> Newcomer {
+        let n = u128::from(self.last);
+        let arrival = Arrival {
+            leg,
+            participant: ParticipantId(Uuid::from_u128(200 + n)),
+            identity: identity.into(),
+            name: Some(identity.into()),
+            role: CallRole::Participant,
+            may_publish: vec![Source::Camera],
+            offer: "v=0".into(),
+            sends: vec![SendLine { mid: "0".into(), source: Source::Camera }],
+            enters_at_once: false,
+        };
+        Newcomer { tenant: TENANT, room: ROOM, call: CallId(Uuid::from_u128(n)), arrival }
     }
 
     fn call(&mut self, identity: &str) -> Page {
@@ -339,6 +353,82 @@ fn too_many_arriving_at_once_are_refused_at_once() {
     }
     let last = scene.join("one more");
     assert_eq!(refusal(&scene.frames[&last.socket]), Some(RefusalCode::Overloaded));
+}
+
+/// A viewer's request to be in the call, and where it will be.
+fn ask(scene: &mut Scene, identity: &str) -> (RequestId, Approach) {
+    scene.last += 1;
+    let (n, request) = (u128::from(scene.last), RequestId(scene.last));
+    let sdp = "v=0\na=ice-ufrag:EsAw\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\nm=audio 9 x 1\na=mid:0\n";
+    let offer = OneWayOffer::viewing(sdp).expect("an offer");
+    let at = Approach {
+        way: Way::Whep,
+        room: ROOM,
+        id: ResourceId::new([scene.last as u8; 16]),
+        token: TokenHash::of(identity),
+    };
+    let mut newcomer = scene.newcomer(LegId(Uuid::from_u128(100 + n)), identity);
+    newcomer.arrival.enters_at_once = true;
+    let resource = Box::new(Resource::new(at.clone(), offer));
+    scene.handle(Input::Ask { request, ask: Ask::Make { newcomer: Box::new(newcomer), resource } });
+    (request, at)
+}
+
+fn delete(scene: &mut Scene, at: &Approach) -> Outcome {
+    scene.last += 1;
+    let request = RequestId(scene.last);
+    scene.handle(Input::Ask { request, ask: Ask::Delete { at: at.clone() } });
+    scene.replies.remove(&request).expect("answered at once")
+}
+
+#[test]
+fn a_client_is_answered_once_and_its_resource_ends_with_its_leg() {
+    let mut scene = Scene::new();
+    let (request, at) = ask(&mut scene, "wall");
+    let made = Ok(Reply::Made { answer: "v=0".into(), tag: "\"ice-1\"".into() });
+    assert_eq!(scene.replies.remove(&request), Some(made));
+    let stranger = Approach { token: TokenHash::of("another"), ..at.clone() };
+    assert_eq!(delete(&mut scene, &stranger), Err(Denial::NotFound));
+    assert_eq!(scene.left(), 0);
+    assert_eq!(delete(&mut scene, &at), Ok(Reply::Ended));
+    assert_eq!((delete(&mut scene, &at), scene.left()), (Err(Denial::NotFound), 1));
+    assert!(scene.board.is_idle());
+}
+
+#[test]
+fn a_client_is_not_let_in_by_half() {
+    let mut scene = Scene::new();
+    scene.answer = "v=0\r\nm=audio 9 x 111\r\nm=video 0 x 0\r\n";
+    let (request, at) = ask(&mut scene, "wall");
+    assert_eq!(scene.replies.get(&request), Some(&Err(Denial::Partial)));
+    assert_eq!(delete(&mut scene, &at), Err(Denial::NotFound));
+    assert!(
+        matches!(scene.commands[..], [Command::Join { .. }, Command::Leave { .. }]),
+        "{:?}",
+        scene.commands
+    );
+    assert!(scene.board.is_idle());
+    scene.call("ada");
+    assert_eq!(scene.left(), 0, "a page knows which of its lines are answered");
+}
+
+#[test]
+fn a_client_that_cannot_come_in_is_told_so() {
+    let mut scene = Scene::new();
+    scene.stores = false;
+    let (waiting, _) = ask(&mut scene, "wall");
+    assert_eq!(scene.replies.get(&waiting), None);
+    scene.wait(Duration::from_secs(6));
+    let overloaded = Some(&Err(Denial::Refused(Refusal::overloaded())));
+    assert_eq!(scene.replies.get(&waiting), overloaded);
+    for i in 0..ARRIVING_MAX {
+        scene.join(&i.to_string());
+    }
+    let (last, _) = ask(&mut scene, "one more");
+    assert_eq!(scene.replies.get(&last), overloaded);
+    scene.handle(Input::ShutDown);
+    let (late, _) = ask(&mut scene, "late");
+    assert_eq!(scene.replies.get(&late), Some(&Err(Denial::Refused(Refusal::unavailable()))));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crate::protocol::{ClientEvent, Participant, ServerFrame};
 use crate::refusal::Refusal;
+use crate::resource::{Approach, Condition, Outcome, RequestId, Resource};
 use crate::room::{Arrival, CallId, NewLeg, ParticipantId, Policy, Record};
+use crate::sdp::Fragment;
 use crate::session::{ResumeSecret, SocketId};
 use sfu::control::{self, Command, RoomId, TenantId};
 use std::time::Duration;
@@ -48,6 +50,13 @@ pub enum Input {
         /// The greatest number received.
         seq: u64,
     },
+    /// A client without a socket asks; answered by [`Output::Reply`].
+    Ask {
+        /// Which request.
+        request: RequestId,
+        /// For what.
+        ask: Ask,
+    },
     /// The socket is closed, broken or silent.
     Gone {
         /// The socket.
@@ -75,23 +84,56 @@ pub enum Input {
     ShutDown,
 }
 
+/// Somebody with a good token.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// From the token.
+    pub tenant: TenantId,
+    /// From the token.
+    pub room: RoomId,
+    /// The call, if this one is the first.
+    pub call: CallId,
+    /// Who, and with what.
+    pub arrival: Arrival,
+}
+
 /// A page with a good token.
 #[derive(Debug)]
 pub struct Hello {
     /// Its socket.
     pub socket: SocketId,
-    /// From the token.
-    pub tenant: TenantId,
-    /// From the token.
-    pub room: RoomId,
-    /// The call, if this page is the first.
-    pub call: CallId,
-    /// Who, and with what.
-    pub arrival: Arrival,
+    /// Who comes, and where to.
+    pub newcomer: Newcomer,
     /// The secret of the new session.
     pub secret: ResumeSecret,
     /// The origin that the token is bound to, if it is.
     pub origin: Option<String>,
+}
+
+/// What a client without a socket asks for.
+#[derive(Debug)]
+pub enum Ask {
+    /// To be in the call.
+    Make {
+        /// Who comes, and where to.
+        newcomer: Box<Newcomer>,
+        /// What its client will speak of.
+        resource: Box<Resource>,
+    },
+    /// To note candidates, or to restart ICE.
+    Patch {
+        /// Of which resource.
+        at: Approach,
+        /// Of which ICE session.
+        condition: Condition,
+        /// What is told.
+        fragment: Fragment,
+    },
+    /// To be out of the call.
+    Delete {
+        /// Which resource.
+        at: Approach,
+    },
 }
 
 /// What is to be done.
@@ -108,6 +150,13 @@ pub enum Output {
     HangUp {
         /// Which.
         socket: SocketId,
+    },
+    /// Answer a request.
+    Reply {
+        /// Which.
+        request: RequestId,
+        /// What.
+        outcome: Outcome,
     },
     /// Check the room and write the rows of a leg; answered by [`Input::Stored`].
     Store(Box<NewLeg>),

@@ -6,6 +6,7 @@ mod media;
 mod page;
 mod records;
 mod refusals;
+mod resources;
 mod resuming;
 mod service;
 #[expect(dead_code, reason = "billing's tests use all of it")]

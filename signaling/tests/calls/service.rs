@@ -55,7 +55,7 @@ impl Service {
             ..HubConfig::new(&url, db.clone(), Clock::system(), plane)
         };
         let hub = Hub::start(config).await.expect("starts");
-        let router = signaling::socket::routes(hub.clone());
+        let router = signaling::router(hub.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address, hub, db, media, tenant, room }
     }
