@@ -120,6 +120,9 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
         false
     }
 
+    /// Nobody may be sent anything now: what was taken is past before somebody may.
+    fn discard(&mut self) {}
+
     /// Sends what was taken. Answers how many bytes of UDP payload that were.
     fn write(&mut self, _now: Now, _train: Train<'_>) -> usize {
         0

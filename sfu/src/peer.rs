@@ -314,10 +314,11 @@ impl Peer {
     /// Sends what waits.
     pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
         self.queued = false;
-        if let Some(path) = self.path.filter(|path| self.has_consent(path.remote, now.instant)) {
-            let sent = self.egress.write(now, Train::new(wire, path, buffer));
-            self.usage.sent(sent);
-        }
+        let Some(path) = self.path.filter(|path| self.has_consent(path.remote, now.instant)) else {
+            return self.egress.discard();
+        };
+        let sent = self.egress.write(now, Train::new(wire, path, buffer));
+        self.usage.sent(sent);
     }
 
     /// Asks this publisher for a keyframe of a line.

@@ -38,7 +38,10 @@ pub(crate) struct Own {
     transport_next: u16,
     report_ssrc: u32,
     report_due: bool,
+    /// Packets were dropped here: the slots' pictures need keyframes.
     overflowed: bool,
+    /// The same, but nobody can be sent one yet.
+    discarded: bool,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,7 @@ impl Own {
             report_ssrc: 0,
             report_due: false,
             overflowed: false,
+            discarded: false,
         }
     }
 
@@ -200,10 +204,16 @@ impl Egress for Own {
         !self.pending.is_empty() || self.report_due
     }
 
+    fn discard(&mut self) {
+        self.discarded |= !self.pending.is_empty();
+        self.pending.clear();
+    }
+
     fn write(&mut self, now: Now, mut train: Train<'_>) -> usize {
         if !self.is_ready() {
             return 0;
         }
+        self.overflowed |= std::mem::take(&mut self.discarded);
         if self.report_due {
             self.write_reports(now, &mut train);
         }
