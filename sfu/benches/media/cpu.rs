@@ -9,11 +9,12 @@ pub(crate) fn of_this_thread() -> Duration {
     read("/proc/thread-self/schedstat")
 }
 
-/// Of all threads of this process whose name begins so.
+/// Of all threads of this process of exactly this name: the bench's own main thread is called `media-` and a hash.
 pub(crate) fn of_threads(name: &str) -> Duration {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let named = tasks
-        .filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.starts_with(name)));
+    let named = tasks.filter(|task| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    });
     named.map(|task| read(&task.path().join("schedstat").to_string_lossy())).sum()
 }
 

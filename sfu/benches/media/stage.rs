@@ -97,7 +97,7 @@ impl Stage {
     pub(crate) fn play(&mut self, load: Load, seconds: u64) -> Figures {
         self.subscribers.iter_mut().for_each(|caller| caller.delays_us.clear());
         let (start, end) = (Instant::now(), Duration::from_secs(seconds));
-        let (media, generator) = (cpu::of_threads("media-"), cpu::of_this_thread());
+        let (media, generator) = (cpu::of_threads("media-0"), cpu::of_this_thread());
         let every = Duration::from_secs(1) * load.burst / load.packets_per_s;
         let (mut next, mut written) = (start, 0u64);
         while start.elapsed() < end {
@@ -115,7 +115,7 @@ impl Stage {
             self.step(Instant::now());
         }
         let generator = cpu::of_this_thread() - generator;
-        let media = cpu::of_threads("media-") - media;
+        let media = cpu::of_threads("media-0") - media;
         self.figures(written, media, generator, start.elapsed())
     }
 
