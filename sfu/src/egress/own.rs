@@ -101,15 +101,16 @@ impl Own {
         let wall = SystemTime::from(now.wall);
         let place = train.place();
         let mut len = report::start(place, self.report_ssrc);
+        self.report_due = false;
         for stream in self.streams.iter_mut().flatten() {
             if len >= REPORT_BYTES_MAX {
-                return;
+                self.report_due = true;
+                break;
             }
             if let Some(report) = stream.report(now.instant, wall) {
                 len = report::add(place, len, &report).unwrap_or(len);
             }
         }
-        self.report_due = false;
         if len > report::START_BYTES
             && let Some(sealed) = srtp.seal_rtcp(&mut place[..len + SEAL_BYTES_MAX], len)
         {
@@ -230,4 +231,58 @@ fn take_stream(rtc: &mut Rtc, mid: Mid) -> Option<Stream> {
     let (ssrc, rtx) = (stream.ssrc(), stream.rtx());
     api.remove_stream_tx(ssrc);
     Some(Stream::new(mid, *ssrc, rtx.map(|rtx| *rtx), ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use str0m::crypto::dtls::SrtpProfile;
+
+    use super::super::{Path, Wire, train};
+    use super::*;
+    use crate::forward::tests::{packet, start};
+
+    #[derive(Default)]
+    struct Heard(Vec<Vec<u8>>);
+
+    impl Wire for Heard {
+        fn send(&mut self, _path: Path, train: &[u8], segment: usize) {
+            self.0.extend(train.chunks(segment).map(<[u8]>::to_vec));
+        }
+    }
+
+    /// Sender reports in a compound: 28 bytes each behind the empty receiver report.
+    fn reports(compound: &[u8]) -> usize {
+        (compound.len() - report::START_BYTES) / 28
+    }
+
+    #[test]
+    fn every_slot_is_reported_even_when_one_compound_cannot_hold_them_all() {
+        const SLOTS: usize = 60;
+        let (material, profile) = ([7; 56], SrtpProfile::AEAD_AES_128_GCM);
+        let mut own = Own::new(Handshake::said(&material, profile, true));
+        let theirs = Handshake::said(&material, profile, false);
+        let mut theirs = Srtp::new(theirs.agreed().unwrap()).unwrap();
+        let now = Now { instant: start(), wall: Timestamp::UNIX_EPOCH };
+        for slot in 0..SLOTS {
+            let stream = Stream::new(Mid::from("1"), 100 + slot as u32, None, ExtensionIds::default());
+            own.streams.push(Some(stream));
+            let mut packet = packet(1, 1, true, now.instant);
+            packet.captured = Some(SystemTime::UNIX_EPOCH);
+            let (numbers, packet) = (packet.numbers, Arc::new(packet));
+            own.push(slot, Leaving::First(Pending { numbers, pt: 96.into(), rtx_pt: None, packet }));
+        }
+        let (mut heard, mut buffer) = (Heard::default(), vec![0; train::BYTES]);
+        let address = ([127, 0, 0, 1], 1).into();
+        for _ in 0..4 {
+            let path = Path { local: address, remote: address };
+            own.write(now, Train::new(&mut heard, path, &mut buffer));
+            own.tick(now);
+        }
+        let sent = heard.0.iter_mut().filter(|datagram| rtcp::is_rtcp(datagram));
+        let counts: Vec<usize> = sent.filter_map(|sealed| theirs.open_rtcp(sealed).map(reports)).collect();
+        assert_eq!(counts.iter().sum::<usize>(), SLOTS, "{counts:?}");
+    }
 }
