@@ -1,26 +1,24 @@
 //! When to ask for money: a policy, not a date. Collecting 25 ¢ by card costs 31 ¢, so small tabs wait.
+//!
+//! [`decide`] is a function of what is owed, of the way to collect it and of what the payer wants. [`settle`] pays a tab
+//! from a wallet first; [`dunning`] says what follows when a collection failed.
+
+pub mod dunning;
+mod fees;
+mod wallet;
+
+pub use fees::{FeeSchedule, US_BANK_DEBIT, US_CARD};
+pub use wallet::{Settled, TopUp, settle};
 
 use crate::{
     currency::Currency,
-    money::{MICROS_PER_MINOR, Money, MoneyError, round_half_even},
+    money::{Money, MoneyError},
     period::Month,
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde::Serialize;
+use std::fmt;
 use utoipa::ToSchema;
-
-/// What one collection costs and what the processor takes at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeeSchedule {
-    /// In which currency the fixed parts are.
-    pub currency: Currency,
-    /// Thousandths of the amount: 29 is 2.9 %.
-    pub share_per_mille: i64,
-    /// On top, each time.
-    pub fixed_micros: i64,
-    /// The processor refuses less.
-    pub minimum_micros: i64,
-}
 
 /// When collecting is worth its fee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +29,33 @@ pub struct Policy {
     pub age_months_max: i64,
 }
 
-/// The price list of US cards.
-pub const US_CARD: FeeSchedule = FeeSchedule {
-    currency: Currency::USD,
-    share_per_mille: 29,
-    fixed_micros: 30 * MICROS_PER_MINOR,
-    minimum_micros: 50 * MICROS_PER_MINOR,
-};
-
 /// A tenth at most, a year at most.
 pub const DEFAULT_POLICY: Policy = Policy { fee_percent_max: 10, age_months_max: 12 };
+
+/// What the payer said about being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wish {
+    /// Nothing: the policy decides.
+    #[default]
+    AsPolicy,
+    /// To pay now, whatever the fee.
+    Now,
+    /// Not to be asked for less than this, short of the greatest age.
+    AtLeast(Money),
+}
+
+/// What a decision depends on besides the tab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms<'a> {
+    /// What the account's way to pay costs.
+    pub fees: &'a FeeSchedule,
+    /// When that is worth it.
+    pub policy: &'a Policy,
+    /// What the payer wants.
+    pub wish: Wish,
+    /// The account is being closed: what waits now would wait for ever.
+    pub closing: bool,
+}
 
 /// Ask for the tab, or let it grow?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -70,42 +85,158 @@ pub struct Owed {
     pub since: Option<Timestamp>,
 }
 
+/// What to do about a tab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Ask for the whole tab.
+    Collect {
+        /// So much.
+        amount: Money,
+        /// As the payer reads it.
+        why: Reason,
+    },
+    /// Nothing is due.
+    Wait {
+        /// Until then at the longest, if nothing is added; `None` where waiting alone changes nothing.
+        until: Option<Timestamp>,
+        /// As the payer reads it.
+        why: Reason,
+    },
+}
+
+/// Why a tab is collected or waits. Displayed in plain words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing to collect.
+    NothingOwed,
+    /// The account's way to pay takes another currency.
+    NoWay(Currency),
+    /// The processor refuses so little.
+    BelowMinimum {
+        /// What is owed.
+        amount: Money,
+        /// What it takes.
+        minimum: Money,
+    },
+    /// The payer wants to pay.
+    Asked,
+    /// The account ends.
+    Closing,
+    /// The fee is a small part.
+    WorthIt(Fee),
+    /// It has waited long enough.
+    Old {
+        /// What is owed.
+        amount: Money,
+        /// So long.
+        months: i64,
+    },
+    /// The fee is too large a part, or the payer wants to be asked for more at a time.
+    NotYet {
+        /// What it would cost.
+        fee: Fee,
+        /// What the tab must reach.
+        threshold: Money,
+        /// Or when it is old enough.
+        due: Option<Timestamp>,
+    },
+}
+
+/// A fee next to what it is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fee {
+    /// What collecting costs.
+    pub fee: Money,
+    /// In whole hundredths of the amount.
+    pub percent: i128,
+    /// What is collected.
+    pub amount: Money,
+}
+
 /// Decides what to do about a tab.
-pub fn decide(
-    owed: Owed,
-    now: Timestamp,
-    fees: &FeeSchedule,
-    policy: &Policy,
-) -> Result<Collect, MoneyError> {
-    let Owed { amount, since } = owed;
+pub fn decide(owed: Owed, now: Timestamp, terms: &Terms<'_>) -> Result<Verdict, MoneyError> {
+    let Terms { fees, policy, wish, closing } = *terms;
+    let amount = owed.amount;
+    let wait = |why| Ok(Verdict::Wait { until: None, why });
+    let collect = |why| Ok(Verdict::Collect { amount, why });
     if amount.micros <= 0 {
-        return Ok(wait("Nothing is owed.".to_owned()));
+        return wait(Reason::NothingOwed);
     }
     if amount.currency != fees.currency {
-        return Ok(wait(format!("There is no way yet to collect {}.", amount.currency)));
+        return wait(Reason::NoWay(amount.currency));
     }
-    let minimum = Money::micros(fees.minimum_micros, fees.currency);
-    if amount.micros < minimum.micros {
-        return Ok(wait(format!(
-            "{amount} is below the {minimum} that a card processor takes. Nothing is due."
-        )));
+    if !fees.takes(amount) {
+        return wait(Reason::BelowMinimum { amount, minimum: fees.minimum() });
     }
-    let fee = fees.fee(amount)?;
-    let percent = fees.percent(amount)?;
-    if fees.is_worth(amount, policy) {
-        return Ok(collect(format!("A card fee of {fee} is {percent} % of {amount}.")));
+    if wish == Wish::Now {
+        return collect(Reason::Asked);
     }
-    let age_max = policy.age_months_max;
-    match since.map(|since| later(since, age_max)) {
-        Some(due) if due <= now => {
-            Ok(collect(format!("The oldest part of {amount} has waited {age_max} months.")))
+    if closing {
+        return collect(Reason::Closing);
+    }
+    let fee = Fee { fee: fees.fee(amount)?, percent: fees.percent(amount)?, amount };
+    if fees.is_worth(amount, policy) && wish.allows(amount) {
+        return collect(Reason::WorthIt(fee));
+    }
+    let due = owed.since.map(|since| later(since, policy.age_months_max));
+    if due.is_some_and(|due| due <= now) {
+        return collect(Reason::Old { amount, months: policy.age_months_max });
+    }
+    let threshold = wish.raise(fees.threshold(policy));
+    Ok(Verdict::Wait { until: due, why: Reason::NotYet { fee, threshold, due } })
+}
+
+impl Wish {
+    fn allows(self, amount: Money) -> bool {
+        self.raise(amount) == amount
+    }
+
+    /// The greater of a threshold and what the payer set.
+    fn raise(self, threshold: Money) -> Money {
+        match self {
+            Wish::AtLeast(least)
+                if least.currency == threshold.currency && least.micros > threshold.micros =>
+            {
+                least
+            }
+            _ => threshold,
         }
-        due => {
-            let threshold = fees.threshold(policy);
-            let until = due.map(|due| format!(" or {}", Month::of(due).name())).unwrap_or_default();
-            Ok(wait(format!(
-                "A card fee of {fee} would be {percent} % of {amount}. Nothing is due before the tab reaches {threshold}{until}."
-            )))
+    }
+}
+
+impl From<Verdict> for Collect {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Collect { why, .. } => Collect { decision: Decision::Collect, why: why.to_string() },
+            Verdict::Wait { why, .. } => Collect { decision: Decision::Wait, why: why.to_string() },
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::NothingOwed => f.write_str("Nothing is owed."),
+            Reason::NoWay(currency) => write!(f, "There is no way yet to collect {currency}."),
+            Reason::BelowMinimum { amount, minimum } => {
+                write!(f, "{amount} is below the {minimum} that a payment processor takes. Nothing is due.")
+            }
+            Reason::Asked => f.write_str("You asked to pay now."),
+            Reason::Closing => f.write_str("The account is being closed."),
+            Reason::WorthIt(Fee { fee, percent, amount }) => {
+                write!(f, "A fee of {fee} is {percent} % of {amount}.")
+            }
+            Reason::Old { amount, months } => {
+                write!(f, "The oldest part of {amount} has waited {months} months.")
+            }
+            Reason::NotYet { fee: Fee { fee, percent, amount }, threshold, due } => {
+                write!(
+                    f,
+                    "A fee of {fee} would be {percent} % of {amount}. Nothing is due before the tab reaches {threshold}"
+                )?;
+                due.map_or(Ok(()), |due| write!(f, " or {}", Month::of(due).name()))?;
+                f.write_str(".")
+            }
         }
     }
 }
@@ -130,57 +261,21 @@ pub fn oldest_unpaid(
     oldest
 }
 
-impl FeeSchedule {
-    /// What collecting an amount costs, to the minor unit.
-    pub fn fee(&self, amount: Money) -> Result<Money, MoneyError> {
-        let share = round_half_even(i128::from(amount.micros) * i128::from(self.share_per_mille), 1_000);
-        let share = i64::try_from(share).map_err(|_| MoneyError::Overflow)?;
-        let fee =
-            Money::micros(share, self.currency).plus(Money::micros(self.fixed_micros, self.currency))?;
-        Ok(fee.to_minor_unit())
-    }
-
-    /// Is the exact fee a small enough part of the amount?
-    fn is_worth(&self, amount: Money, policy: &Policy) -> bool {
-        let fee_mille = i128::from(amount.micros) * i128::from(self.share_per_mille)
-            + i128::from(self.fixed_micros) * 1_000;
-        fee_mille <= i128::from(amount.micros) * i128::from(policy.fee_percent_max) * 10
-    }
-
-    /// The fee in whole hundredths of the amount, rounded.
-    fn percent(&self, amount: Money) -> Result<i128, MoneyError> {
-        let fee = self.fee(amount)?;
-        Ok(round_half_even(i128::from(fee.micros) * 100, i128::from(amount.micros).max(1)))
-    }
-
-    /// The smallest whole amount that is worth its fee.
-    pub fn threshold(&self, policy: &Policy) -> Money {
-        let per_mille = (policy.fee_percent_max * 10 - self.share_per_mille).max(1);
-        let micros = i128::from(self.fixed_micros) * 1_000 / i128::from(per_mille);
-        let minor = micros.unsigned_abs().div_ceil(MICROS_PER_MINOR.unsigned_abs().into());
-        let micros = i64::try_from(minor).unwrap_or(i64::MAX).saturating_mul(MICROS_PER_MINOR);
-        Money::micros(micros, self.currency)
-    }
-}
-
 /// The same day so many months later, at the end of what a timestamp holds at most.
 fn later(since: Timestamp, months: i64) -> Timestamp {
     let zoned = since.to_zoned(TimeZone::UTC);
     zoned.checked_add(months.months()).map_or(Timestamp::MAX, |later| later.timestamp())
 }
 
-fn wait(why: String) -> Collect {
-    Collect { decision: Decision::Wait, why }
-}
-
-fn collect(why: String) -> Collect {
-    Collect { decision: Decision::Collect, why }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::MICROS_PER_MINOR;
     use proptest::prelude::*;
+
+    fn default_terms() -> Terms<'static> {
+        Terms { fees: &US_CARD, policy: &DEFAULT_POLICY, wish: Wish::AsPolicy, closing: false }
+    }
 
     fn cents(cents: i64) -> Money {
         Money::micros(cents * MICROS_PER_MINOR, Currency::USD)
@@ -202,7 +297,28 @@ mod tests {
         ] {
             let at = |date: &str| format!("{date}T00:00:00Z").parse::<Timestamp>().expect(date);
             let owed = Owed { amount: cents(owed), since: since.map(at) };
-            let answer = decide(owed, at(now), &US_CARD, &DEFAULT_POLICY).expect("small");
+            let answer = Collect::from(decide(owed, at(now), &default_terms()).expect("small"));
+            assert_eq!(answer.decision, decision, "{owed:?}: {}", answer.why);
+            assert!(answer.why.contains(why), "{owed:?}: {}", answer.why);
+        }
+    }
+
+    /// Rows: what is owed, what the payer wants, whether the account ends, and what follows.
+    #[test]
+    fn a_payer_may_pay_now_or_less_often_and_a_closing_account_pays_what_can_be_collected() {
+        let now: Timestamp = "2026-10-05T00:00:00Z".parse().expect("a time");
+        for (owed, wish, closing, decision, why) in [
+            (50, Wish::Now, false, Decision::Collect, "asked"),
+            (49, Wish::Now, false, Decision::Wait, "below the 0.50 USD"),
+            (500, Wish::AtLeast(cents(1_000)), false, Decision::Wait, "reaches 10.00 USD or October 2027"),
+            (1_000, Wish::AtLeast(cents(1_000)), false, Decision::Collect, "6 % of 10.00 USD"),
+            (100, Wish::AtLeast(cents(100)), false, Decision::Wait, "reaches 4.23 USD"),
+            (50, Wish::AsPolicy, true, Decision::Collect, "closed"),
+            (49, Wish::AsPolicy, true, Decision::Wait, "below the 0.50 USD"),
+        ] {
+            let terms = Terms { wish, closing, ..default_terms() };
+            let owed = Owed { amount: cents(owed), since: Some(now) };
+            let answer = Collect::from(decide(owed, now, &terms).expect("small"));
             assert_eq!(answer.decision, decision, "{owed:?}: {}", answer.why);
             assert!(answer.why.contains(why), "{owed:?}: {}", answer.why);
         }
@@ -216,7 +332,7 @@ mod tests {
             let since = now - jiff::SignedDuration::from_hours(24 * age_days);
             let amount = Money::micros(micros, Currency::USD);
             let owed = Owed { amount, since: Some(since) };
-            let answer = decide(owed, now, &US_CARD, &DEFAULT_POLICY).expect("small");
+            let answer = Collect::from(decide(owed, now, &default_terms()).expect("small"));
             let worth = amount.micros >= US_CARD.threshold(&DEFAULT_POLICY).micros;
             let old = age_days >= 366 && amount.micros >= US_CARD.minimum_micros;
             match answer.decision {

@@ -11,7 +11,7 @@ pub use books::{Account, BilledLine, Books, Final};
 pub use line::{Line, LineKind};
 
 use crate::{
-    collection::{self, Collect, DEFAULT_POLICY, Owed, US_CARD},
+    collection::{self, Collect, DEFAULT_POLICY, Owed, Terms, US_CARD, Wish},
     currency::Currency,
     ids::{AccountId, StatementId},
     ledger::{Entry, LedgerAccount, LedgerError, Transaction},
@@ -151,8 +151,9 @@ fn tab(books: &Books, month: Month, total: Money, as_of: Timestamp) -> Result<Ta
     let earlier = books.finals.iter().map(|earlier| (earlier.month.end(), earlier.total));
     let statements: Vec<(Timestamp, Money)> = earlier.chain([(month.end(), total)]).collect();
     let since = collection::oldest_unpaid(statements.into_iter(), after);
-    let collect = collection::decide(Owed { amount: after, since }, as_of, &US_CARD, &DEFAULT_POLICY)?;
-    Ok(Tab { before: books.owed, after, collect })
+    let terms = Terms { fees: &US_CARD, policy: &DEFAULT_POLICY, wish: Wish::AsPolicy, closing: false };
+    let verdict = collection::decide(Owed { amount: after, since }, as_of, &terms)?;
+    Ok(Tab { before: books.owed, after, collect: verdict.into() })
 }
 
 impl Statement {
