@@ -3,7 +3,7 @@
 use crate::{
     money::{Money, MoneyError},
     period::{Hour, Month},
-    price::Price,
+    price::{Position, Price, Pricing},
     subscription::Subscription,
     usage::Usage,
 };
@@ -29,7 +29,8 @@ pub struct Rated {
     pub amount: Money,
 }
 
-/// The charge of each hour of a subscription in a month that has begun before `until`; hours without usage have none.
+/// The charge of each hour of a subscription in a month that has begun before `until`; hours that cost nothing for want
+/// of usage have none.
 pub fn hourly(
     subscription: &Subscription,
     price: &Price,
@@ -38,15 +39,25 @@ pub fn hourly(
     until: Hour,
 ) -> Result<Vec<Charge>, MoneyError> {
     let Some(hours) = subscription.hours(month, until) else { return Ok(Vec::new()) };
-    let Some(meter) = price.meter() else { return recurring_hours(price, month, hours) };
-    let mut used = 0_i64;
-    usage
-        .hours(meter, hours)
+    let mut before = start(price, month, &hours);
+    let steps: Vec<(Hour, Option<i64>)> = match &price.pricing {
+        Pricing::Recurring { .. } => each(&hours).map(|hour| (hour, None)).collect(),
+        // A minimum grows in hours without usage, too.
+        Pricing::Metered(metered) if metered.minimum.is_some() => {
+            each(&hours).map(|hour| (hour, Some(usage.at(metered.meter, hour)))).collect()
+        }
+        Pricing::Metered(metered) => {
+            usage.hours(metered.meter, hours.clone()).map(|(hour, used)| (hour, Some(used))).collect()
+        }
+    };
+    steps
+        .into_iter()
         .map(|(hour, quantity)| {
-            let before = used;
-            used = used.checked_add(quantity).ok_or(MoneyError::Overflow)?;
-            let amount = price.between(before, used, month)?;
-            Ok(Charge { hour, quantity: Some(quantity), amount })
+            let used = before.quantity.checked_add(quantity.unwrap_or(1)).ok_or(MoneyError::Overflow)?;
+            let after = Position { quantity: used, hours: hour.0 + 1 - hours.start.0 };
+            let amount = price.between(before, after, month)?;
+            before = after;
+            Ok(Charge { hour, quantity, amount })
         })
         .collect()
 }
@@ -60,17 +71,23 @@ pub fn total(
     until: Hour,
 ) -> Result<Option<Rated>, MoneyError> {
     let Some(hours) = subscription.hours(month, until) else { return Ok(None) };
-    let rated = match price.meter() {
-        Some(meter) => {
-            let quantity = usage.total(meter, hours);
-            Rated { quantity, amount: price.cumulative(quantity, month)? }
-        }
-        None => {
-            let (before, after) = within(month, &hours);
-            Rated { quantity: after - before, amount: price.between(before, after, month)? }
-        }
-    };
-    Ok(Some(rated))
+    let before = start(price, month, &hours);
+    let length = hours.end.0 - hours.start.0;
+    let quantity = price.meter().map_or(length, |meter| usage.total(meter, hours));
+    let used = before.quantity.checked_add(quantity).ok_or(MoneyError::Overflow)?;
+    let after = Position { quantity: used, hours: length };
+    Ok(Some(Rated { quantity, amount: price.between(before, after, month)? }))
+}
+
+/// Where a subscription begins in a month. Hours of a recurring price are counted from the start of the month, so that
+/// two subscriptions that share a month add up to its price, too.
+fn start(price: &Price, month: Month, hours: &Range<Hour>) -> Position {
+    let quantity = if price.meter().is_some() { 0 } else { hours.start.0 - month.first().0 };
+    Position { quantity, hours: 0 }
+}
+
+fn each(hours: &Range<Hour>) -> impl Iterator<Item = Hour> + use<> {
+    (hours.start.0..hours.end.0).map(Hour)
 }
 
 /// What each hour is charged now, less what it was charged before; hours without a difference have none.
@@ -90,17 +107,42 @@ pub fn difference(now: &[Charge], before: &[Charge]) -> Result<Vec<Charge>, Mone
     Ok(hours.into_values().collect())
 }
 
-fn recurring_hours(price: &Price, month: Month, hours: Range<Hour>) -> Result<Vec<Charge>, MoneyError> {
-    let first = month.first().0;
-    (hours.start.0..hours.end.0)
-        .map(|hour| {
-            let amount = price.between(hour - first, hour - first + 1, month)?;
-            Ok(Charge { hour: Hour(hour), quantity: None, amount })
-        })
-        .collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::{SubscriptionId, VendorId},
+        price::tests::any_price,
+        usage::Meter,
+    };
+    use proptest::prelude::*;
+    use uuid::Uuid;
 
-/// Hours counted from the start of the month, so that two subscriptions that share a month add up to its price, too.
-fn within(month: Month, hours: &Range<Hour>) -> (i64, i64) {
-    (hours.start.0 - month.first().0, hours.end.0 - month.first().0)
+    proptest! {
+        /// Whatever the price, its minimum and its cap: nothing is lost between the hours.
+        #[test]
+        fn the_hours_of_a_line_add_up_to_it(
+            price in any_price(),
+            starts in -5_i64..744, length in 1_i64..800,
+            used in prop::collection::vec((0_i64..744, 0_i64..5_000_000_000), 0..20),
+        ) {
+            let month: Month = "2026-10".parse().expect("a month");
+            let first = month.first().0;
+            let mut usage = Usage::default();
+            used.into_iter().for_each(|(hour, quantity)| usage.add(Meter::ParticipantMs, Hour(first + hour), quantity));
+            let subscription = Subscription {
+                subscription_id: SubscriptionId(Uuid::nil()),
+                vendor_id: VendorId(Uuid::nil()),
+                plan: String::new(),
+                starts: Hour(first + starts),
+                ends: Some(Hour(first + starts + length)),
+                prices: vec![price.clone()],
+            };
+            let end = month.next().first();
+            let hours = hourly(&subscription, &price, &usage, month, end).expect("small");
+            let sum: i64 = hours.iter().map(|charge| charge.amount.micros).sum();
+            let whole = total(&subscription, &price, &usage, month, end).expect("small");
+            prop_assert_eq!(sum, whole.map_or(0, |rated| rated.amount.micros));
+        }
+    }
 }

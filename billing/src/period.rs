@@ -90,6 +90,11 @@ impl Month {
         self.next().first().0 - self.first().0
     }
 
+    /// How many months lie between it and January of the year 0: what twelfths of a year are counted by.
+    pub fn index(self) -> i64 {
+        i64::from(self.year) * 12 + i64::from(self.month) - 1
+    }
+
     /// Its first instant.
     pub fn start(self) -> Timestamp {
         self.first().start()

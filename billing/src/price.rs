@@ -1,10 +1,12 @@
 //! Prices as functions of cumulative usage in a month.
 //!
-//! An hour's charge is a difference of two values of that function. So tiers, allowances and proration need no case
-//! of their own, and the hours of a month add up to its price exactly.
+//! An hour's charge is a difference of two values of that function. So tiers, packages, allowances, minimums, caps and
+//! proration need no case of their own, and the hours of a month add up to its price exactly.
 
+mod metered;
 mod tiers;
 
+pub use metered::{Metered, Model};
 pub use tiers::{Tier, TierError, Tiers};
 
 use crate::{
@@ -29,50 +31,83 @@ pub struct Price {
 /// How a price grows within a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pricing {
-    /// So much a calendar month, by the hour: the quantity is hours of the month that have begun.
+    /// So much a calendar month or year, by the hour: the quantity is hours of the month that have begun.
     Recurring {
-        /// For a whole month, however long.
+        /// For the whole of it, however long.
         amount: Money,
+        /// Of what.
+        every: Every,
     },
     /// By what a meter counted.
-    Metered {
-        /// Which.
-        meter: Meter,
-        /// In what.
-        currency: Currency,
-        /// What a payer counts in: `participant-minute`, `GB`.
-        unit: String,
-        /// How much of the meter is one unit: 60,000 ms are a minute.
-        unit_size: i64,
-        /// What a unit costs, the more the further up.
-        tiers: Tiers,
+    Metered(Metered),
+}
+
+/// What a recurring amount is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// A calendar month.
+    Month,
+    /// Twelve calendar months, whichever it begins with: each costs a twelfth, whatever its length.
+    Year,
+}
+
+/// How far into a month somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// How much has been used, in the meter's own unit; hours of the month for a recurring price.
+    pub quantity: i64,
+    /// For how many hours of the month it has been subscribed: a minimum grows with them.
+    pub hours: i64,
+}
+
+/// Why a price makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// Its tiers do not.
+    #[error(transparent)]
+    Tiers(#[from] TierError),
+    /// Somebody would be paid for using it.
+    #[error("{0} is below zero")]
+    Negative(&'static str),
+    /// Nothing would be counted.
+    #[error("a unit or a package holds at least one")]
+    EmptyUnit,
+    /// More than all of it.
+    #[error("a share is 100 % at most, which is 1,000,000 millionths")]
+    MoreThanAll,
+    /// The cap would win over the minimum.
+    #[error("the cap {cap} is below the minimum {minimum}")]
+    CapBelowMinimum {
+        /// What is paid at most.
+        cap: Money,
+        /// What is paid at least.
+        minimum: Money,
     },
+    /// A minimum or a cap in something else.
+    #[error("the price is in {0}, but its minimum or its cap is in {1}")]
+    Currencies(Currency, Currency),
 }
 
 impl Price {
-    /// What a month costs once `used` has been used in it. Never falls as `used` grows.
-    /// Rounds half to even, to a micro; only a statement rounds further, to the minor unit. `i128` inside.
-    pub fn cumulative(&self, used: i64, month: Month) -> Result<Money, MoneyError> {
-        let (dividend, divisor) = match &self.pricing {
-            Pricing::Recurring { amount } => (i128::from(amount.micros) * i128::from(used), month.length()),
-            Pricing::Metered { unit_size, tiers, .. } => {
-                (tiers.weigh(used).ok_or(MoneyError::Overflow)?, *unit_size)
-            }
-        };
-        let micros = round_half_even(dividend, i128::from(divisor));
-        Ok(Money::micros(i64::try_from(micros).map_err(|_| MoneyError::Overflow)?, self.currency()))
+    /// What a month costs once somebody is so far into it. Rounds half to even, to a micro; only a statement rounds
+    /// further, to the minor unit. `i128` inside. It may fall as usage grows only where a volume price says so.
+    pub fn cumulative(&self, at: Position, month: Month) -> Result<Money, MoneyError> {
+        match &self.pricing {
+            Pricing::Recurring { amount, every } => every.cumulative(*amount, at.quantity, month),
+            Pricing::Metered(metered) => metered.cumulative(at, month),
+        }
     }
 
-    /// The charge for going from one quantity to another: a difference, so that charges add up.
-    pub fn between(&self, before: i64, after: i64, month: Month) -> Result<Money, MoneyError> {
+    /// The charge for going from one position to another: a difference, so that charges add up.
+    pub fn between(&self, before: Position, after: Position, month: Month) -> Result<Money, MoneyError> {
         self.cumulative(after, month)?.minus(self.cumulative(before, month)?)
     }
 
     /// In what it is.
     pub fn currency(&self) -> Currency {
         match &self.pricing {
-            Pricing::Recurring { amount } => amount.currency,
-            Pricing::Metered { currency, .. } => *currency,
+            Pricing::Recurring { amount, .. } => amount.currency,
+            Pricing::Metered(metered) => metered.currency,
         }
     }
 
@@ -80,10 +115,44 @@ impl Price {
     pub fn meter(&self) -> Option<Meter> {
         match &self.pricing {
             Pricing::Recurring { .. } => None,
-            Pricing::Metered { meter, .. } => Some(*meter),
+            Pricing::Metered(metered) => Some(metered.meter),
+        }
+    }
+
+    /// Whether it makes sense.
+    pub fn check(&self) -> Result<(), PriceError> {
+        match &self.pricing {
+            Pricing::Recurring { amount, .. } if amount.micros < 0 => Err(PriceError::Negative("the amount")),
+            Pricing::Recurring { .. } => Ok(()),
+            Pricing::Metered(metered) => metered.check(),
+        }
+    }
+}
+
+impl Every {
+    /// What is due when `hours` of a month are over. Twelfths are cut where they fall in an endless row of months, so
+    /// that any twelve in a row add up to the year.
+    fn cumulative(self, amount: Money, hours: i64, month: Month) -> Result<Money, MoneyError> {
+        let (parts, before) = match self {
+            Every::Month => (1, 0),
+            Every::Year => (12, month.index().rem_euclid(12)),
+        };
+        let length = i128::from(month.length());
+        let whole = parts * length;
+        let due = |hours: i128| round_half_even(i128::from(amount.micros) * hours, whole);
+        let start = i128::from(before) * length;
+        let micros = due(start + i128::from(hours)) - due(start);
+        Ok(Money { micros: i64::try_from(micros).map_err(|_| MoneyError::Overflow)?, ..amount })
+    }
+
+    /// Its name on a line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Every::Month => "month",
+            Every::Year => "year",
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

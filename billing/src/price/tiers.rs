@@ -1,4 +1,4 @@
-//! Graduated tiers: the first so many at one rate, what lies above at the next. A free first tier is an allowance.
+//! Tiers of usage, each with its rate. A free first tier is an allowance.
 
 /// What a stretch of usage costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,15 +72,21 @@ impl Tiers {
     }
 
     /// Usage in each tier times its rate, not yet divided by the unit; `None` if that is too large.
-    pub(super) fn weigh(&self, used: i64) -> Option<i128> {
+    pub(super) fn weigh(&self, used: i128) -> Option<i128> {
         let mut weight = 0_i128;
         let mut below = 0;
         for tier in &self.0 {
-            let top = tier.up_to.unwrap_or(i64::MAX).min(used);
-            let within = i128::from((top - below).max(0));
+            let top = tier.up_to.map_or(used, |up_to| used.min(up_to.into()));
+            let within = (top - below).max(0);
             weight = weight.checked_add(within.checked_mul(i128::from(tier.rate_micros))?)?;
             below = top.max(below);
         }
         Some(weight)
+    }
+
+    /// The rate of the tier that the last unit lies in.
+    pub(super) fn rate_at(&self, used: i128) -> i64 {
+        let reaches = |tier: &&Tier| tier.up_to.is_none_or(|up_to| used <= i128::from(up_to));
+        self.0.iter().find(reaches).map_or(0, |tier| tier.rate_micros)
     }
 }

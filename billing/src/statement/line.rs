@@ -6,7 +6,7 @@ use crate::{
     ids::{LineId, PriceId, SubscriptionId, VendorId},
     money::{Money, MoneyError},
     period::{Hour, Month},
-    price::{Price, Pricing},
+    price::{Every, Metered, Price, Pricing},
     subscription::Subscription,
     usage::Meter,
 };
@@ -114,7 +114,6 @@ fn prices(books: &Books) -> impl Iterator<Item = (&Subscription, &Price)> {
 
 /// What the month itself comes to.
 fn own(subscription: &Subscription, price: &Price, month: Month, rated: Rated) -> Line {
-    let currency = price.currency();
     let line = Line {
         line_id: line_id(subscription, price, month, None),
         kind: LineKind::Recurring,
@@ -132,15 +131,30 @@ fn own(subscription: &Subscription, price: &Price, month: Month, rated: Rated) -
         vendor_id: subscription.vendor_id,
     };
     match &price.pricing {
-        Pricing::Recurring { amount } => Line { rate: Some(*amount), ..line },
-        Pricing::Metered { unit, unit_size, tiers, .. } => Line {
+        Pricing::Recurring { amount, every } => {
+            let months = if *every == Every::Year { 12 } else { 1 };
+            let (unit, unit_size) = (every.as_str().to_owned(), Some(month.length() * months));
+            Line { rate: Some(*amount), unit, unit_size, ..line }
+        }
+        Pricing::Metered(metered) => Line {
             kind: LineKind::Metered,
-            unit: unit.clone(),
-            unit_size: Some(*unit_size),
-            included: tiers.included(),
-            rate: tiers.single_rate_micros().map(|micros| Money::micros(micros, currency)),
+            description: line.description + &bound(metered, rated.amount),
+            unit: metered.unit.clone(),
+            unit_size: Some(metered.unit_size),
+            included: metered.free(),
+            rate: metered.rate(),
             ..line
         },
+    }
+}
+
+/// Why the amount is not what the usage alone would cost.
+fn bound(metered: &Metered, amount: Money) -> String {
+    let at = |bound: Option<Money>| bound.filter(|bound| *bound == amount);
+    match (at(metered.cap), metered.minimum) {
+        (Some(cap), _) => format!(", {cap} a month at most"),
+        (None, Some(minimum)) => format!(", {minimum} a month at least"),
+        (None, None) => String::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     charge,
     ids::{LegId, PriceId, SubscriptionId, VendorId},
     ledger::Ledger,
-    price::{Price, Pricing, Tier, Tiers},
+    price::{Every, Metered, Model, Price, Pricing, Tier, Tiers},
     subscription::Subscription,
     usage::{Fact, FactKey, Meter, Usage, merge},
 };
@@ -26,7 +26,7 @@ fn usd(micros: i64) -> Money {
 }
 
 fn recurring(id: u128, micros: i64) -> Price {
-    let pricing = Pricing::Recurring { amount: usd(micros) };
+    let pricing = Pricing::Recurring { amount: usd(micros), every: Every::Month };
     Price { price_id: PriceId(Uuid::from_u128(id)), description: "Plan".into(), pricing }
 }
 
@@ -35,13 +35,16 @@ fn minutes(id: u128, rate_micros: i64, free_minutes: i64) -> Price {
     let free = Tier { up_to: Some(free_minutes * 60_000), rate_micros: 0 };
     let paid = Tier { up_to: None, rate_micros };
     let tiers = if free_minutes > 0 { vec![free, paid] } else { vec![paid] };
-    let pricing = Pricing::Metered {
+    let pricing = Pricing::Metered(Metered {
         meter: Meter::ParticipantMs,
         currency: Currency::USD,
         unit: "participant-minute".into(),
         unit_size: 60_000,
-        tiers: Tiers::new(tiers).expect("rising"),
-    };
+        included: 0,
+        model: Model::Graduated(Tiers::new(tiers).expect("rising")),
+        minimum: None,
+        cap: None,
+    });
     Price { price_id: PriceId(Uuid::from_u128(id)), description: "Minutes".into(), pricing }
 }
 

@@ -6,16 +6,15 @@ use super::{
     row::{currency, hour, meter, money, month, stored},
 };
 use crate::{
-    currency::Currency,
     db::{DbError, Transaction},
     ids::{AccountId, PriceId, SubscriptionId, TenantId, VendorId},
     ledger::LedgerAccount,
     money::Money,
     period::{Hour, Month},
-    price::{Price, Pricing, Tier, Tiers},
+    price::{Every, Metered, Model, Price, Pricing, Tier, Tiers},
     statement::{Account, BilledLine, Books, Final},
     subscription::Subscription,
-    usage::Usage,
+    usage::{Meter, Usage},
 };
 use jiff::{Timestamp, civil::Date};
 use std::collections::BTreeSet;
@@ -96,22 +95,63 @@ async fn subscriptions(
 }
 
 fn price(row: &Row) -> Result<Price, DbError> {
-    let currency = currency(row)?;
-    let tiers = tiers(row)?;
-    let pricing = match meter(row)? {
-        None => Pricing::Recurring { amount: flat(&tiers, currency)? },
-        Some(meter) => {
-            let (unit, unit_size) = (row.get("unit"), row.get("unit_size"));
-            Pricing::Metered { meter, currency, unit, unit_size, tiers }
-        }
+    let price = Price {
+        price_id: PriceId(row.get("price_id")),
+        description: row.get("description"),
+        pricing: match meter(row)? {
+            None => Pricing::Recurring {
+                amount: Money::micros(one_rate(row)?, currency(row)?),
+                every: every(row)?,
+            },
+            Some(meter) => Pricing::Metered(metered(row, meter)?),
+        },
     };
-    Ok(Price { price_id: PriceId(row.get("price_id")), description: row.get("description"), pricing })
+    // Whoever wrote it checked it; a price that makes no sense all the same must not be charged.
+    price.check().map_err(stored)?;
+    Ok(price)
 }
 
-/// The one rate of a recurring price.
-fn flat(tiers: &Tiers, currency: Currency) -> Result<Money, DbError> {
-    let rate = tiers.single_rate_micros().ok_or_else(|| stored("a recurring price has one rate"))?;
-    Ok(Money::micros(rate, currency))
+fn every(row: &Row) -> Result<Every, DbError> {
+    match row.get("unit") {
+        "month" => Ok(Every::Month),
+        "year" => Ok(Every::Year),
+        other => Err(stored(format!("a recurring price is for a month or a year, not for a {other}"))),
+    }
+}
+
+fn metered(row: &Row, meter: Meter) -> Result<Metered, DbError> {
+    let currency = currency(row)?;
+    let bound = |column| row.get::<_, Option<i64>>(column).map(|micros| Money::micros(micros, currency));
+    Ok(Metered {
+        meter,
+        currency,
+        unit: row.get("unit"),
+        unit_size: row.get("unit_size"),
+        included: row.get("included"),
+        model: model(row)?,
+        minimum: bound("minimum_micros"),
+        cap: bound("cap_micros"),
+    })
+}
+
+fn model(row: &Row) -> Result<Model, DbError> {
+    Ok(match row.get("model") {
+        "flat" => Model::Flat { micros: one_rate(row)? },
+        "per_unit" => Model::PerUnit { micros: one_rate(row)? },
+        "package" => Model::Package { micros: one_rate(row)? },
+        "percentage" => Model::Percentage { millionths: one_rate(row)? },
+        "graduated" => Model::Graduated(tiers(row)?),
+        "volume" => Model::Volume(tiers(row)?),
+        other => return Err(stored(format!("there is no price model {other}"))),
+    })
+}
+
+/// The only rate of a price without tiers.
+fn one_rate(row: &Row) -> Result<i64, DbError> {
+    match row.get::<_, Vec<i64>>("tier_rate_micros")[..] {
+        [rate] => Ok(rate),
+        _ => Err(stored("a price without tiers has one rate")),
+    }
 }
 
 fn tiers(row: &Row) -> Result<Tiers, DbError> {

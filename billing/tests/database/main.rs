@@ -3,6 +3,7 @@
 mod facts;
 mod finalising;
 mod ledger;
+mod prices;
 mod schema;
 mod story;
 mod support;
