@@ -23,6 +23,8 @@ pub(crate) enum Action {
     Serve(Box<Config>),
     /// Run only the private PostgreSQL of a data directory and print its URL, for psql, pg_dump and tests
     Postgres(Box<Config>),
+    /// Work out every statement again from the facts, compare, and print each difference; beside a running service or without
+    Audit(Box<Config>),
     /// Print every setting with its value and where it comes from
     #[command(name = "config")]
     Show {

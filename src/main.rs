@@ -1,6 +1,7 @@
 //! Tuppence: reads the configuration and composes the roles of one process.
 
 mod announce;
+mod audit;
 mod config;
 mod data_dir;
 mod pages;
@@ -29,6 +30,7 @@ fn run() -> Result<()> {
     let action = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
     match action.unwrap_or_else(serve_with_defaults) {
         Action::Serve(config) => on_a_runtime(&config, serve::serve(&config)),
+        Action::Audit(config) => on_a_runtime(&config, audit::audit(&config)),
         Action::Postgres(config) => on_a_runtime(&config, serve::postgres_alone(&config)),
         Action::Show { env_example: true, .. } => {
             print!("{}", config::env_example());

@@ -275,7 +275,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    fn at(socket_dir: &Path) -> Self {
+    pub(super) fn at(socket_dir: &Path) -> Self {
         Self { socket_dir: socket_dir.to_owned() }
     }
 
