@@ -148,15 +148,17 @@ impl Home {
         Ok((ended?, fs::read_to_string(log)?))
     }
 
-    /// `tuppence audit` of what is kept here, beside a running service or without one: what it prints.
+    /// `tuppence audit` of what is kept here, beside a running service or without one: the number of differences and
+    /// all that it printed.
     ///
     /// # Errors
-    /// It finds a difference, or cannot read the books; the error has what it printed.
-    pub async fn audit(&self) -> Result<String> {
+    /// It cannot read the books.
+    pub async fn audit(&self) -> Result<(u32, String)> {
         let answer = tokio::process::Command::from(self.tuppence("audit")).output().await?;
         let said = String::from_utf8_lossy(&answer.stdout).into_owned();
-        ensure!(answer.status.success(), "{said}{}", String::from_utf8_lossy(&answer.stderr));
-        Ok(said)
+        let count = said.trim_end().strip_suffix(" differences").and_then(|said| said.rsplit(' ').next());
+        let count = count.with_context(|| String::from_utf8_lossy(&answer.stderr).into_owned())?;
+        Ok((count.parse()?, said))
     }
 
     fn command(&self, announce: &Path) -> Command {
