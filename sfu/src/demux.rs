@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use str0m::ice::StunMessage;
 
-use crate::control::{LegId, RoomId};
+use crate::slab::Key;
 
 /// 5-tuples one leg may hold; a further one takes the place of its oldest.
 const TUPLES_MAX: usize = 16;
@@ -19,11 +19,11 @@ const UFRAGS_MAX: usize = 2;
 /// Datagrams larger than this are no media of ours (str0m's limit).
 const DATAGRAM_BYTES_MAX: usize = 2_000;
 
-/// A leg and where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A leg's place in its room, and the room's in the shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
-    pub(crate) room: RoomId,
-    pub(crate) leg: LegId,
+    pub(crate) room: Key,
+    pub(crate) peer: Key,
 }
 
 /// A datagram that was let in.
@@ -39,7 +39,7 @@ pub(crate) struct Admitted {
 pub(crate) struct Demux {
     places_by_address: HashMap<SocketAddr, Place>,
     secrets_by_ufrag: HashMap<String, Secret>,
-    held_by_leg: HashMap<LegId, Held>,
+    held_by_place: HashMap<Place, Held>,
 }
 
 /// What a leg has here.
@@ -63,7 +63,7 @@ impl Demux {
         if known.is_some() {
             return;
         }
-        let ufrags = &mut self.held_by_leg.entry(place.leg).or_default().ufrags;
+        let ufrags = &mut self.held_by_place.entry(place).or_default().ufrags;
         ufrags.push_back(ufrag.to_owned());
         if ufrags.len() > UFRAGS_MAX
             && let Some(oldest) = ufrags.pop_front()
@@ -73,13 +73,13 @@ impl Demux {
     }
 
     /// Closes everything a leg had opened.
-    pub(crate) fn forget(&mut self, leg: LegId) {
-        let held = self.held_by_leg.remove(&leg).unwrap_or_default();
+    pub(crate) fn forget(&mut self, place: Place) {
+        let held = self.held_by_place.remove(&place).unwrap_or_default();
         for ufrag in held.ufrags {
             self.secrets_by_ufrag.remove(&ufrag);
         }
         for address in held.tuples {
-            if self.places_by_address.get(&address).is_some_and(|place| place.leg == leg) {
+            if self.places_by_address.get(&address) == Some(&place) {
                 self.places_by_address.remove(&address);
             }
         }
@@ -126,7 +126,7 @@ impl Demux {
         if self.places_by_address.insert(source, place) == Some(place) {
             return;
         }
-        let tuples = &mut self.held_by_leg.entry(place.leg).or_default().tuples;
+        let tuples = &mut self.held_by_place.entry(place).or_default().tuples;
         tuples.retain(|address| *address != source);
         tuples.push_back(source);
         if tuples.len() > TUPLES_MAX
@@ -147,12 +147,11 @@ pub(crate) fn hmac_sha1(key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
 #[cfg(test)]
 pub(crate) mod tests {
     use str0m::ice::TransId;
-    use uuid::Uuid;
 
     use super::*;
 
-    fn place(n: u128) -> Place {
-        Place { room: RoomId(Uuid::from_u128(1)), leg: LegId(Uuid::from_u128(n)) }
+    fn place(n: u32) -> Place {
+        Place { room: Key::first(1), peer: Key::first(n) }
     }
 
     fn address(port: u16) -> SocketAddr {
@@ -195,7 +194,7 @@ pub(crate) mod tests {
             assert_eq!(demux.route(address(1), datagram), Some(admitted));
             assert_eq!(demux.route(address(2), datagram), None);
         }
-        demux.forget(place(1).leg);
+        demux.forget(place(1));
         assert_eq!(demux.route(address(1), RTP), None);
         assert_eq!(demux.route(address(1), &check("ours:x", "secret", false)), None);
     }
@@ -207,7 +206,7 @@ pub(crate) mod tests {
         demux.admit(place(2), "two", "secret");
         demux.route(address(1), &check("one:x", "secret", false));
         demux.route(address(1), &check("two:x", "secret", false));
-        demux.forget(place(1).leg);
+        demux.forget(place(1));
         assert_eq!(demux.route(address(1), RTP).map(|admitted| admitted.place), Some(place(2)));
     }
 

@@ -9,13 +9,13 @@ use str0m::change::SdpOffer;
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::format::Codec;
 use str0m::rtp::Vp8Descriptor;
-use uuid::Uuid;
 
-use crate::control::{LegId, RoomId, SendLine, Source};
+use crate::control::{SendLine, Source};
 use crate::demux::{Demux, Place};
 use crate::keys::Handshake;
 use crate::offer::{Offer, name_seats};
 use crate::rewrite::{Line, Numbers};
+use crate::slab::Key;
 use crate::slots::Slots;
 use crate::sources::Sources;
 use crate::{addresses, codec, fast_join, journal};
@@ -27,7 +27,7 @@ pub const PASSWORD: &str = "a password of some length";
 
 /// A datagram at the door: who may have sent it.
 pub fn door(datagram: &[u8]) {
-    let place = Place { room: RoomId(Uuid::nil()), leg: LegId(Uuid::nil()) };
+    let place = Place { room: Key::first(0), peer: Key::first(0) };
     let mut demux = Demux::default();
     demux.admit(place, UFRAG, PASSWORD);
     let source = SocketAddr::from(([192, 0, 2, 1], 9));

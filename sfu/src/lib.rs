@@ -40,7 +40,7 @@
 //! |---|---|---|
 //! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
-//! | room | `room`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track` | packets |
+//! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp`, `rtcp`, `repairs` | one connection's keys and lines |
 //! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
 //!
@@ -76,12 +76,14 @@ mod keys;
 mod node;
 mod offer;
 mod peer;
+mod peers;
 mod repairs;
 mod rewrite;
 mod room;
 mod rtcp;
 mod shard;
 mod ship;
+mod slab;
 mod slots;
 mod sources;
 mod speaker;

@@ -15,7 +15,7 @@ use str0m::{Event as RtcEvent, Input, Output, Rtc};
 
 use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
-use crate::control::{Kind, LegId, RoomId, SendLine, Source, TenantId, TrackKey, Want};
+use crate::control::{Kind, LegId, SendLine, Source, TenantId, TrackKey, Want};
 use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
@@ -94,8 +94,8 @@ pub(crate) struct Peer {
     pub(crate) deadline: Instant,
     /// An entry of the shard's timers that is no later than `deadline`.
     pub(crate) timer: Option<Instant>,
-    /// On the shard's list of those who have something to send.
-    queued: bool,
+    /// On the room's list of those who have something to send.
+    pub(crate) queued: bool,
     pub(crate) clock: CaptureClock,
     egress: Box<dyn Egress>,
     /// Where checks said that it can be reached.
@@ -302,13 +302,11 @@ impl Peer {
         self.path.is_some() && self.egress.is_waiting()
     }
 
-    /// Puts itself on the list of those who have something to send, if it has. Answers whether it is there.
-    pub(crate) fn queue(&mut self, room: RoomId, waiting: &mut Vec<(RoomId, LegId)>) -> bool {
-        if !self.queued && self.is_waiting() {
-            self.queued = true;
-            waiting.push((room, self.leg));
-        }
-        self.queued
+    /// Whether it has something to send and is not on the room's list yet; it is now.
+    pub(crate) fn begins_to_wait(&mut self) -> bool {
+        let begins = !self.queued && self.is_waiting();
+        self.queued |= begins;
+        begins
     }
 
     /// Sends what waits.

@@ -20,6 +20,7 @@ use crate::keys;
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
 use crate::room::{Out, Room};
+use crate::slab::{Key, Slab};
 use crate::sources::Sources;
 
 /// Speakers, layers and losses are looked after this often.
@@ -34,10 +35,13 @@ const WANTS_MAX: usize = 64;
 
 /// The state of one shard. Sans IO: datagrams, commands and time in; [`Out`] out.
 pub(crate) struct Shard {
-    rooms: BTreeMap<RoomId, Room>,
-    room_by_leg: BTreeMap<LegId, RoomId>,
+    rooms: Slab<Room>,
+    room_by_id: BTreeMap<RoomId, Key>,
+    place_by_leg: BTreeMap<LegId, Place>,
     demux: Demux,
-    timers: BinaryHeap<Reverse<(Instant, RoomId, LegId)>>,
+    timers: BinaryHeap<Reverse<(Instant, Place)>>,
+    /// Rooms that have something to send at the end of the turn.
+    waiting: Vec<Key>,
     /// The addresses that callers are told.
     candidates: Vec<SocketAddr>,
     crypto: Arc<CryptoProvider>,
@@ -76,10 +80,12 @@ impl Shard {
     ) -> Self {
         let crypto = Arc::new(keys::overheard());
         Shard {
-            rooms: BTreeMap::new(),
-            room_by_leg: BTreeMap::new(),
+            rooms: Slab::default(),
+            room_by_id: BTreeMap::new(),
+            place_by_leg: BTreeMap::new(),
             demux: Demux::default(),
             timers: BinaryHeap::new(),
+            waiting: Vec::new(),
             candidates,
             certificate: crypto.dtls_provider.generate_certificate(),
             crypto,
@@ -97,21 +103,21 @@ impl Shard {
     pub(crate) fn command(&mut self, command: Command, now: Now) {
         match command {
             Command::Join { leg, room, tenant, offer, sends } => {
-                if let Err(reason) = self.join(Place { room, leg }, tenant, &offer, &sends, now) {
+                if let Err(reason) = self.join(leg, room, tenant, &offer, &sends, now) {
                     self.out.events.push(Event::Refused { leg, reason });
                 }
             }
             Command::Offer { leg, offer, sends } => self.offer(leg, &offer, &sends, now),
-            Command::Enter { leg } => self.for_leg(leg, now, |room, out| room.enter(leg, now, out)),
+            Command::Enter { leg } => self.for_leg(leg, now, |room, at, out| room.enter(at, now, out)),
             Command::Mute { leg, source, muted } => {
-                self.for_leg(leg, now, |room, out| room.mute(leg, source, muted, now, out));
+                self.for_leg(leg, now, |room, at, out| room.mute(at, source, muted, now, out));
             }
             Command::View { leg, mut wants } => {
                 wants.truncate(WANTS_MAX);
-                self.for_leg(leg, now, |room, out| room.view(leg, wants, now, out));
+                self.for_leg(leg, now, |room, at, out| room.view(at, wants, now, out));
             }
             Command::Leave { leg } => {
-                self.for_leg(leg, now, |room, out| room.leave(leg, Event::Left { leg }, now, out));
+                self.for_leg(leg, now, |room, at, out| room.leave(at, Event::Left { leg }, now, out));
             }
             Command::UsageStored { .. } => {}
         }
@@ -129,32 +135,32 @@ impl Shard {
             let Some(local) = fast_join::local_for(remote, &self.candidates) else { return };
             local
         };
-        let Place { room, leg } = admitted.place;
+        let Place { room, peer } = admitted.place;
         let authenticated = admitted.authenticated;
         let incoming = Incoming { local, remote, bytes: datagram, authenticated };
-        self.in_room(room, now, |room, out| room.receive(leg, &incoming, now, out));
+        self.in_room(room, now, |room, out| room.receive(peer, &incoming, now, out));
     }
 
     /// Does everything that is due.
     pub(crate) fn time(&mut self, now: Now) {
-        while let Some(Reverse((at, room, leg))) = self.timers.peek().copied()
+        while let Some(Reverse((at, place))) = self.timers.peek().copied()
             && at <= now.instant
         {
             self.timers.pop();
-            self.in_room(room, now, |room, out| {
-                if let Some(peer) = room.peers.get_mut(&leg) {
+            self.in_room(place.room, now, |room, out| {
+                if let Some(peer) = room.peers.get_mut(place.peer) {
                     peer.timer = None;
                     if peer.deadline <= now.instant {
-                        room.wake(leg, now, out);
+                        room.wake(place.peer, now, out);
                     } else {
-                        out.touched.push(leg);
+                        out.touched.push(place.peer);
                     }
                 }
             });
         }
         if now.instant >= self.tick_at {
             self.tick_at = now.instant + TICK_EVERY;
-            for room in self.rooms.keys().copied().collect::<Vec<_>>() {
+            for room in self.rooms.keys().collect::<Vec<_>>() {
                 self.in_room(room, now, |room, out| room.tick(now, out));
             }
         }
@@ -166,16 +172,14 @@ impl Shard {
             let Datagram { local, remote, bytes } = &datagram;
             wire.send(Path { local: *local, remote: *remote }, bytes, bytes.len());
         }
-        let mut waiting = std::mem::take(&mut self.out.waiting);
+        let mut waiting = std::mem::take(&mut self.waiting);
         let mut buffer = std::mem::take(&mut self.buffer);
-        // Whoever waits in one room was put on the list together.
-        for of_one_room in waiting.chunk_by(|(one, _), (other, _)| one == other) {
-            let room = of_one_room[0].0;
-            self.in_room(room, now, |room, _| room.write(of_one_room, now, wire, &mut buffer));
+        for room in &waiting {
+            self.in_room(*room, now, |room, _| room.write(now, wire, &mut buffer));
         }
         waiting.clear();
         self.buffer = buffer;
-        self.out.waiting = waiting;
+        self.waiting = waiting;
     }
 
     /// The counters that changed, when it is time for a checkpoint.
@@ -192,7 +196,7 @@ impl Shard {
 
     /// When [`Shard::time`] has something to do next.
     pub(crate) fn deadline(&self) -> Instant {
-        let timer = self.timers.peek().map(|Reverse((at, _, _))| *at);
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
         timer.into_iter().chain([self.tick_at, self.checkpoint_at]).min().unwrap_or(self.tick_at)
     }
 
@@ -202,7 +206,7 @@ impl Shard {
         let (names, tuples) = self.demux.sizes();
         Sizes {
             rooms: self.rooms.len(),
-            legs: self.room_by_leg.len(),
+            legs: self.place_by_leg.len(),
             places: self.legs.load(Ordering::Relaxed),
             names,
             tuples,
@@ -213,33 +217,34 @@ impl Shard {
     /// The next packet of this room will find a bug.
     #[cfg(test)]
     pub(crate) fn plant_panic(&mut self, room: RoomId) {
-        if let Some(room) = self.rooms.get_mut(&room) {
+        if let Some(room) = self.room_by_id.get(&room).and_then(|room| self.rooms.get_mut(*room)) {
             room.planted = true;
         }
     }
 
     /// Ends all legs.
     pub(crate) fn stop(&mut self, now: Now) {
-        for leg in self.room_by_leg.keys().copied().collect::<Vec<_>>() {
-            self.for_leg(leg, now, |room, out| room.leave(leg, Event::Lost { leg }, now, out));
+        for leg in self.place_by_leg.keys().copied().collect::<Vec<_>>() {
+            self.for_leg(leg, now, |room, at, out| room.leave(at, Event::Lost { leg }, now, out));
         }
     }
 
     fn join(
         &mut self,
-        place: Place,
+        leg: LegId,
+        room: RoomId,
         tenant: TenantId,
         offer: &str,
         sends: &[SendLine],
         now: Now,
     ) -> Result<(), Refusal> {
         let offer = Offer::check(offer, sends)?;
-        if self.room_by_leg.contains_key(&place.leg) || !self.take_place() {
+        if self.place_by_leg.contains_key(&leg) || !self.take_place() {
             return Err(Refusal::Full);
         }
         // A parser that trips over a hostile offer costs that offer only.
-        let joined = catch_unwind(AssertUnwindSafe(|| self.connect(place, tenant, &offer, sends, now)));
-        let (peer, answer) = match joined.unwrap_or(Err(Refusal::OfferNotUnderstood)) {
+        let joined = catch_unwind(AssertUnwindSafe(|| self.connect(leg, tenant, &offer, sends, now)));
+        let (mut peer, answer) = match joined.unwrap_or(Err(Refusal::OfferNotUnderstood)) {
             Ok(joined) => joined,
             Err(reason) => {
                 self.legs.fetch_sub(1, Ordering::Relaxed);
@@ -247,12 +252,23 @@ impl Shard {
             }
         };
         let slots = peer.slots.list();
-        self.room_by_leg.insert(place.leg, place.room);
-        self.rooms.entry(place.room).or_insert_with(|| Room::new(place.room));
+        let credentials = peer.rtc.direct_api().local_ice_credentials();
+        let place = self.seat(room, peer);
+        self.demux.admit(place, &credentials.ufrag, &credentials.pass);
         let answer = name_seats(&answer, &slots);
-        self.out.events.push(Event::Joined { leg: place.leg, answer, slots });
-        self.in_room(place.room, now, |room, out| room.join(peer, now, out));
+        self.out.events.push(Event::Joined { leg, answer, slots });
+        self.in_room(place.room, now, |room, out| room.join(place.peer, now, out));
         Ok(())
+    }
+
+    /// Gives a newcomer a place in a room, and the room one if it is the first.
+    fn seat(&mut self, id: RoomId, peer: Peer) -> Place {
+        let leg = peer.leg;
+        let room = *self.room_by_id.entry(id).or_insert_with(|| self.rooms.insert(Room::new(id)));
+        let peer = self.rooms.get_mut(room).expect("a room that is named").peers.insert(peer);
+        let place = Place { room, peer };
+        self.place_by_leg.insert(leg, place);
+        place
     }
 
     /// Takes one of the node's places, if there is one.
@@ -265,7 +281,7 @@ impl Shard {
 
     fn connect(
         &mut self,
-        place: Place,
+        leg: LegId,
         tenant: TenantId,
         offer: &Offer,
         sends: &[SendLine],
@@ -282,11 +298,10 @@ impl Shard {
         let answer = offer.answer(&mut rtc)?;
         let credentials = rtc.direct_api().local_ice_credentials();
         let secrets = Secrets { sources, password: credentials.pass.clone() };
-        let mut peer = Peer::new(place.leg, tenant, rtc, egress, secrets, now.instant);
+        let mut peer = Peer::new(leg, tenant, rtc, egress, secrets, now.instant);
         peer.add_lines(sends, offer.slots());
         peer.answered();
         peer.wake(now, &mut self.out.datagrams);
-        self.demux.admit(place, &credentials.ufrag, &credentials.pass);
         Ok((peer, answer))
     }
 
@@ -312,8 +327,9 @@ impl Shard {
     }
 
     fn offer(&mut self, leg: LegId, offer: &str, sends: &[SendLine], now: Now) {
-        let Some(id) = self.room_by_leg.get(&leg).copied() else { return };
-        let Some(peer) = self.rooms.get_mut(&id).and_then(|room| room.peers.get_mut(&leg)) else { return };
+        let Some(place) = self.place_by_leg.get(&leg).copied() else { return };
+        let room = self.rooms.get_mut(place.room);
+        let Some(peer) = room.and_then(|room| room.peers.get_mut(place.peer)) else { return };
         let answered = Offer::check(offer, sends).and_then(|offer| {
             let answer = catch_unwind(AssertUnwindSafe(|| peer.answer(|rtc| offer.answer(rtc))));
             let answer = answer.unwrap_or_else(|_| {
@@ -329,68 +345,75 @@ impl Shard {
         });
         let credentials = peer.rtc.direct_api().local_ice_credentials();
         let slots = peer.slots.list();
-        self.demux.admit(Place { room: id, leg }, &credentials.ufrag, &credentials.pass);
+        self.demux.admit(place, &credentials.ufrag, &credentials.pass);
         self.out.events.push(match answered {
             Ok(answer) => Event::Answered { leg, answer: name_seats(&answer, &slots), slots },
             Err(reason) => Event::OfferRefused { leg, reason },
         });
-        self.in_room(id, now, |room, out| room.lines_added(leg, now, out));
+        self.in_room(place.room, now, |room, out| room.lines_added(place.peer, now, out));
     }
 
-    fn for_leg(&mut self, leg: LegId, now: Now, act: impl FnOnce(&mut Room, &mut Out)) {
-        if let Some(room) = self.room_by_leg.get(&leg).copied() {
-            self.in_room(room, now, act);
+    fn for_leg(&mut self, leg: LegId, now: Now, act: impl FnOnce(&mut Room, Key, &mut Out)) {
+        if let Some(place) = self.place_by_leg.get(&leg).copied() {
+            self.in_room(place.room, now, |room, out| act(room, place.peer, out));
         }
     }
 
     /// Acts in a room; a panic there gives the room up and nothing else.
-    fn in_room(&mut self, id: RoomId, now: Now, act: impl FnOnce(&mut Room, &mut Out)) {
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        let ended = self.out.usage.len();
+    fn in_room(&mut self, at: Key, now: Now, act: impl FnOnce(&mut Room, &mut Out)) {
+        let Some(room) = self.rooms.get_mut(at) else { return };
+        let (ended, was_waiting) = (self.out.usage.len(), room.is_waiting());
         let out = &mut self.out;
         if catch_unwind(AssertUnwindSafe(|| act(room, out))).is_err() {
-            self.give_up(id, now);
+            self.give_up(at, now);
+        } else if !was_waiting && room.is_waiting() {
+            self.waiting.push(at);
         }
-        self.set_timers(id, now.instant);
-        self.forget_ended(id, ended);
+        self.set_timers(at, now.instant);
+        self.forget_ended(at, ended);
     }
 
     /// A room that cannot be trusted any more: its counters are kept, its people are told.
-    fn give_up(&mut self, id: RoomId, now: Now) {
-        tracing::error!(room = %id.0, "a room is given up after a panic in its path");
-        let Some(mut room) = self.rooms.remove(&id) else { return };
-        for (leg, peer) in &mut room.peers {
+    fn give_up(&mut self, at: Key, now: Now) {
+        let Some(mut room) = self.rooms.remove(at) else { return };
+        self.room_by_id.remove(&room.id);
+        tracing::error!(room = %room.id.0, "a room is given up after a panic in its path");
+        for at in room.peers.keys() {
+            let Some(peer) = room.peers.get_mut(at) else { continue };
+            let leg = peer.leg;
             peer.usage.advance(now.instant, now.wall);
-            self.out.usage.push((peer.usage.take_changed(), Some(Event::Lost { leg: *leg })));
+            self.out.usage.push((peer.usage.take_changed(), Some(Event::Lost { leg })));
         }
         // What a broken state does when it is dropped is its own affair.
         let _dropped = catch_unwind(AssertUnwindSafe(|| drop(room)));
     }
 
-    fn set_timers(&mut self, id: RoomId, now: Instant) {
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        for leg in self.out.touched.drain(..) {
-            let Some(peer) = room.peers.get_mut(&leg) else { continue };
-            let at = peer.deadline.min(now + TIMER_AHEAD_MAX);
-            if peer.timer.is_none_or(|timer| timer > at) {
-                peer.timer = Some(at);
-                self.timers.push(Reverse((at, id, leg)));
+    fn set_timers(&mut self, at: Key, now: Instant) {
+        let Some(room) = self.rooms.get_mut(at) else { return self.out.touched.clear() };
+        for key in self.out.touched.drain(..) {
+            let Some(peer) = room.peers.get_mut(key) else { continue };
+            let due = peer.deadline.min(now + TIMER_AHEAD_MAX);
+            if peer.timer.is_none_or(|timer| timer > due) {
+                peer.timer = Some(due);
+                self.timers.push(Reverse((due, Place { room: at, peer: key })));
             }
         }
     }
 
     /// Closes the doors of legs that ended since `first`.
-    fn forget_ended(&mut self, id: RoomId, first: usize) {
+    fn forget_ended(&mut self, at: Key, first: usize) {
         for (_, then) in &self.out.usage[first..] {
             if let Some(Event::Left { leg } | Event::Lost { leg }) = then
-                && self.room_by_leg.remove(leg).is_some()
+                && let Some(place) = self.place_by_leg.remove(leg)
             {
-                self.demux.forget(*leg);
+                self.demux.forget(place);
                 self.legs.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        if self.rooms.get(&id).is_some_and(|room| room.peers.is_empty()) {
-            self.rooms.remove(&id);
+        if self.rooms.get(at).is_some_and(|room| room.peers.is_empty())
+            && let Some(room) = self.rooms.remove(at)
+        {
+            self.room_by_id.remove(&room.id);
         }
     }
 }
@@ -447,7 +470,7 @@ mod tests {
         }
         shard.time(after(t0, 30_200));
         assert_eq!(ended(&mut shard), [Event::Lost { leg: leg(1) }]);
-        assert!(shard.rooms.is_empty() && shard.room_by_leg.is_empty());
+        assert_eq!((shard.rooms.len(), shard.place_by_leg.len()), (0, 0));
         join(&mut shard, leg(2), 1, after(t0, 31_000));
     }
 
@@ -458,7 +481,7 @@ mod tests {
         join(&mut shard, leg(1), 1, t0);
         join(&mut shard, leg(2), 1, t0);
         join(&mut shard, leg(3), 2, t0);
-        shard.in_room(RoomId(Uuid::from_u128(1)), t0, |_, _| panic!("planted"));
+        shard.for_leg(leg(1), t0, |_, _, _| panic!("planted"));
         assert_eq!(ended(&mut shard), [Event::Lost { leg: leg(1) }, Event::Lost { leg: leg(2) }]);
         shard.time(after(t0, 1_000));
         assert!(ended(&mut shard).is_empty());

@@ -9,6 +9,7 @@ use crate::codec;
 use crate::control::{Kind, TrackKey};
 use crate::forward::Packet;
 use crate::keyframes::{Replay, RequestGate};
+use crate::slab::Key;
 
 /// A layer without a packet for this long is not sent any more.
 const LAYER_ALIVE: Duration = Duration::from_secs(2);
@@ -25,6 +26,8 @@ pub(crate) struct Track {
     pub(crate) muted: bool,
     /// A packet came since the click: it is worth a slot.
     pub(crate) delivered: bool,
+    /// Where its packets go: subscriber and slot.
+    pub(crate) route: Arc<[(Key, usize)]>,
     /// Few: a layer is found by looking.
     layers: Vec<Layer>,
 }
@@ -44,7 +47,7 @@ pub(crate) struct Layer {
 impl Track {
     /// A track of which nothing was heard yet.
     pub(crate) fn new(key: TrackKey, mid: Mid) -> Self {
-        Track { key, mid, muted: false, delivered: false, layers: Vec::new() }
+        Track { key, mid, muted: false, delivered: false, route: Arc::default(), layers: Vec::new() }
     }
 
     /// Whether the track may take a slot.

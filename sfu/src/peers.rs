@@ -1,0 +1,72 @@
+//! The people of a room: found by key on the packet path, by leg where signalling names them.
+
+use std::collections::BTreeMap;
+
+use crate::control::LegId;
+use crate::peer::Peer;
+use crate::slab::{Key, Slab};
+
+/// All connections of one room.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    slab: Slab<Peer>,
+    /// Whatever goes through all of them goes in this order.
+    key_by_leg: BTreeMap<LegId, Key>,
+}
+
+impl Peers {
+    /// Somebody comes.
+    pub(crate) fn insert(&mut self, peer: Peer) -> Key {
+        let leg = peer.leg;
+        let key = self.slab.insert(peer);
+        self.key_by_leg.insert(leg, key);
+        key
+    }
+
+    /// Somebody goes.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Peer> {
+        let peer = self.slab.remove(key)?;
+        self.key_by_leg.remove(&peer.leg);
+        Some(peer)
+    }
+
+    /// Somebody, by key.
+    pub(crate) fn get(&self, key: Key) -> Option<&Peer> {
+        self.slab.get(key)
+    }
+
+    /// Somebody, by key, to change.
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Peer> {
+        self.slab.get_mut(key)
+    }
+
+    /// Somebody, by leg.
+    pub(crate) fn of(&self, leg: LegId) -> Option<&Peer> {
+        self.slab.get(*self.key_by_leg.get(&leg)?)
+    }
+
+    /// Somebody, by leg, to change.
+    pub(crate) fn of_mut(&mut self, leg: LegId) -> Option<&mut Peer> {
+        self.slab.get_mut(*self.key_by_leg.get(&leg)?)
+    }
+
+    /// All keys, by leg. A copy: what is done with each may change who is here.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.key_by_leg.values().copied().collect()
+    }
+
+    /// All of them, in no order that means anything.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Peer> {
+        self.slab.values()
+    }
+
+    /// All of them, to change.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.slab.values_mut()
+    }
+
+    /// Whether nobody is here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.key_by_leg.is_empty()
+    }
+}
