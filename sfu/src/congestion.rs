@@ -7,7 +7,7 @@
 //!
 //! | file | decides |
 //! |---|---|
-//! | `rtcp`, `twcc` | what the receiver says |
+//! | `twcc` | what the receiver says |
 //! | `history` | which packet that is about; received or lost, once |
 //! | `groups`, `trend`, `aimd` | what the delay allows |
 //! | `queue` | whether a queue stands that no trend shows |
@@ -31,9 +31,8 @@ mod meter;
 pub(crate) mod pacer;
 mod probe;
 mod queue;
-mod rtcp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trend;
 mod twcc;
 
@@ -41,8 +40,9 @@ use estimate::Estimate;
 use history::History;
 use meter::RateMeter;
 use probe::{Conditions, Prober};
-use rtcp::Report;
 use twcc::{Feedback, ReceiverClock};
+
+use crate::rtcp::{self, Item};
 
 /// The estimate before anything is known: a voice and a small picture. The first probe comes with the first feedback.
 const BPS_START: f64 = 500_000.0;
@@ -131,18 +131,17 @@ impl Downlink {
     pub(crate) fn feedback(&mut self, rtcp: &[u8], now: Instant) {
         let now_us = self.us(now);
         let mut statuses = 0;
-        for report in rtcp::reports(rtcp) {
-            match report {
-                Report::Remb(bps) => self.estimate.remb(bps as f64),
-                Report::Feedback(feedback) => {
-                    statuses += feedback.count();
-                    if statuses > STATUSES_MAX {
-                        return;
-                    }
+        rtcp::read(rtcp, |item| match item {
+            Item::Remb(bps) => self.estimate.remb(bps as f64),
+            Item::Transport(body) => {
+                let Some(feedback) = Feedback::parse(body) else { return };
+                statuses += feedback.count();
+                if statuses <= STATUSES_MAX {
                     self.hear(&feedback, now_us);
                 }
             }
-        }
+            _ => {}
+        });
     }
 
     /// What is due with time alone.

@@ -17,7 +17,7 @@ const TUPLES_MAX: usize = 16;
 const UFRAGS_MAX: usize = 2;
 
 /// Datagrams larger than this are no media of ours (str0m's limit).
-const DATAGRAM_BYTES_MAX: usize = 2_000;
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 2_000;
 
 /// A leg's place in its room, and the room's in the shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

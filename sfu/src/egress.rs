@@ -104,10 +104,14 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     /// Takes one packet. Answers whether str0m has something to send now.
     fn send(&mut self, rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool;
 
-    /// Takes an SRTCP datagram that has proven itself. str0m gets it as well. Answers the slots whose picture the
-    /// subscriber cannot go on with.
-    fn hear(&mut self, _datagram: &[u8]) -> Vec<Mid> {
+    /// Takes what the subscriber reports, opened. Answers the slots whose picture it cannot go on with.
+    fn hear(&mut self, _report: &[u8]) -> Vec<Mid> {
         Vec::new()
+    }
+
+    /// Whether str0m must have the subscriber's feedback as well.
+    fn leaves_feedback_to_str0m(&self) -> bool {
+        true
     }
 
     /// Lets time pass. Answers the slots that lost packets here and need a keyframe.

@@ -46,31 +46,10 @@ pub(crate) struct Agreed {
     pub(crate) active: bool,
 }
 
-/// Whose packets a key seals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// What this side sends.
-    #[cfg(test)]
-    Ours,
-    /// What the other side sends.
-    Theirs,
-}
-
 impl Handshake {
     /// What it agreed on, once it is over.
     pub(crate) fn agreed(&self) -> Option<&Agreed> {
         self.said.get()
-    }
-
-    /// The keys of one direction, once there are any.
-    pub(crate) fn keys(&self, side: Side) -> Option<Keys> {
-        let said = self.said.get()?;
-        let is_client = match side {
-            #[cfg(test)]
-            Side::Ours => said.active,
-            Side::Theirs => !said.active,
-        };
-        Keys::derive(&said.material, said.profile, is_client)
     }
 
     /// A handshake that is over.
@@ -85,70 +64,6 @@ impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Handshake")
     }
-}
-
-/// The session keys of one direction.
-pub(crate) struct Keys {
-    pub(crate) profile: SrtpProfile,
-    pub(crate) rtp: SessionKey,
-    pub(crate) rtcp: SessionKey,
-}
-
-/// What seals one protocol's packets.
-pub(crate) struct SessionKey {
-    pub(crate) key: Vec<u8>,
-    pub(crate) auth: Vec<u8>,
-    pub(crate) salt: Vec<u8>,
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys")
-    }
-}
-
-impl Keys {
-    fn derive(material: &[u8], profile: SrtpProfile, of_client: bool) -> Option<Keys> {
-        let (key, salt) = match profile {
-            SrtpProfile::AES128_CM_SHA1_80 => (16, 14),
-            SrtpProfile::AEAD_AES_128_GCM => (16, 12),
-            SrtpProfile::AEAD_AES_256_GCM => (32, 12),
-            _ => return None,
-        };
-        // Both keys, the client's first, then both salts.
-        let side = usize::from(!of_client);
-        let master = material.get(side * key..)?.get(..key)?;
-        let master_salt = material.get(2 * key + side * salt..)?.get(..salt)?;
-        let session = |label| SessionKey {
-            key: stretch(master, master_salt, label, key),
-            auth: stretch(master, master_salt, label + 1, 20),
-            salt: stretch(master, master_salt, label + 2, salt),
-        };
-        Some(Keys { profile, rtp: session(0), rtcp: session(3) })
-    }
-}
-
-/// RFC 3711 §4.3.1 and §4.3.3: the key stream of AES under the master key, begun at the label.
-fn stretch(master: &[u8], salt: &[u8], label: u8, length: usize) -> Vec<u8> {
-    let provider = from_feature_flags().srtp_provider;
-    let mut begin = [0; 16];
-    begin[..salt.len()].copy_from_slice(salt);
-    begin[7] ^= label;
-    let mut stretched = Vec::with_capacity(length + 16);
-    for round in 0u16.. {
-        if stretched.len() >= length {
-            break;
-        }
-        begin[14..].copy_from_slice(&round.to_be_bytes());
-        let mut block = [0; 32];
-        match master.len() {
-            16 => provider.srtp_aes_128_ecb_round(master, &begin, &mut block),
-            _ => provider.srtp_aes_256_ecb_round(master, &begin, &mut block),
-        }
-        stretched.extend(&block[..16]);
-    }
-    stretched.truncate(length);
-    stretched
 }
 
 #[derive(Debug)]
@@ -227,23 +142,5 @@ impl DtlsInstance for Overheard {
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
         self.inner.close()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_vectors_of_rfc_3711_come_out() {
-        // RFC 3711 appendix B.3.
-        let hex = |text: &str| -> Vec<u8> {
-            (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
-        };
-        let master = hex("E1F97A0D3E018BE0D64FA32C06DE4139");
-        let salt = hex("0EC675AD498AFEEBB6960B3AABE6");
-        assert_eq!(stretch(&master, &salt, 0, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
-        assert_eq!(stretch(&master, &salt, 2, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
-        assert_eq!(stretch(&master, &salt, 1, 20), hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
     }
 }

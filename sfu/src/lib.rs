@@ -41,7 +41,7 @@
 //! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `slab` | packets |
-//! | sending | `egress` (str0m's or ours), `srtp`, `rtcp`, `repairs` | one connection's keys and lines |
+//! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
 //! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a

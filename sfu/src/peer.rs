@@ -16,6 +16,7 @@ use str0m::{Event as RtcEvent, Input, Output, Rtc};
 use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
 use crate::control::{Kind, LegId, SendLine, Source, TenantId, TrackKey, Want};
+use crate::demux::DATAGRAM_BYTES_MAX;
 use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
@@ -23,7 +24,7 @@ use crate::forward::{Packet, Player};
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
-use crate::sources::{Sources, Worth};
+use crate::sources::Sources;
 use crate::track::Track;
 use crate::usage::LegUsage;
 
@@ -208,52 +209,80 @@ impl Peer {
 
     /// Takes a datagram, unless the leg has sent more than its share or did not send it at all.
     pub(crate) fn receive(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
+        let mut said = Said::default();
         if !self.allowance.is_left(now.instant) {
-            return Said::default();
-        }
-        let worth = match incoming.authenticated {
-            true => Worth::Genuine,
-            false => self.sources.judge(incoming.bytes),
-        };
-        if worth == Worth::Nothing {
-            return Said::default();
+            return said;
         }
         self.remote = Some(incoming.remote);
-        if worth == Worth::Genuine {
-            self.hear(now);
-        }
-        let said = self.take(incoming, now, out);
+        let is_genuine = if incoming.authenticated {
+            self.take_check(incoming, now, out, &mut said);
+            true
+        } else if rtcp::is_rtcp(incoming.bytes) {
+            self.take_report(incoming, now, out, &mut said)
+        } else {
+            self.take_media(incoming, now, out, &mut said)
+        };
         self.remote = None;
-        if worth == Worth::Genuine || !said.packets.is_empty() {
+        if is_genuine {
             self.allowance.spend(incoming.bytes.len());
         }
         said
     }
 
-    fn take(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
-        let Incoming { local, remote, bytes, authenticated } = *incoming;
-        let mut said = Said::default();
-        if authenticated {
-            self.follow(local, remote, bytes);
-        }
-        if rtcp::is_rtcp(bytes) {
-            said.keyframes_for = self.egress.hear(bytes);
-        }
-        self.feed(local, remote, bytes, now.instant);
-        self.drain(now, out, &mut said);
-        if authenticated
-            && let Some(password) = self.nominate.take()
-            && let Some(copy) = fast_join::nominating_copy(bytes, &password)
+    /// A check with the right integrity.
+    fn take_check(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>, said: &mut Said) {
+        self.hear(now);
+        self.follow(incoming);
+        self.feed(incoming, incoming.bytes, now.instant);
+        self.drain(now, out, said);
+        if let Some(password) = self.nominate.take()
+            && let Some(copy) = fast_join::nominating_copy(incoming.bytes, &password)
         {
-            self.feed(local, remote, &copy, now.instant);
+            self.feed(incoming, &copy, now.instant);
             let first = out.len();
-            self.drain(now, out, &mut said);
+            self.drain(now, out, said);
             // The browser asked once and was answered above.
             if let Some(answer) = out[first..].iter().position(|sent| fast_join::is_stun(&sent.bytes)) {
                 out.remove(first + answer);
             }
         }
-        said
+    }
+
+    /// SRTCP: opened here, once. Answers whether the leg has just sent it.
+    fn take_report(
+        &mut self,
+        incoming: &Incoming<'_>,
+        now: Now,
+        out: &mut Vec<Datagram>,
+        said: &mut Said,
+    ) -> bool {
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        let Some(buffer) = buffer.get_mut(..incoming.bytes.len()) else { return false };
+        buffer.copy_from_slice(incoming.bytes);
+        let Some(report) = self.sources.open_report(buffer) else { return false };
+        self.hear(now);
+        said.keyframes_for = self.egress.hear(report);
+        if self.egress.leaves_feedback_to_str0m() || rtcp::is_of_a_sender(report) {
+            self.feed(incoming, incoming.bytes, now.instant);
+            self.drain(now, out, said);
+        }
+        true
+    }
+
+    /// SRTP and DTLS. Answers whether it has proven to be the leg's.
+    fn take_media(
+        &mut self,
+        incoming: &Incoming<'_>,
+        now: Now,
+        out: &mut Vec<Datagram>,
+        said: &mut Said,
+    ) -> bool {
+        if !self.sources.admits(incoming.bytes) {
+            return false;
+        }
+        self.feed(incoming, incoming.bytes, now.instant);
+        self.drain(now, out, said);
+        !said.packets.is_empty()
     }
 
     /// Lets time pass.
@@ -353,8 +382,10 @@ impl Peer {
         silent || self.broken || !self.rtc.is_alive()
     }
 
-    fn feed(&mut self, source_of_ours: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Instant) {
-        let Ok(received) = Receive::new(Protocol::Udp, remote, source_of_ours, datagram) else { return };
+    /// Gives a datagram to str0m as if it had come as `incoming`.
+    fn feed(&mut self, incoming: &Incoming<'_>, datagram: &[u8], now: Instant) {
+        let Incoming { local, remote, .. } = *incoming;
+        let Ok(received) = Receive::new(Protocol::Udp, remote, local, datagram) else { return };
         if let Err(error) = self.rtc.handle_input(Input::Receive(now, received))
             && !self.rtc.is_alive()
         {
@@ -404,9 +435,9 @@ impl Peer {
     }
 
     /// The first check shows a path; a later one that nominates another moves to it.
-    fn follow(&mut self, local: SocketAddr, remote: SocketAddr, check: &[u8]) {
-        if self.path.is_none() || fast_join::nominates(check) {
-            self.path = Some(Path { local, remote });
+    fn follow(&mut self, check: &Incoming<'_>) {
+        if self.path.is_none() || fast_join::nominates(check.bytes) {
+            self.path = Some(Path { local: check.local, remote: check.remote });
         }
     }
 

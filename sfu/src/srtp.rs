@@ -17,36 +17,35 @@ const GCM_TAG: usize = 16;
 const SHA1_TAG: usize = 10;
 /// SRTCP's flag that says "encrypted", beside the 31 bits of its index.
 const ENCRYPTED: u32 = 1 << 31;
-/// The largest number of SSRCs whose SRTCP one connection may send; a browser uses a handful.
-const SENDERS_MAX: usize = 64;
+/// SSRCs that one leg may report under in its life. A call with 64 lines, three layers and repair each has fewer.
+const SENDERS_MAX: usize = 512;
+/// The fixed part of an RTP header (RFC 3550 §5.1).
+const RTP_FIXED: usize = 12;
+/// The longest packet that is proven.
+const PACKET_MAX: usize = 2_000;
 
-/// Both directions of one connection.
+/// What we send on one connection.
 #[derive(Debug)]
-pub(crate) struct Srtp {
+pub(crate) struct Sealer {
     rtp: Cipher,
     rtcp: Cipher,
     rtcp_index: u32,
-    their_rtcp: Cipher,
+}
+
+/// What the other end sends.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    rtp: Cipher,
+    rtcp: Cipher,
+    /// SRTCP is numbered for each sender apart.
     seen: Vec<(u32, ReplayWindow)>,
 }
 
-impl Srtp {
+impl Sealer {
     /// `None` when the keys do not fit their profile.
-    pub(crate) fn new(keys: &Agreed) -> Option<Srtp> {
-        let (key_len, salt_len) = lengths(keys.profile)?;
-        let (client_key, rest) = keys.material.split_at_checked(key_len)?;
-        let (server_key, rest) = rest.split_at_checked(key_len)?;
-        let (client_salt, rest) = rest.split_at_checked(salt_len)?;
-        let server_salt = rest.get(..salt_len)?;
-        let (client, server) = ((client_key, client_salt), (server_key, server_salt));
-        let (ours, theirs) = if keys.active { (client, server) } else { (server, client) };
-        Some(Srtp {
-            rtp: Cipher::derive(keys.profile, ours, Label::RTP)?,
-            rtcp: Cipher::derive(keys.profile, ours, Label::RTCP)?,
-            rtcp_index: 0,
-            their_rtcp: Cipher::derive(keys.profile, theirs, Label::RTCP)?,
-            seen: Vec::new(),
-        })
+    pub(crate) fn new(keys: &Agreed) -> Option<Sealer> {
+        let (rtp, rtcp) = ciphers(keys, keys.active)?;
+        Some(Sealer { rtp, rtcp, rtcp_index: 0 })
     }
 
     /// Seals the RTP packet `packet[..len]`, whose header is `header` bytes long and which is the `index`-th of its SSRC
@@ -60,11 +59,8 @@ impl Srtp {
         let rollovers = ((index >> 16) as u32).to_be_bytes();
         match &self.rtp {
             Cipher::Gcm { key, salt } => {
-                let mut nonce = [0; 12];
-                nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());
-                nonce[6..12].copy_from_slice(&index.to_be_bytes()[2..]);
                 let (body, tag) = rest.split_at_mut_checked(payload)?;
-                seal(key, mix(nonce, salt), &*clear, body, tag.get_mut(..GCM_TAG)?)?;
+                seal(key, mix(rtp_nonce(ssrc, index), salt), &*clear, body, tag.get_mut(..GCM_TAG)?)?;
                 Some(len + GCM_TAG)
             }
             Cipher::Cm { salt, keys: cm } => {
@@ -102,11 +98,44 @@ impl Srtp {
             }
         }
     }
+}
+
+impl Opener {
+    /// `None` when the keys do not fit their profile.
+    pub(crate) fn new(keys: &Agreed) -> Option<Opener> {
+        let (rtp, rtcp) = ciphers(keys, !keys.active)?;
+        Some(Opener { rtp, rtcp, seen: Vec::new() })
+    }
+
+    /// Whether an RTP packet is theirs, if it is one of the first of its SSRC: no rollover yet.
+    pub(crate) fn proves_rtp(&self, packet: &[u8]) -> bool {
+        self.open_first(packet).is_some()
+    }
+
+    fn open_first(&self, packet: &[u8]) -> Option<()> {
+        let (ssrc, header) = (word(packet, 8)?, rtp_header_bytes(packet)?);
+        match &self.rtp {
+            Cipher::Gcm { key, salt } => {
+                let (sealed, tag) = packet.split_at_checked(packet.len().checked_sub(GCM_TAG)?)?;
+                let (clear, sealed) = sealed.split_at_checked(header)?;
+                let seq = u16::from_be_bytes([packet[2], packet[3]]);
+                let nonce = Nonce::assume_unique_for_key(mix(rtp_nonce(ssrc, seq.into()), salt));
+                let mut opened = [0; PACKET_MAX];
+                let opened = opened.get_mut(..sealed.len())?;
+                key.open_separate_gather(nonce, Aad::from(clear), sealed, tag, opened).ok()
+            }
+            Cipher::Cm { keys, .. } => {
+                let (signed, tag) = packet.split_at_checked(packet.len().checked_sub(SHA1_TAG)?)?;
+                let right = hmac_sha1(&keys.auth, &[signed, &[0; 4]]);
+                constant_time::verify_slices_are_equal(&right, tag).ok()
+            }
+        }
+    }
 
     /// Opens an SRTCP packet in place. `None` when it is not theirs, not whole or was seen before.
     pub(crate) fn open_rtcp<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
         let ssrc = word(packet, 4)?;
-        let (index, opened) = match &self.their_rtcp {
+        let (index, opened) = match &self.rtcp {
             Cipher::Gcm { key, salt } => open_gcm(key, salt, packet, ssrc)?,
             Cipher::Cm { salt, keys } => open_cm(keys, salt, packet, ssrc)?,
         };
@@ -125,6 +154,17 @@ impl Srtp {
         self.seen.push((ssrc, window));
         true
     }
+}
+
+/// The ciphers of RTP and RTCP of the DTLS client or of the server.
+fn ciphers(keys: &Agreed, of_client: bool) -> Option<(Cipher, Cipher)> {
+    let (key_len, salt_len) = lengths(keys.profile)?;
+    // Both keys, the client's first, then both salts (RFC 5764 §4.2).
+    let side = usize::from(!of_client);
+    let (masters, salts) = keys.material.get(..2 * (key_len + salt_len))?.split_at(2 * key_len);
+    let (key, salt) = (&masters[side * key_len..][..key_len], &salts[side * salt_len..][..salt_len]);
+    let derive = |label| Cipher::derive(keys.profile, (key, salt), label);
+    Some((derive(Label::RTP)?, derive(Label::RTCP)?))
 }
 
 /// The numbers of the last 128 packets that were seen.
@@ -241,6 +281,14 @@ fn counter(salt: &[u8; 14], ssrc: u32, index: u64) -> [u8; 16] {
     iv
 }
 
+/// SSRC, rollovers and sequence number in the nonce of SRTP (RFC 7714 §8.1).
+fn rtp_nonce(ssrc: u32, index: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());
+    nonce[6..12].copy_from_slice(&index.to_be_bytes()[2..]);
+    nonce
+}
+
 /// SSRC and index in the nonce of SRTCP (RFC 7714 §9.1).
 fn rtcp_nonce(ssrc: u32, index: u32) -> [u8; 12] {
     let mut nonce = [0; 12];
@@ -305,6 +353,17 @@ fn hmac_sha1(key: &hmac::Key, parts: &[&[u8]]) -> [u8; SHA1_TAG] {
     tag
 }
 
+/// Fixed part, contributing sources and extension.
+fn rtp_header_bytes(packet: &[u8]) -> Option<usize> {
+    let first = *packet.first()?;
+    let fixed = RTP_FIXED + 4 * usize::from(first & 0x0f);
+    if first & 0x10 == 0 {
+        return Some(fixed);
+    }
+    let length = packet.get(fixed + 2..fixed + 4)?;
+    Some(fixed + 4 + 4 * usize::from(u16::from_be_bytes([length[0], length[1]])))
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..at + 4)?;
     Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
@@ -325,11 +384,13 @@ mod tests {
         pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
     }
 
-    /// Two ends of one handshake.
-    fn pair(profile: SrtpProfile) -> (Srtp, Srtp) {
-        let material: Vec<u8> = (0..100).collect();
-        let end = |active| Srtp::new(&Agreed { profile, material: material.clone(), active }).unwrap();
-        (end(true), end(false))
+    fn agreed(profile: SrtpProfile, active: bool) -> Agreed {
+        Agreed { profile, material: (0..100).collect(), active }
+    }
+
+    /// What the client sends: its own end and the other.
+    fn pair(profile: SrtpProfile) -> (Sealer, Opener) {
+        (Sealer::new(&agreed(profile, true)).unwrap(), Opener::new(&agreed(profile, false)).unwrap())
     }
 
     #[test]
@@ -378,7 +439,8 @@ mod tests {
                 broken[at] ^= 1;
                 assert!(theirs.open_rtcp(&mut broken[..len]).is_none(), "{profile:?}: byte {at}");
             }
-            assert!(ours.open_rtcp(&mut { sealed }[..len]).is_none(), "{profile:?}: reflected");
+            let mut own = Opener::new(&agreed(profile, true)).unwrap();
+            assert!(own.open_rtcp(&mut { sealed }[..len]).is_none(), "{profile:?}: reflected");
             assert_eq!(theirs.open_rtcp(&mut { sealed }[..len]), Some(&plain[..]));
             assert!(theirs.open_rtcp(&mut sealed[..len]).is_none(), "{profile:?}: replayed");
         }
@@ -388,8 +450,17 @@ mod tests {
     fn keys_that_do_not_fit_their_profile_are_refused() {
         for profile in PROFILES {
             let keys = Agreed { profile, material: vec![0; 50], active: true };
-            assert!(Srtp::new(&keys).is_none(), "{profile:?}");
+            assert!(Sealer::new(&keys).is_none() && Opener::new(&keys).is_none(), "{profile:?}");
         }
+    }
+
+    #[test]
+    fn a_window_knows_what_it_saw_and_takes_nothing_older() {
+        let mut window = ReplayWindow::default();
+        assert!(window.admit(0) && !window.admit(0));
+        assert!(window.admit(300) && window.admit(173) && !window.admit(173));
+        assert!(!window.admit(172), "further back than it can see");
+        assert!(window.admit(u64::from(u32::MAX >> 1)) && !window.admit(300));
     }
 
     proptest! {

@@ -139,7 +139,7 @@ impl Client {
 
     /// The keys with which it speaks, once the handshake has made them.
     pub(super) fn seals(&self) -> Seals {
-        Seals::new(self.handshake.keys(keys::Side::Ours).expect("the handshake is over"))
+        Seals::new(&self.handshake)
     }
 
     pub(super) fn credentials(&self) -> (String, String) {

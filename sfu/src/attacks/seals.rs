@@ -4,7 +4,7 @@ use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, from_feature_flags};
 
 use crate::demux::hmac_sha1;
-use crate::keys::Keys;
+use crate::keys::{Agreed, Handshake};
 
 /// One client's sending side.
 pub(crate) struct Seals {
@@ -13,8 +13,9 @@ pub(crate) struct Seals {
 }
 
 impl Seals {
-    /// Its RTCP is numbered far from that of the client's own stack.
-    pub(crate) fn new(keys: Keys) -> Seals {
+    /// Those of this end of a handshake that is over. Its RTCP is numbered far from that of the client's own stack.
+    pub(crate) fn new(handshake: &Handshake) -> Seals {
+        let keys = Keys::derive(handshake.agreed().expect("the handshake is over"));
         Seals { keys, rtcp_index: 1 << 16 }
     }
 
@@ -93,4 +94,75 @@ fn gcm(key: &[u8], iv: &[u8; 12], aad: &[u8], plain: &[u8]) -> Vec<u8> {
         cipher.encrypt(iv, aad, plain, &mut sealed).expect("sealed");
     }
     sealed
+}
+
+/// The session keys of one direction.
+struct Keys {
+    profile: SrtpProfile,
+    rtp: SessionKey,
+    rtcp: SessionKey,
+}
+
+/// What seals one protocol's packets.
+struct SessionKey {
+    key: Vec<u8>,
+    auth: Vec<u8>,
+    salt: Vec<u8>,
+}
+
+impl Keys {
+    fn derive(agreed: &Agreed) -> Keys {
+        let Agreed { profile, material, active } = agreed;
+        let (key, salt) = match *profile {
+            SrtpProfile::AES128_CM_SHA1_80 => (16, 14),
+            SrtpProfile::AEAD_AES_128_GCM => (16, 12),
+            _ => (32, 12),
+        };
+        // Both keys, the client's first, then both salts.
+        let side = usize::from(!active);
+        let master = &material[side * key..][..key];
+        let master_salt = &material[2 * key + side * salt..][..salt];
+        let session = |label| SessionKey {
+            key: stretch(master, master_salt, label, key),
+            auth: stretch(master, master_salt, label + 1, 20),
+            salt: stretch(master, master_salt, label + 2, salt),
+        };
+        Keys { profile: *profile, rtp: session(0), rtcp: session(3) }
+    }
+}
+
+/// RFC 3711 §4.3.1 and §4.3.3: the key stream of AES under the master key, begun at the label.
+fn stretch(master: &[u8], salt: &[u8], label: u8, length: usize) -> Vec<u8> {
+    let provider = from_feature_flags().srtp_provider;
+    let mut begin = [0; 16];
+    begin[..salt.len()].copy_from_slice(salt);
+    begin[7] ^= label;
+    let mut stretched = Vec::with_capacity(length + 16);
+    for round in 0u16.. {
+        if stretched.len() >= length {
+            break;
+        }
+        begin[14..].copy_from_slice(&round.to_be_bytes());
+        let mut block = [0; 32];
+        match master.len() {
+            16 => provider.srtp_aes_128_ecb_round(master, &begin, &mut block),
+            _ => provider.srtp_aes_256_ecb_round(master, &begin, &mut block),
+        }
+        stretched.extend(&block[..16]);
+    }
+    stretched.truncate(length);
+    stretched
+}
+
+#[test]
+fn the_vectors_of_rfc_3711_come_out() {
+    // RFC 3711 appendix B.3.
+    let hex = |text: &str| -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    };
+    let master = hex("E1F97A0D3E018BE0D64FA32C06DE4139");
+    let salt = hex("0EC675AD498AFEEBB6960B3AABE6");
+    assert_eq!(stretch(&master, &salt, 0, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
+    assert_eq!(stretch(&master, &salt, 2, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
+    assert_eq!(stretch(&master, &salt, 1, 20), hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
 }

@@ -1,7 +1,7 @@
 //! Stories of lines and what becomes of the calls on them, in simulated time with seeded chance.
 
 mod downlink;
-pub(super) mod encoder;
+pub(crate) mod encoder;
 mod link;
 mod scenarios;
 mod steadiness;

@@ -16,20 +16,18 @@ use crate::keys::Handshake;
 use crate::peer::Now;
 use crate::repairs::Repairs;
 use crate::rtcp::{self, Item};
-use crate::srtp::{SEAL_BYTES_MAX, Srtp};
+use crate::srtp::{SEAL_BYTES_MAX, Sealer};
 
 /// Packets that wait for the handshake, or for the end of a turn, at most.
 const PENDING_MAX: usize = 4_096;
 /// A report that is full is sent without the streams that have no room in it; they are next.
 const REPORT_BYTES_MAX: usize = 1_200;
-/// Larger than any feedback that is taken.
-const FEEDBACK_BYTES_MAX: usize = 1_500;
 
 /// The sending side of one connection.
 #[derive(Debug)]
 pub(crate) struct Own {
     handshake: Handshake,
-    srtp: Option<Srtp>,
+    srtp: Option<Sealer>,
     repairs: Repairs,
     /// One a slot, in the slots' order; a line that was answered without sending has none.
     streams: Vec<Option<Stream>>,
@@ -91,7 +89,7 @@ impl Own {
         if self.srtp.is_none()
             && let Some(agreed) = self.handshake.agreed()
         {
-            self.srtp = Srtp::new(agreed);
+            self.srtp = Sealer::new(agreed);
         }
         self.srtp.is_some()
     }
@@ -171,26 +169,22 @@ impl Egress for Own {
         false
     }
 
-    fn hear(&mut self, datagram: &[u8]) -> Vec<Mid> {
+    fn hear(&mut self, report: &[u8]) -> Vec<Mid> {
         let mut keyframes_for = Vec::new();
-        let mut buffer = [0; FEEDBACK_BYTES_MAX];
-        let Some(buffer) = buffer.get_mut(..datagram.len()).filter(|_| self.is_ready()) else {
-            return keyframes_for;
-        };
-        buffer.copy_from_slice(datagram);
-        let Some(opened) = self.srtp.as_mut().and_then(|srtp| srtp.open_rtcp(buffer)) else {
-            return keyframes_for;
-        };
-        rtcp::read(opened, |item| match item {
+        rtcp::read(report, |item| match item {
             Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
             Item::KeyframeRequest { ssrc } => {
                 let streams = self.streams.iter().flatten();
                 let mids = streams.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);
                 keyframes_for.extend(mids);
             }
-            Item::Report { .. } => {}
+            Item::Report { .. } | Item::Transport(_) | Item::Remb(_) => {}
         });
         keyframes_for
+    }
+
+    fn leaves_feedback_to_str0m(&self) -> bool {
+        false
     }
 
     fn tick(&mut self, _now: Now) -> Vec<Mid> {
@@ -243,6 +237,7 @@ mod tests {
     use super::super::{Path, Wire, train};
     use super::*;
     use crate::forward::tests::{packet, start};
+    use crate::srtp::Opener;
 
     #[derive(Default)]
     struct Heard(Vec<Vec<u8>>);
@@ -264,7 +259,7 @@ mod tests {
         let (material, profile) = ([7; 56], SrtpProfile::AEAD_AES_128_GCM);
         let mut own = Own::new(Handshake::said(&material, profile, true));
         let theirs = Handshake::said(&material, profile, false);
-        let mut theirs = Srtp::new(theirs.agreed().unwrap()).unwrap();
+        let mut theirs = Opener::new(theirs.agreed().unwrap()).unwrap();
         let now = Now { instant: start(), wall: Timestamp::UNIX_EPOCH };
         for slot in 0..SLOTS {
             let stream = Stream::new(Mid::from("1"), 100 + slot as u32, None, ExtensionIds::default());

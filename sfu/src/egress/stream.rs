@@ -11,7 +11,7 @@ use super::vp8;
 use crate::forward::Packet;
 use crate::repairs::Repairs;
 use crate::rewrite::Numbers;
-use crate::srtp::{ReplayWindow, SEAL_BYTES_MAX, Srtp};
+use crate::srtp::{ReplayWindow, SEAL_BYTES_MAX, Sealer};
 
 /// Room for the longest packet: header, original sequence number, payload, seal.
 pub(super) const PACKET_BYTES_MAX: usize = header::BYTES_MAX + 2 + PAYLOAD_BYTES_MAX + SEAL_BYTES_MAX;
@@ -87,7 +87,7 @@ impl Stream {
         &mut self,
         pending: Pending,
         transport_seq: u16,
-        srtp: &Srtp,
+        srtp: &Sealer,
         place: &mut [u8],
     ) -> Option<usize> {
         let seq = pending.numbers.seq;
@@ -113,7 +113,7 @@ impl Stream {
         &mut self,
         pending: &Pending,
         transport_seq: u16,
-        srtp: &Srtp,
+        srtp: &Sealer,
         place: &mut [u8],
     ) -> Option<usize> {
         let seq = self.rtx_next;
