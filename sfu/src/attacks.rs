@@ -1,6 +1,7 @@
 //! The attacks of `docs/media.md` on one shard, in simulated time: every datagram is counted, none is lost on the way, and
 //! an hour takes as long as its packets do. What needs real sockets is in `tests/attacks.rs`.
 
+mod calm;
 mod churn;
 mod client;
 mod forgery;

@@ -208,25 +208,29 @@ impl Peer {
     }
 
     /// Takes a datagram, unless the leg has sent more than its share or did not send it at all.
-    pub(crate) fn receive(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
-        let mut said = Said::default();
+    pub(crate) fn receive(
+        &mut self,
+        incoming: &Incoming<'_>,
+        now: Now,
+        out: &mut Vec<Datagram>,
+        said: &mut Said,
+    ) {
         if !self.allowance.is_left(now.instant) {
-            return said;
+            return;
         }
         self.remote = Some(incoming.remote);
         let is_genuine = if incoming.authenticated {
-            self.take_check(incoming, now, out, &mut said);
+            self.take_check(incoming, now, out, said);
             true
         } else if rtcp::is_rtcp(incoming.bytes) {
-            self.take_report(incoming, now, out, &mut said)
+            self.take_report(incoming, now, out, said)
         } else {
-            self.take_media(incoming, now, out, &mut said)
+            self.take_media(incoming, now, out, said)
         };
         self.remote = None;
         if is_genuine {
             self.allowance.spend(incoming.bytes.len());
         }
-        said
     }
 
     /// A check with the right integrity.

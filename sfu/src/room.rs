@@ -64,6 +64,8 @@ pub(crate) struct Room {
     waiting: Vec<Key>,
     speakers: Speakers,
     entries: u64,
+    /// What the connection that was heard last said: empty, but for the room it has.
+    said: Said,
     /// A bug, for tests of what it costs.
     #[cfg(test)]
     pub(crate) planted: bool,
@@ -78,6 +80,7 @@ impl Room {
             waiting: Vec::new(),
             speakers: Speakers::default(),
             entries: 0,
+            said: Said::default(),
             #[cfg(test)]
             planted: false,
         }
@@ -148,18 +151,20 @@ impl Room {
     /// A datagram for a leg.
     pub(crate) fn receive(&mut self, at: Key, incoming: &Incoming<'_>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let said = peer.receive(incoming, now, &mut out.datagrams);
+        let mut said = std::mem::take(&mut self.said);
+        peer.receive(incoming, now, &mut out.datagrams, &mut said);
         self.queue(at);
         out.touched.push(at);
-        self.attend(at, said, now, out);
+        self.attend(at, &mut said, now, out);
+        self.said = said;
     }
 
     /// A leg's deadline has come.
     pub(crate) fn wake(&mut self, at: Key, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let said = peer.wake(now, &mut out.datagrams);
+        let mut said = peer.wake(now, &mut out.datagrams);
         out.touched.push(at);
-        self.attend(at, said, now, out);
+        self.attend(at, &mut said, now, out);
     }
 
     /// What is due every 100 ms.
@@ -175,9 +180,9 @@ impl Room {
                 self.leave(at, Event::Lost { leg }, now, out);
                 continue;
             }
-            let said = peer.tick(now);
+            let mut said = peer.tick(now);
             self.queue(at);
-            self.attend(at, said, now, out);
+            self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
         }
         self.ask_keyframes(now, out);
@@ -214,18 +219,20 @@ impl Room {
         }
     }
 
-    fn attend(&mut self, at: Key, said: Said, now: Now, out: &mut Out) {
-        let Some(peer) = self.peers.get(at) else { return };
-        if said.connected {
+    /// Acts on all that a connection said, and leaves nothing of it.
+    fn attend(&mut self, at: Key, said: &mut Said, now: Now, out: &mut Out) {
+        if std::mem::take(&mut said.connected)
+            && let Some(peer) = self.peers.get(at)
+        {
             out.events.push(Event::Connected { leg: peer.leg });
         }
-        for mid in said.keyframes_for {
+        for mid in said.keyframes_for.drain(..) {
             let slot = self.peers.get(at).and_then(|peer| peer.players.iter().find(|slot| slot.mid == mid));
             if let Some((track, rid)) = slot.and_then(|slot| slot.player.wanted()) {
                 self.want_keyframe(track, rid, now, out);
             }
         }
-        for packet in said.packets {
+        for packet in said.packets.drain(..) {
             self.forward(at, packet, now, out);
         }
     }
@@ -263,10 +270,10 @@ impl Room {
 
     fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let Some(said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
+        let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
         if !self.queue(at) {
             out.touched.push(at);
-            self.attend(at, said, now, out);
+            self.attend(at, &mut said, now, out);
         }
     }
 
@@ -434,24 +441,29 @@ impl Room {
         if let Some(track) = self.track_mut(key) {
             track.want_keyframe(rid);
         }
-        self.ask_keyframes(now, out);
+        if let Some(publisher) = self.peers.key_of(key.leg) {
+            self.ask_keyframes_of(publisher, now, out);
+        }
     }
 
-    /// Asks publishers where somebody waits and the last request is long enough ago.
+    /// Asks all publishers where somebody waits and the last request is long enough ago.
     fn ask_keyframes(&mut self, now: Now, out: &mut Out) {
-        let mut said = Vec::new();
         for at in self.peers.keys() {
-            let Some(peer) = self.peers.get_mut(at) else { continue };
-            let due = peer.tracks.iter_mut().map(|track| (track.mid, track.ask_keyframes(now.instant)));
-            let due: Vec<_> =
-                due.flat_map(|(mid, rids)| rids.into_iter().map(move |rid| (mid, rid))).collect();
-            for (mid, rid) in due {
-                said.push((at, peer.ask_keyframe(mid, rid, now, &mut out.datagrams)));
-                out.touched.push(at);
-            }
+            self.ask_keyframes_of(at, now, out);
         }
-        for (at, said) in said {
-            self.attend(at, said, now, out);
+    }
+
+    fn ask_keyframes_of(&mut self, at: Key, now: Now, out: &mut Out) {
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        let due = peer.tracks.iter_mut().map(|track| (track.mid, track.ask_keyframes(now.instant)));
+        let due: Vec<_> = due.flat_map(|(mid, rids)| rids.into_iter().map(move |rid| (mid, rid))).collect();
+        let said: Vec<Said> =
+            due.into_iter().map(|(mid, rid)| peer.ask_keyframe(mid, rid, now, &mut out.datagrams)).collect();
+        if !said.is_empty() {
+            out.touched.push(at);
+        }
+        for mut said in said {
+            self.attend(at, &mut said, now, out);
         }
     }
 
@@ -470,8 +482,8 @@ impl Room {
             said.extend(rids.into_iter().map(|rid| peer.ask_keyframe(mid, rid, now, &mut out.datagrams)));
         }
         out.touched.push(at);
-        for said in said {
-            self.attend(at, said, now, out);
+        for mut said in said {
+            self.attend(at, &mut said, now, out);
         }
     }
 

@@ -126,6 +126,11 @@ impl Lab {
                 self.receive(clients[n].address, &datagram, clients);
             }
         }
+        self.step_alone(clients);
+    }
+
+    /// The shard does what is due.
+    pub(super) fn step_alone(&mut self, clients: &mut [Client]) {
         self.shard.time(self.now);
         let _facts = self.shard.checkpoint(self.now);
         self.collect(clients);
