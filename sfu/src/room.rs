@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::media::{Rid, Rids};
 use str0m::rtp::{RtpPacket, Vp8Descriptor};
@@ -16,6 +16,9 @@ use crate::peers::Peers;
 use crate::rewrite::Numbers;
 use crate::slab::Key;
 use crate::speaker::Speakers;
+
+/// How long a packet waits for the rest of its picture, so that the kernel is called once for all of it.
+const TOGETHER: Duration = Duration::from_micros(200);
 
 /// What a room or a shard wants done.
 #[derive(Debug, Default)]
@@ -62,6 +65,8 @@ pub(crate) struct Room {
     pub(crate) peers: Peers,
     /// Peers whose egress has something to send at the end of the turn.
     waiting: Vec<Key>,
+    /// When the first of them came whose picture is not complete yet.
+    incomplete_since: Option<Instant>,
     speakers: Speakers,
     entries: u64,
     /// What the connection that was heard last said: empty, but for the room it has.
@@ -78,6 +83,7 @@ impl Room {
             id,
             peers: Peers::default(),
             waiting: Vec::new(),
+            incomplete_since: None,
             speakers: Speakers::default(),
             entries: 0,
             said: Said::default(),
@@ -193,8 +199,14 @@ impl Room {
         !self.waiting.is_empty()
     }
 
+    /// Until when what waits is held back, as more of the same picture is about to come.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        self.incomplete_since.map(|since| since + TOGETHER)
+    }
+
     /// Sends what waits.
     pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
+        self.incomplete_since = None;
         for at in self.waiting.drain(..) {
             if let Some(peer) = self.peers.get_mut(at) {
                 peer.write(now, wire, buffer);
@@ -262,6 +274,11 @@ impl Room {
         }
         if is_first && key.source.kind() == Kind::Video {
             return; // Played already, from what is kept for late joiners.
+        }
+        match (key.source.kind(), packet.marker) {
+            (Kind::Audio, _) => {}
+            (Kind::Video, true) => self.incomplete_since = None,
+            (Kind::Video, false) => _ = self.incomplete_since.get_or_insert(now.instant),
         }
         for (subscriber, slot) in route.iter() {
             self.play(*subscriber, *slot, &packet, now, out);

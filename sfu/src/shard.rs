@@ -174,11 +174,16 @@ impl Shard {
         }
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut buffer = std::mem::take(&mut self.buffer);
-        for room in &waiting {
-            self.in_room(*room, now, |room, _| room.write(now, wire, &mut buffer));
-        }
-        waiting.clear();
+        waiting.retain(|room| {
+            let held_until = self.rooms.get(*room).and_then(Room::held_until);
+            let is_held = held_until.is_some_and(|until| now.instant < until);
+            if !is_held {
+                self.in_room(*room, now, |room, _| room.write(now, wire, &mut buffer));
+            }
+            is_held
+        });
         self.buffer = buffer;
+        waiting.append(&mut self.waiting);
         self.waiting = waiting;
     }
 
@@ -197,7 +202,9 @@ impl Shard {
     /// When [`Shard::time`] has something to do next.
     pub(crate) fn deadline(&self) -> Instant {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        timer.into_iter().chain([self.tick_at, self.checkpoint_at]).min().unwrap_or(self.tick_at)
+        let waiting = self.waiting.iter().filter_map(|room| self.rooms.get(*room)?.held_until());
+        let due = waiting.chain(timer).chain([self.tick_at, self.checkpoint_at]);
+        due.min().unwrap_or(self.tick_at)
     }
 
     /// How much there is of everything that comes and goes with legs.

@@ -166,3 +166,54 @@ fn a_calm_call_allocates_nothing_for_a_subscriber_and_one_shared_packet_beyond_s
     // Once a second a client says something of its own lines, which str0m reads and allocates for.
     assert!(many_reports.datagrams > 300 && few_reports.dear <= 5 && many_reports.dear <= 8 * 5);
 }
+
+/// How many datagrams each call of the kernel carried.
+#[derive(Default)]
+struct Trains(Vec<usize>);
+
+impl Wire for Trains {
+    fn send(&mut self, _path: Path, train: &[u8], segment: usize) {
+        self.0.push(train.chunks(segment).count());
+    }
+}
+
+/// The publisher's next picture: three packets.
+fn next_picture(lab: &mut Lab, clients: &mut [Client]) -> Vec<Vec<u8>> {
+    loop {
+        lab.pass(Duration::from_millis(5));
+        clients[0].step(lab.now.instant);
+        let picture = |datagram: &Vec<u8>| is_media(datagram) && datagram.len() > 500;
+        let (picture, others): (Vec<_>, Vec<_>) = clients[0].take_outbox().into_iter().partition(picture);
+        others.iter().for_each(|datagram| lab.receive(clients[0].address, datagram, clients));
+        lab.step_alone(clients);
+        if picture.len() == 3 {
+            return picture;
+        }
+    }
+}
+
+#[test]
+fn a_picture_leaves_in_one_train_and_waits_for_its_rest_no_longer_than_a_moment() {
+    let mut lab = Lab::new();
+    let mut clients = lab.call::<2>(ROOM);
+    let publisher = clients[0].address;
+    let mut trains = Trains::default();
+    for datagram in next_picture(&mut lab, &mut clients) {
+        assert!(trains.0.is_empty());
+        lab.shard.datagram(server(), publisher, &datagram, lab.now);
+        lab.shard.write(lab.now, &mut trains);
+    }
+    assert_eq!(trains.0, [3]);
+    for datagram in &next_picture(&mut lab, &mut clients)[..2] {
+        lab.shard.datagram(server(), publisher, datagram, lab.now);
+        lab.shard.write(lab.now, &mut trains);
+    }
+    assert_eq!(trains.0, [3], "the third is on its way");
+    assert!(lab.shard.deadline() <= lab.now.instant + Duration::from_micros(200));
+    lab.pass(Duration::from_micros(199));
+    lab.shard.write(lab.now, &mut trains);
+    assert_eq!(trains.0, [3]);
+    lab.pass(Duration::from_micros(1));
+    lab.shard.write(lab.now, &mut trains);
+    assert_eq!(trains.0, [3, 2], "or was lost");
+}
