@@ -18,7 +18,7 @@ use crate::slab::Key;
 use crate::speaker::Speakers;
 
 /// How long a packet waits for the rest of its picture, so that the kernel is called once for all of it.
-const TOGETHER: Duration = Duration::from_micros(200);
+const TOGETHER: Duration = Duration::from_micros(300);
 
 /// What a room or a shard wants done.
 #[derive(Debug, Default)]
