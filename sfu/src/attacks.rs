@@ -9,6 +9,7 @@ mod handshakes;
 mod hostility;
 mod lab;
 mod offers;
+mod parts;
 mod replays;
 mod rooms;
 pub(crate) mod seals;

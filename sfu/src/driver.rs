@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -22,14 +22,18 @@ use crate::addresses;
 use crate::control::{Command, Event, UsageFact};
 use crate::egress::{Path, Wire};
 use crate::keeper::{KeeperDoor, Note};
+use crate::links::{Bell, Links};
 use crate::node::{Busy, NodeConfig, StartError};
 use crate::peer::Now;
+use crate::relay::Shards;
 use crate::shard::Shard;
 
 /// Commands that wait for a shard at most; further ones are [`Busy`].
 const COMMANDS_MAX: usize = 1_024;
 /// Commands and datagrams are taken in turns of this many.
 const TURN: usize = 64;
+/// Relays of each other shard are taken in turns of this many.
+const RELAYS: usize = 256;
 /// Kernel buffers of a socket, as far as the system allows.
 const SOCKET_BYTES: usize = 4 << 20;
 /// Receptions of one system call.
@@ -61,7 +65,7 @@ fn clock() -> Now {
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     commands: SyncSender<Command>,
-    bell: Arc<OwnedFd>,
+    bell: Bell,
     stopping: Arc<AtomicBool>,
     local_addr: SocketAddr,
 }
@@ -70,7 +74,7 @@ impl Door {
     /// Queues a command and wakes the shard.
     pub(crate) fn send(&self, command: Command) -> Result<(), Busy> {
         self.commands.try_send(command).map_err(|_| Busy)?;
-        self.ring();
+        self.bell.ring();
         Ok(())
     }
 
@@ -82,12 +86,7 @@ impl Door {
     /// Ends the thread after all legs are ended.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.ring();
-    }
-
-    fn ring(&self) {
-        // A full counter already means that the bell has rung.
-        let _rung = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
+        self.bell.ring();
     }
 }
 
@@ -98,7 +97,7 @@ pub(crate) struct LegCount(pub(crate) Arc<AtomicUsize>);
 /// Opens the sockets of one shard and starts its thread. `port` is the one to take, 0 for any.
 pub(crate) fn start(
     config: &NodeConfig,
-    index: usize,
+    links: Links,
     port: u16,
     legs: &LegCount,
     events: mpsc::Sender<Event>,
@@ -106,18 +105,18 @@ pub(crate) fn start(
 ) -> Result<(Door, JoinHandle<()>), StartError> {
     let listen = |source: io::Error| StartError::Listen { port, source };
     let sockets = Sockets::open(config, port).map_err(listen)?;
-    let bell =
-        Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|e| listen(e.into()))?);
     let (commands, inbox) = sync_channel(COMMANDS_MAX);
     let stopping = Arc::new(AtomicBool::new(false));
     let local_addr = sockets.list[0].local;
-    let door = Door { commands, bell: bell.clone(), stopping: stopping.clone(), local_addr };
+    let door = Door { commands, bell: links.bell.clone(), stopping: stopping.clone(), local_addr };
     let candidates = sockets.candidates.clone();
-    let shard = Shard::new(candidates, legs.0.clone(), config.legs_max, config.egress, monotonic_clock());
+    let shards = links.shards;
+    let legs = legs.0.clone();
+    let shard = Shard::new(candidates, legs, config.legs_max, config.egress, shards, monotonic_clock());
     let driver = Driver {
         shard,
         sockets,
-        bell,
+        links,
         inbox,
         stopping,
         events,
@@ -125,15 +124,34 @@ pub(crate) fn start(
         held: VecDeque::new(),
         unkept: VecDeque::new(),
     };
-    let thread = std::thread::Builder::new().name(format!("media-{index}"));
-    let thread = thread.spawn(move || driver.run()).map_err(StartError::Thread)?;
+    let thread = std::thread::Builder::new().name(format!("media-{}", shards.own));
+    let run = move || {
+        pin(shards);
+        driver.run();
+    };
+    let thread = thread.spawn(run).map_err(StartError::Thread)?;
     Ok((door, thread))
+}
+
+/// Keeps this thread on a processor of its own, where there are as many: its caches stay warm. One that is alone is left
+/// to the system.
+fn pin(shards: Shards) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+    if shards.count == 1 || shards.count > processors.len() {
+        return;
+    }
+    let mut own = CpuSet::new();
+    own.set(processors[shards.own]);
+    if let Err(error) = sched_setaffinity(None, &own) {
+        tracing::warn!(%error, "a media thread could not be pinned");
+    }
 }
 
 struct Driver {
     shard: Shard,
     sockets: Sockets,
-    bell: Arc<OwnedFd>,
+    links: Links,
     inbox: Receiver<Command>,
     stopping: Arc<AtomicBool>,
     events: mpsc::Sender<Event>,
@@ -149,7 +167,7 @@ impl Driver {
         let mut buffer = vec![0; BATCH * RECEPTION_BYTES_MAX];
         loop {
             let stopping = self.stopping.load(Ordering::Acquire);
-            let busy = self.take_commands() | self.take_datagrams(&mut buffer);
+            let busy = self.take_commands() | self.take_datagrams(&mut buffer) | self.take_relays();
             let now = clock();
             self.shard.time(now);
             if stopping {
@@ -200,14 +218,22 @@ impl Driver {
                     Err(_) => continue,
                 }
                 // What came together leaves together; but a batch is enough to wait for.
+                self.links.send(self.shard.out.relays.drain(..));
                 self.shard.write(now, &mut Outlet(&self.sockets));
             }
         }
         more
     }
 
+    /// Answers whether there may be more.
+    fn take_relays(&mut self) -> bool {
+        let now = clock();
+        self.links.take(RELAYS, |from, relay| self.shard.relayed(from, relay, now))
+    }
+
     fn flush(&mut self) {
         self.shard.write(clock(), &mut Outlet(&self.sockets));
+        self.links.send(self.shard.out.relays.drain(..));
         self.unkept.extend(self.shard.out.usage.drain(..));
         while let Some((facts, then)) = self.unkept.pop_front() {
             if let Err(Note::Keep { facts, then }) = self.keeper.keep(facts, then) {
@@ -244,11 +270,10 @@ impl Driver {
         let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let mut fds: Vec<PollFd<'_>> =
             self.sockets.list.iter().map(|socket| PollFd::new(&socket.socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&*self.bell, PollFlags::IN));
+        fds.push(PollFd::new(&self.links.bell, PollFlags::IN));
         // Interrupted or not, everything is looked at again.
         let _ready = poll(&mut fds, Some(&timeout));
-        let mut rung = [0; 8];
-        let _count = rustix::io::read(&*self.bell, &mut rung);
+        self.links.bell.silence();
     }
 }
 

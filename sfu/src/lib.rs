@@ -38,11 +38,11 @@
 //!
 //! | part | files | knows |
 //! |---|---|---|
-//! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
+//! | shell | `driver` (sockets, clock), `links` (between shards), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
-//! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `slab` | packets |
+//! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
-//! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
+//! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `placement`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
 //! packet into str0m from an address that no authenticated check has opened, or under an SSRC that has not proven itself; a
@@ -73,10 +73,13 @@ mod journal;
 mod keeper;
 mod keyframes;
 mod keys;
+mod links;
 mod node;
 mod offer;
 mod peer;
 mod peers;
+mod placement;
+mod relay;
 mod repairs;
 mod rewrite;
 mod room;

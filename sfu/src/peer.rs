@@ -21,6 +21,7 @@ use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
+use crate::relay::Entered;
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
@@ -85,8 +86,8 @@ pub(crate) struct Peer {
     pub(crate) leg: LegId,
     pub(crate) rtc: Rtc,
     pub(crate) usage: LegUsage,
-    /// When the click came, in the room's order.
-    pub(crate) entered: Option<u64>,
+    /// When the click came.
+    pub(crate) entered: Option<Entered>,
     pub(crate) tracks: Vec<Track>,
     pub(crate) slots: Slots,
     pub(crate) players: Vec<SlotPlayer>,

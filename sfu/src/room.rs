@@ -13,12 +13,16 @@ use crate::egress::{Wire, content_extensions};
 use crate::forward::{Packet, SourceId};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
+use crate::relay::{Elsewhere, Entered, Playlist, Relay, Shards, Word};
 use crate::rewrite::Numbers;
 use crate::slab::Key;
 use crate::speaker::Speakers;
 
 /// How long a packet waits for the rest of its picture, so that the kernel is called once for all of it.
 const TOGETHER: Duration = Duration::from_micros(300);
+
+/// The parts of a room on several shards tell each other what they have at least this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What a room or a shard wants done.
 #[derive(Debug, Default)]
@@ -29,6 +33,8 @@ pub(crate) struct Out {
     pub(crate) usage: Vec<(Vec<UsageFact>, Option<Event>)>,
     /// Peers of the room that acts whose deadline may have changed.
     pub(crate) touched: Vec<Key>,
+    /// For other shards.
+    pub(crate) relays: Vec<(usize, Relay)>,
 }
 
 /// What a room has to play.
@@ -68,6 +74,10 @@ pub(crate) struct Room {
     /// When the first of them came whose picture is not complete yet.
     incomplete_since: Option<Instant>,
     speakers: Speakers,
+    shards: Shards,
+    elsewhere: Elsewhere,
+    /// What the other shards were told last, and when.
+    told: Option<(Instant, Playlist)>,
     entries: u64,
     /// What the connection that was heard last said: empty, but for the room it has.
     said: Said,
@@ -78,13 +88,16 @@ pub(crate) struct Room {
 
 impl Room {
     /// Nobody is here yet.
-    pub(crate) fn new(id: RoomId) -> Self {
+    pub(crate) fn new(id: RoomId, shards: Shards) -> Self {
         Room {
             id,
             peers: Peers::default(),
             waiting: Vec::new(),
             incomplete_since: None,
             speakers: Speakers::default(),
+            shards,
+            elsewhere: Elsewhere::default(),
+            told: None,
             entries: 0,
             said: Said::default(),
             #[cfg(test)]
@@ -108,7 +121,7 @@ impl Room {
             return;
         }
         self.entries += 1;
-        peer.entered = Some(self.entries);
+        peer.entered = Some((now.instant, self.entries));
         peer.usage.enter(now.instant);
         self.assign(at, now, out);
         self.ask_first_keyframes(at, now, out);
@@ -176,8 +189,15 @@ impl Room {
     /// What is due every 100 ms.
     pub(crate) fn tick(&mut self, now: Now, out: &mut Out) {
         if let Some(legs) = self.speakers.tick(now.instant) {
-            out.events.push(Event::Speakers { room: self.id, legs });
+            // One part speaks for all: they hear the same.
+            if self.elsewhere.shards().all(|shard| shard > self.shards.own) {
+                out.events.push(Event::Speakers { room: self.id, legs });
+            }
             self.assign_all(now, out);
+        }
+        self.tell(now, out);
+        if let Some(shard) = self.elsewhere.silent(now.instant) {
+            self.relayed(shard, Word::Closed, now, out);
         }
         for at in self.peers.keys() {
             let Some(peer) = self.peers.get_mut(at) else { continue };
@@ -190,6 +210,7 @@ impl Room {
             self.queue(at);
             self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
+            self.want_missing_keyframes(at);
         }
         self.ask_keyframes(now, out);
     }
@@ -249,22 +270,30 @@ impl Room {
         }
     }
 
-    /// A packet of a publisher, to everybody who shows it.
+    /// A packet of a publisher here, to everybody who shows it.
     fn forward(&mut self, at: Key, packet: RtpPacket, now: Now, out: &mut Out) {
         let Some(packet) = self.packet(at, packet, now) else { return };
         #[cfg(test)]
         assert!(!self.planted, "planted");
-        let key = packet.source.track;
-        let Some(peer) = self.peers.get_mut(at) else { return };
-        let Some(track) = peer.tracks.iter_mut().find(|track| track.key == key) else { return };
-        if track.muted {
+        if !self.deliver(&packet, now, out) {
             return;
         }
-        track.note(&packet);
+        for shard in self.elsewhere.shards() {
+            let word = Word::Packet(packet.clone());
+            out.relays.push((shard, Relay { room: self.id, word }));
+        }
+    }
+
+    /// A packet, to everybody here who shows it. Answers whether it may be shown.
+    fn deliver(&mut self, packet: &Arc<Packet>, now: Now, out: &mut Out) -> bool {
+        let key = packet.source.track;
+        let Some(track) = self.track_mut(key).filter(|track| !track.muted) else { return false };
+        track.note(packet);
         let is_first = !std::mem::replace(&mut track.delivered, true);
         let mut route = track.route.clone();
         if is_first {
             self.assign_all(now, out);
+            self.tell(now, out);
             route = self.track(key).map(|track| track.route.clone()).unwrap_or_default();
         }
         if key.source == Source::Microphone
@@ -273,7 +302,7 @@ impl Room {
             self.speakers.heard(key.leg, level);
         }
         if is_first && key.source.kind() == Kind::Video {
-            return; // Played already, from what is kept for late joiners.
+            return true; // Played already, from what is kept for late joiners.
         }
         match (key.source.kind(), packet.marker) {
             (Kind::Audio, _) => {}
@@ -281,8 +310,67 @@ impl Room {
             (Kind::Video, false) => _ = self.incomplete_since.get_or_insert(now.instant),
         }
         for (subscriber, slot) in route.iter() {
-            self.play(*subscriber, *slot, &packet, now, out);
+            self.play(*subscriber, *slot, packet, now, out);
         }
+        true
+    }
+
+    /// A word from the room's part on another shard.
+    pub(crate) fn relayed(&mut self, shard: usize, word: Word, now: Now, out: &mut Out) {
+        match word {
+            Word::Packet(packet) => _ = self.deliver(&packet, now, out),
+            Word::Keyframe(track, rid) => self.want_keyframe(track, rid, now, out),
+            Word::Playlist(playlist) => {
+                if !self.elsewhere.knows(shard) {
+                    self.told = None;
+                }
+                let (gone, is_more) = self.elsewhere.listen(shard, &playlist, now.instant);
+                self.replay_changed(&gone, is_more, now, out);
+                self.tell(now, out);
+            }
+            Word::Closed => {
+                let gone = self.elsewhere.forget(shard);
+                self.replay_changed(&gone, false, now, out);
+            }
+        }
+    }
+
+    fn replay_changed(&mut self, gone: &[TrackKey], is_more: bool, now: Now, out: &mut Out) {
+        let silent = gone.iter().filter(|track| track.source == Source::Microphone);
+        silent.for_each(|track| self.speakers.forget(track.leg));
+        if is_more || !gone.is_empty() {
+            self.assign_all(now, out);
+        }
+    }
+
+    /// Tells the other shards what there is to play here, when that has changed and now and then.
+    fn tell(&mut self, now: Now, out: &mut Out) {
+        if self.shards.count == 1 {
+            return;
+        }
+        let playlist = self.own_playlist();
+        let is_known = self.told.as_ref().is_some_and(|(at, told)| {
+            told[..] == playlist[..] && now.instant.saturating_duration_since(*at) < TELL_EVERY
+        });
+        if is_known {
+            return;
+        }
+        let playlist = Playlist::from(playlist);
+        for shard in self.shards.others() {
+            let word = Word::Playlist(playlist.clone());
+            out.relays.push((shard, Relay { room: self.id, word }));
+        }
+        self.told = Some((now.instant, playlist));
+    }
+
+    /// Oldest leg first.
+    fn own_playlist(&self) -> Vec<(Entered, TrackKey)> {
+        let tracks = self.peers.values().filter_map(|peer| Some((peer.entered?, &peer.tracks)));
+        let tracks = tracks.flat_map(|(entered, tracks)| tracks.iter().map(move |track| (entered, track)));
+        let playable = tracks.filter(|(_, track)| track.is_playable());
+        let mut playlist: Vec<_> = playable.map(|(entered, track)| (entered, track.key)).collect();
+        playlist.sort_by_key(|(entered, _)| *entered);
+        playlist
     }
 
     fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
@@ -426,11 +514,12 @@ impl Room {
 
     /// What there is to play.
     fn playable(&self) -> Playable {
-        let mut present: Vec<&Peer> = self.peers.values().filter(|peer| peer.entered.is_some()).collect();
-        present.sort_by_key(|peer| peer.entered);
-        let tracks = present.into_iter().flat_map(|peer| peer.tracks.iter());
-        let tracks = tracks.filter(|track| track.is_playable()).map(|track| track.key);
-        let (video, audio): (Vec<TrackKey>, _) = tracks.partition(|track| track.source.kind() == Kind::Video);
+        let mut playlist = self.own_playlist();
+        playlist.extend(self.elsewhere.playlist());
+        playlist.sort_by_key(|(entered, _)| *entered);
+        let tracks = playlist.into_iter().map(|(_, track)| track);
+        let (video, audio): (Vec<TrackKey>, Vec<_>) =
+            tracks.partition(|track| track.source.kind() == Kind::Video);
         let (mut audio, voices): (Vec<TrackKey>, Vec<TrackKey>) =
             audio.into_iter().partition(|track| track.source == Source::ScreenAudio);
         let mut legs: Vec<LegId> = voices.iter().map(|track| track.leg).collect();
@@ -449,8 +538,21 @@ impl Room {
                 }
             }
         }
-        for track in self.peers.values_mut().flat_map(|peer| peer.tracks.iter_mut()) {
+        let own = self.peers.values_mut().flat_map(|peer| peer.tracks.iter_mut());
+        for track in own.chain(self.elsewhere.tracks_mut().map(|(_, track)| track)) {
             track.route = routes.remove(&track.key).unwrap_or_default().into();
+        }
+    }
+
+    /// A slot that still waits for its picture: the request, or the keyframe, may have been lost.
+    fn want_missing_keyframes(&mut self, at: Key) {
+        let Some(peer) = self.peers.get(at) else { return };
+        let waiting = peer.players.iter().filter(|slot| !slot.player.is_settled());
+        let missing: Vec<_> = waiting.filter_map(|slot| slot.player.wanted()).collect();
+        for (key, rid) in missing {
+            if let Some(track) = self.track_mut(key) {
+                track.want_keyframe(rid);
+            }
         }
     }
 
@@ -458,8 +560,9 @@ impl Room {
         if let Some(track) = self.track_mut(key) {
             track.want_keyframe(rid);
         }
-        if let Some(publisher) = self.peers.key_of(key.leg) {
-            self.ask_keyframes_of(publisher, now, out);
+        match self.peers.key_of(key.leg) {
+            Some(publisher) => self.ask_keyframes_of(publisher, now, out),
+            None => self.ask_keyframes_elsewhere(now, out),
         }
     }
 
@@ -467,6 +570,16 @@ impl Room {
     fn ask_keyframes(&mut self, now: Now, out: &mut Out) {
         for at in self.peers.keys() {
             self.ask_keyframes_of(at, now, out);
+        }
+        self.ask_keyframes_elsewhere(now, out);
+    }
+
+    fn ask_keyframes_elsewhere(&mut self, now: Now, out: &mut Out) {
+        for (shard, track) in self.elsewhere.tracks_mut() {
+            for rid in track.ask_keyframes(now.instant) {
+                let word = Word::Keyframe(track.key, rid);
+                out.relays.push((shard, Relay { room: self.id, word }));
+            }
         }
     }
 
@@ -505,10 +618,16 @@ impl Room {
     }
 
     fn track(&self, key: TrackKey) -> Option<&crate::track::Track> {
-        self.peers.of(key.leg)?.tracks.iter().find(|track| track.key == key)
+        match self.peers.of(key.leg) {
+            Some(peer) => peer.tracks.iter().find(|track| track.key == key),
+            None => self.elsewhere.track(key),
+        }
     }
 
     fn track_mut(&mut self, key: TrackKey) -> Option<&mut crate::track::Track> {
-        self.peers.of_mut(key.leg)?.tracks.iter_mut().find(|track| track.key == key)
+        match self.peers.of_mut(key.leg) {
+            Some(peer) => peer.tracks.iter_mut().find(|track| track.key == key),
+            None => self.elsewhere.track_mut(key),
+        }
     }
 }

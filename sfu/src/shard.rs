@@ -19,6 +19,7 @@ use crate::fast_join;
 use crate::keys;
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
+use crate::relay::{Relay, Shards, Word};
 use crate::room::{Out, Room};
 use crate::slab::{Key, Slab};
 use crate::sources::Sources;
@@ -52,6 +53,7 @@ pub(crate) struct Shard {
     tick_at: Instant,
     checkpoint_at: Instant,
     egress: EgressKind,
+    shards: Shards,
     /// Where packets are written and sealed before they leave.
     buffer: Vec<u8>,
     pub(crate) out: Out,
@@ -76,6 +78,7 @@ impl Shard {
         legs: Arc<AtomicUsize>,
         legs_max: usize,
         egress: EgressKind,
+        shards: Shards,
         now: Instant,
     ) -> Self {
         let crypto = Arc::new(keys::overheard());
@@ -94,6 +97,7 @@ impl Shard {
             tick_at: now + TICK_EVERY,
             checkpoint_at: now + CHECKPOINT_EVERY,
             egress,
+            shards,
             buffer: vec![0; train::BYTES],
             out: Out::default(),
         }
@@ -139,6 +143,13 @@ impl Shard {
         let authenticated = admitted.authenticated;
         let incoming = Incoming { local, remote, bytes: datagram, authenticated };
         self.in_room(room, now, |room, out| room.receive(peer, &incoming, now, out));
+    }
+
+    /// A word from another shard; what concerns no room here is no news.
+    pub(crate) fn relayed(&mut self, shard: usize, relay: Relay, now: Now) {
+        if let Some(room) = self.room_by_id.get(&relay.room).copied() {
+            self.in_room(room, now, |room, out| room.relayed(shard, relay.word, now, out));
+        }
     }
 
     /// Does everything that is due.
@@ -271,7 +282,8 @@ impl Shard {
     /// Gives a newcomer a place in a room, and the room one if it is the first.
     fn seat(&mut self, id: RoomId, peer: Peer) -> Place {
         let leg = peer.leg;
-        let room = *self.room_by_id.entry(id).or_insert_with(|| self.rooms.insert(Room::new(id)));
+        let room =
+            *self.room_by_id.entry(id).or_insert_with(|| self.rooms.insert(Room::new(id, self.shards)));
         let peer = self.rooms.get_mut(room).expect("a room that is named").peers.insert(peer);
         let place = Place { room, peer };
         self.place_by_leg.insert(leg, place);
@@ -383,7 +395,7 @@ impl Shard {
     /// A room that cannot be trusted any more: its counters are kept, its people are told.
     fn give_up(&mut self, at: Key, now: Now) {
         let Some(mut room) = self.rooms.remove(at) else { return };
-        self.room_by_id.remove(&room.id);
+        self.forget_room(room.id);
         tracing::error!(room = %room.id.0, "a room is given up after a panic in its path");
         for at in room.peers.keys() {
             let Some(peer) = room.peers.get_mut(at) else { continue };
@@ -420,7 +432,15 @@ impl Shard {
         if self.rooms.get(at).is_some_and(|room| room.peers.is_empty())
             && let Some(room) = self.rooms.remove(at)
         {
-            self.room_by_id.remove(&room.id);
+            self.forget_room(room.id);
+        }
+    }
+
+    /// Nobody of a room is here any more; the other shards may have some of it.
+    fn forget_room(&mut self, room: RoomId) {
+        self.room_by_id.remove(&room);
+        for shard in self.shards.others() {
+            self.out.relays.push((shard, Relay { room, word: Word::Closed }));
         }
     }
 }
@@ -443,7 +463,14 @@ mod tests {
     }
 
     fn shard(legs_max: usize, now: Now) -> Shard {
-        Shard::new(vec![([127, 0, 0, 1], 9).into()], Arc::default(), legs_max, EgressKind::Own, now.instant)
+        Shard::new(
+            vec![([127, 0, 0, 1], 9).into()],
+            Arc::default(),
+            legs_max,
+            EgressKind::Own,
+            Shards::ONE,
+            now.instant,
+        )
     }
 
     fn leg(n: u128) -> LegId {

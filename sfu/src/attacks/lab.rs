@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::client::Client;
-use crate::control::{Command, Event, LegId, RoomId, SendLine, SlotTrack, TenantId};
+use crate::control::{Command, Event, LegId, RoomId, SendLine, SlotTrack, TenantId, UsageFact};
 use crate::egress::{EgressKind, Path, Wire};
 use crate::peer::Now;
+use crate::relay::Shards;
 use crate::shard::Shard;
 
 /// How far the clock goes at a time.
@@ -49,6 +50,8 @@ pub(super) struct Lab {
     pub(super) shard: Shard,
     pub(super) now: Now,
     pub(super) events: Vec<Event>,
+    /// What was counted, every time.
+    pub(super) facts: Vec<UsageFact>,
     /// All that left the shard, by destination.
     pub(super) sent: BTreeMap<SocketAddr, Sent>,
     /// Names the next client.
@@ -60,11 +63,24 @@ impl Lab {
         Lab::with_places(100)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
     pub(super) fn with_places(legs_max: usize) -> Lab {
+        Lab::on(Shards::ONE, legs_max)
+    }
+
+    /// One of several shards.
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
+    pub(super) fn on(shards: Shards, legs_max: usize) -> Lab {
         let now = Now { instant: Instant::now(), wall: jiff::Timestamp::UNIX_EPOCH };
-        let shard = Shard::new(vec![server()], Arc::default(), legs_max, EgressKind::Own, now.instant);
-        Lab { shard, now, events: Vec::new(), sent: BTreeMap::new(), next: 1 }
+        let shard =
+            Shard::new(vec![server()], Arc::default(), legs_max, EgressKind::Own, shards, now.instant);
+        Lab {
+            shard,
+            now,
+            events: Vec::new(),
+            facts: Vec::new(),
+            sent: BTreeMap::new(),
+            next: 1 + 100 * shards.own as u16,
+        }
     }
 
     /// A client that has its answer and is not connected yet.
@@ -132,7 +148,7 @@ impl Lab {
     /// The shard does what is due.
     pub(super) fn step_alone(&mut self, clients: &mut [Client]) {
         self.shard.time(self.now);
-        let _facts = self.shard.checkpoint(self.now);
+        self.facts.extend(self.shard.checkpoint(self.now));
         self.collect(clients);
     }
 
