@@ -40,7 +40,7 @@
 //! |---|---|---|
 //! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
-//! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `slab` | packets |
+//! | room | `room`, `peers`, `peer` (one str0m connection), `aead` (its DTLS), `sources` and `keys` (whose packet), `track`, `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
 //! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
 //!
@@ -54,6 +54,7 @@
 pub mod control;
 
 mod addresses;
+mod aead;
 mod allowance;
 #[cfg(test)]
 mod attacks;

@@ -404,6 +404,7 @@ impl Peer {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     self.deadline = at;
+                    self.broken |= self.sources.are_in_vain();
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {

@@ -15,7 +15,7 @@ use str0m::{Candidate, RtcConfig};
 use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId, UsageFact};
 use crate::demux::{Demux, Place};
 use crate::egress::{EgressKind, Path, Wire, train};
-use crate::fast_join;
+use crate::fast_join::{self, Begins};
 use crate::keys;
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
@@ -45,6 +45,8 @@ pub(crate) struct Shard {
     /// The addresses that callers are told.
     candidates: Vec<SocketAddr>,
     crypto: Arc<CryptoProvider>,
+    /// For those whose handshake we begin.
+    crypto_aead: Arc<CryptoProvider>,
     certificate: Option<DtlsCert>,
     /// Legs of all shards, and how many there may be.
     legs: Arc<AtomicUsize>,
@@ -89,6 +91,7 @@ impl Shard {
             candidates,
             certificate: crypto.dtls_provider.generate_certificate(),
             crypto,
+            crypto_aead: Arc::new(keys::overheard_aead()),
             legs,
             legs_max,
             tick_at: now + TICK_EVERY,
@@ -294,7 +297,7 @@ impl Shard {
         sends: &[SendLine],
         now: Now,
     ) -> Result<(Peer, String), Refusal> {
-        let mut rtc = self.rtc_config().build(now.instant);
+        let mut rtc = self.rtc_config(offer.begins).build(now.instant);
         let handshake = keys::newest_handshake();
         let (egress, sources) = (self.egress.of(handshake.clone()), Sources::new(handshake));
         for address in &self.candidates {
@@ -312,12 +315,16 @@ impl Shard {
         Ok((peer, answer))
     }
 
-    fn rtc_config(&self) -> RtcConfig {
+    fn rtc_config(&self, begins: Begins) -> RtcConfig {
+        let (crypto, version) = match begins {
+            Begins::We => (&self.crypto_aead, DtlsVersion::Auto),
+            Begins::They => (&self.crypto, DtlsVersion::Dtls12),
+        };
         let mut config = RtcConfig::new()
-            .set_crypto_provider(self.crypto.clone())
+            .set_crypto_provider(crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
-            .set_dtls_version(DtlsVersion::Auto)
+            .set_dtls_version(version)
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)

@@ -98,7 +98,8 @@ impl Client {
             next_frame: now,
             next_voice: now,
         };
-        (client, offer.to_sdp_string(), pending)
+        // As our pages write it.
+        (client, offer.to_sdp_string().replace("a=setup:actpass", "a=setup:passive"), pending)
     }
 
     pub(super) fn sends(&self) -> Vec<SendLine> {
