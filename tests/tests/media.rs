@@ -34,8 +34,8 @@ async fn a_device_without_aes_gcm_calls_one_that_has_it() -> Result<()> {
     let mut bots = Vec::new();
     for profiles in [old, new] {
         let token = service.api.token(&room_id, &format!("bot-{}", bots.len())).await?;
-        let lobby = Bot::lobby_sealing_with(&service.socket_url(), &token, profiles);
-        bots.push(Box::pin(lobby).await?);
+        let url = service.socket_url();
+        bots.push(Box::pin(Bot::lobby_sealing_with(&url, &token, profiles)).await?);
     }
     for bot in &mut bots {
         bot.enter("Bot").await?;
