@@ -14,6 +14,7 @@
 //!     shards: 1,
 //!     legs_max: 1_000,
 //!     egress: sfu::EgressKind::Own,
+//!     ways: sfu::Ways::Both,
 //! })?;
 //! let (leg, room, tenant) = ids();
 //! node.send(Command::Join { leg, room, tenant, offer, sends: Vec::new() })?;
@@ -38,7 +39,7 @@
 //!
 //! | part | files | knows |
 //! |---|---|---|
-//! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
+//! | shell | `driver` (sockets, clock; `driver::tcp`), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room`, `peers`, `peer` (one str0m connection), `aead` (its DTLS), `sources` and `keys` (whose packet), `track`, `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
@@ -67,6 +68,7 @@ mod driver;
 mod egress;
 mod fast_join;
 mod forward;
+mod framing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -78,6 +80,7 @@ mod node;
 mod offer;
 mod peer;
 mod peers;
+mod remote;
 mod repairs;
 mod rewrite;
 mod room;
@@ -94,4 +97,4 @@ mod usage;
 
 pub use egress::{EgressKind, UnknownEgress};
 pub use journal::JournalError;
-pub use node::{Busy, Events, Handle, Node, NodeConfig, StartError};
+pub use node::{Busy, Events, Handle, Node, NodeConfig, StartError, UnknownWays, Ways};

@@ -21,6 +21,7 @@ use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
+use crate::remote::Remote;
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
@@ -41,7 +42,7 @@ const UNHEARD_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Datagram {
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct Datagram {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Incoming<'a> {
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
     pub(crate) bytes: &'a [u8],
     /// A check with the right integrity.
     pub(crate) authenticated: bool,
@@ -110,9 +111,9 @@ pub(crate) struct Peer {
     allowance: Allowance,
     repairs: Repairs,
     /// Where datagrams of this leg's own came from, and when last. Few.
-    consents: Vec<(SocketAddr, Instant)>,
+    consents: Vec<(Remote, Instant)>,
     /// Where the datagram at hand came from.
-    remote: Option<SocketAddr>,
+    remote: Option<Remote>,
     muted: Vec<(Source, bool)>,
 }
 
@@ -389,7 +390,9 @@ impl Peer {
     /// Gives a datagram to str0m as if it had come as `incoming`.
     fn feed(&mut self, incoming: &Incoming<'_>, datagram: &[u8], now: Instant) {
         let Incoming { local, remote, .. } = *incoming;
-        let Ok(received) = Receive::new(Protocol::Udp, remote, local, datagram) else { return };
+        let Ok(received) = Receive::new(remote.protocol(), remote.address, local, datagram) else {
+            return;
+        };
         if let Err(error) = self.rtc.handle_input(Input::Receive(now, received))
             && !self.rtc.is_alive()
         {
@@ -409,13 +412,16 @@ impl Peer {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
-                    if !self.may_leave(transmit.destination, &bytes, now.instant) {
+                    let Some(remote) = self.heard_from(transmit.proto, transmit.destination) else {
+                        continue;
+                    };
+                    if !self.may_leave(remote, &bytes, now.instant) {
                         continue;
                     }
                     if bytes.first().is_some_and(|byte| (128..192).contains(byte)) {
                         self.usage.sent(bytes.len());
                     }
-                    out.push(Datagram { local: transmit.source, remote: transmit.destination, bytes });
+                    out.push(Datagram { local: transmit.source, remote, bytes });
                 }
                 Ok(Output::Event(event)) => self.listen(event, now, said),
                 Err(error) => {
@@ -455,7 +461,7 @@ impl Peer {
     }
 
     /// Something of this leg's own came from there.
-    fn consent(&mut self, remote: SocketAddr, now: Instant) {
+    fn consent(&mut self, remote: Remote, now: Instant) {
         if let Some((_, at)) = self.consents.iter_mut().find(|(address, _)| *address == remote) {
             *at = now;
             return;
@@ -467,14 +473,23 @@ impl Peer {
         self.consents.push((remote, now));
     }
 
+    /// Whom str0m means: of several connections from one address, that which was heard last.
+    fn heard_from(&self, protocol: Protocol, address: SocketAddr) -> Option<Remote> {
+        let named = self
+            .consents
+            .iter()
+            .filter(|(remote, _)| remote.address == address && remote.protocol() == protocol);
+        named.max_by_key(|(_, at)| *at).map(|(remote, _)| *remote)
+    }
+
     /// Whether an address may be sent to: a leg that is heard from elsewhere does not speak for it.
-    fn has_consent(&self, remote: SocketAddr, now: Instant) -> bool {
+    fn has_consent(&self, remote: Remote, now: Instant) -> bool {
         let fresh = |at: Instant| now.saturating_duration_since(at) < CONSENT;
         self.consents.iter().any(|(address, at)| *address == remote && fresh(*at))
     }
 
     /// Whether a datagram that str0m wants to send is sent.
-    fn may_leave(&mut self, to: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+    fn may_leave(&mut self, to: Remote, datagram: &[u8], now: Instant) -> bool {
         if !self.has_consent(to, now) {
             return false;
         }

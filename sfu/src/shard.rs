@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::CryptoProvider;
+use str0m::net::TcpType;
 use str0m::{Candidate, RtcConfig};
 
 use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId, UsageFact};
@@ -19,6 +20,7 @@ use crate::fast_join::{self, Begins};
 use crate::keys;
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
+use crate::remote::{Remote, Transport};
 use crate::room::{Out, Room};
 use crate::slab::{Key, Slab};
 use crate::sources::Sources;
@@ -44,6 +46,8 @@ pub(crate) struct Shard {
     waiting: Vec<Key>,
     /// The addresses that callers are told.
     candidates: Vec<SocketAddr>,
+    /// The same for TCP.
+    tcp_candidates: Vec<SocketAddr>,
     crypto: Arc<CryptoProvider>,
     /// For those whose handshake we begin.
     crypto_aead: Arc<CryptoProvider>,
@@ -89,6 +93,7 @@ impl Shard {
             timers: BinaryHeap::new(),
             waiting: Vec::new(),
             candidates,
+            tcp_candidates: Vec::new(),
             certificate: crypto.dtls_provider.generate_certificate(),
             crypto,
             crypto_aead: Arc::new(keys::overheard_aead()),
@@ -100,6 +105,12 @@ impl Shard {
             buffer: vec![0; train::BYTES],
             out: Out::default(),
         }
+    }
+
+    /// Tells callers these addresses, too, where they may connect.
+    pub(crate) fn with_tcp(mut self, candidates: Vec<SocketAddr>) -> Self {
+        self.tcp_candidates = candidates;
+        self
     }
 
     /// Does what signalling asks.
@@ -126,22 +137,27 @@ impl Shard {
         }
     }
 
-    /// A datagram from a socket that is known to callers as `local`.
-    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Now) {
+    /// A datagram from a socket that is known to callers as `local`. Answers whether it was let in.
+    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: Remote, datagram: &[u8], now: Now) -> bool {
         // Anybody may have sent this: a check that trips its parser up is dropped like any other rubbish.
         let routed = catch_unwind(AssertUnwindSafe(|| self.demux.route(remote, datagram)));
-        let Ok(Some(admitted)) = routed else { return };
+        let Ok(Some(admitted)) = routed else { return false };
         // Of several advertised addresses behind one socket, the first of the family stands for all.
-        let local = if self.candidates.contains(&local) {
+        let known = match remote.transport {
+            Transport::Udp => &self.candidates,
+            Transport::Tcp(_) => &self.tcp_candidates,
+        };
+        let local = if known.contains(&local) {
             local
         } else {
-            let Some(local) = fast_join::local_for(remote, &self.candidates) else { return };
+            let Some(local) = fast_join::local_for(remote.address, known) else { return false };
             local
         };
         let Place { room, peer } = admitted.place;
         let authenticated = admitted.authenticated;
         let incoming = Incoming { local, remote, bytes: datagram, authenticated };
         self.in_room(room, now, |room, out| room.receive(peer, &incoming, now, out));
+        true
     }
 
     /// Does everything that is due.
@@ -300,10 +316,12 @@ impl Shard {
         let mut rtc = self.rtc_config(offer.begins).build(now.instant);
         let handshake = keys::newest_handshake();
         let (egress, sources) = (self.egress.of(handshake.clone()), Sources::new(handshake));
-        for address in &self.candidates {
-            if let Ok(candidate) = Candidate::host(*address, "udp") {
-                rtc.add_local_candidate(candidate);
-            }
+        let udp = self.candidates.iter().map(|address| Candidate::host(*address, "udp"));
+        let passive = |address: &SocketAddr| {
+            Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build()
+        };
+        for candidate in udp.chain(self.tcp_candidates.iter().map(passive)).flatten() {
+            rtc.add_local_candidate(candidate);
         }
         let answer = offer.answer(&mut rtc)?;
         let credentials = rtc.direct_api().local_ice_credentials();

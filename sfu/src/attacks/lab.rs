@@ -143,7 +143,7 @@ impl Lab {
 
     /// A datagram reaches the shard. What it answers reaches the clients at once.
     pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], clients: &mut [Client]) {
-        self.shard.datagram(server(), from, datagram, self.now);
+        self.shard.datagram(server(), from.into(), datagram, self.now);
         self.collect(clients);
     }
 
@@ -200,6 +200,6 @@ struct Left(Vec<(SocketAddr, Vec<u8>)>);
 
 impl Wire for Left {
     fn send(&mut self, path: Path, train: &[u8], segment: usize) {
-        self.0.extend(train.chunks(segment).map(|datagram| (path.remote, datagram.to_vec())));
+        self.0.extend(train.chunks(segment).map(|datagram| (path.remote.address, datagram.to_vec())));
     }
 }
