@@ -43,7 +43,7 @@
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room`, `peers`, `peer` (one str0m connection), `aead` (its DTLS), `sources` and `keys` (whose packet), `track`, `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
-//! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
+//! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
 //! packet into str0m from an address that no authenticated check has opened, or under an SSRC that has not proven itself; a
@@ -76,6 +76,7 @@ mod journal;
 mod keeper;
 mod keyframes;
 mod keys;
+mod messages;
 mod node;
 mod offer;
 mod peer;

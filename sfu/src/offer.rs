@@ -63,6 +63,11 @@ impl Offer {
         slots.filter_map(|line| line.kind.map(|kind| (line.mid.as_str(), kind)))
     }
 
+    /// Whether it has a line for messages (RFC 8841).
+    pub(crate) fn has_messages(&self) -> bool {
+        self.lines.iter().any(|line| line.kind.is_none())
+    }
+
     /// Lets str0m answer. A refused first offer leaves `rtc` unusable.
     pub(crate) fn answer(&self, rtc: &mut Rtc) -> Result<String, Refusal> {
         let offer = SdpOffer::from_sdp_string(&self.sdp).map_err(|_| Refusal::OfferNotUnderstood)?;

@@ -21,6 +21,8 @@ use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
+use crate::messages::{Delivery, Mailbox, Message};
+use crate::offer::Offer;
 use crate::remote::Remote;
 use crate::repairs::Repairs;
 use crate::rtcp;
@@ -63,6 +65,8 @@ pub(crate) struct Said {
     /// Slots that need a keyframe.
     pub(crate) keyframes_for: Vec<Mid>,
     pub(crate) connected: bool,
+    /// Messages for others, and how they are to travel.
+    pub(crate) messages: Vec<(Delivery, Vec<u8>)>,
 }
 
 /// Time as the driver read it.
@@ -115,6 +119,7 @@ pub(crate) struct Peer {
     /// Where the datagram at hand came from.
     remote: Option<Remote>,
     muted: Vec<(Source, bool)>,
+    mailbox: Mailbox,
 }
 
 /// A slot's player and what the subscriber's side of its line needs.
@@ -169,6 +174,7 @@ impl Peer {
             consents: Vec::new(),
             remote: None,
             muted: Vec::new(),
+            mailbox: Mailbox::new(Allowance::for_messages(now)),
         }
     }
 
@@ -353,6 +359,46 @@ impl Peer {
         self.usage.sent(sent);
     }
 
+    /// Opens the channels for messages, if an offer has a line for them.
+    pub(crate) fn open_messages(&mut self, offer: &Offer) {
+        if offer.has_messages() {
+            self.mailbox.open(&mut self.rtc);
+        }
+    }
+
+    /// Whether this leg's messages go on to the others: those who may publish something may write, too.
+    pub(crate) fn may_write(&self) -> bool {
+        self.entered.is_some() && !self.tracks.is_empty()
+    }
+
+    /// Takes a message of so many bytes from the leg's account, if that has enough.
+    pub(crate) fn can_afford(&mut self, bytes: usize, now: Instant) -> bool {
+        let affords = self.mailbox.allowance.is_left(now);
+        if affords {
+            self.mailbox.allowance.spend(bytes);
+        }
+        affords
+    }
+
+    /// Delivers a message. Answers what str0m said when it sent it.
+    pub(crate) fn deliver(
+        &mut self,
+        message: &Message<'_>,
+        from: LegId,
+        delivery: Delivery,
+        now: Now,
+        out: &mut Vec<Datagram>,
+    ) -> Option<Said> {
+        let bytes = self.mailbox.put(message, from, delivery, &mut self.rtc)?;
+        self.usage.sent(bytes);
+        Some(self.wake(now, out))
+    }
+
+    /// A message was kept from this leg by a limit.
+    pub(crate) fn miss(&mut self, delivery: Delivery) {
+        self.mailbox.miss(delivery);
+    }
+
     /// Asks this publisher for a keyframe of a line.
     pub(crate) fn ask_keyframe(
         &mut self,
@@ -440,6 +486,11 @@ impl Peer {
                 said.packets.push(packet);
             }
             RtcEvent::KeyframeRequest(request) => said.keyframes_for.push(request.mid),
+            RtcEvent::ChannelOpen(id, _) => self.broken |= self.mailbox.opened(id, &mut self.rtc),
+            RtcEvent::ChannelData(data) => {
+                let delivery = self.mailbox.delivery(&data);
+                said.messages.extend(delivery.map(|delivery| (delivery, data.data)));
+            }
             RtcEvent::Closed => self.broken = true,
             _ => {}
         }

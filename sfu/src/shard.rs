@@ -18,6 +18,7 @@ use crate::demux::{Demux, Place};
 use crate::egress::{EgressKind, Path, Wire, train};
 use crate::fast_join::{self, Begins};
 use crate::keys;
+use crate::messages::MESSAGE_BYTES_MAX;
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
 use crate::remote::{Remote, Transport};
@@ -328,6 +329,7 @@ impl Shard {
         let secrets = Secrets { sources, password: credentials.pass.clone() };
         let mut peer = Peer::new(leg, tenant, rtc, egress, secrets, now.instant);
         peer.add_lines(sends, offer.slots());
+        peer.open_messages(offer);
         peer.answered();
         peer.wake(now, &mut self.out.datagrams);
         Ok((peer, answer))
@@ -343,6 +345,7 @@ impl Shard {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_dtls_version(version)
+            .set_sctp_max_message_size(MESSAGE_BYTES_MAX as u32)
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)
@@ -371,6 +374,7 @@ impl Shard {
             });
             if answer.is_ok() {
                 peer.add_lines(sends, offer.slots());
+                peer.open_messages(&offer);
             }
             peer.answered();
             answer

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::channel::ChannelConfig;
 use uuid::Uuid;
 
 use super::client::Client;
@@ -74,9 +75,19 @@ impl Lab {
 
     /// The same with its offer bent on the way; `None` when that is refused.
     pub(super) fn join_with(&mut self, room: RoomId, bend: impl Fn(String) -> String) -> Option<Client> {
+        self.join_writing(room, &[], bend)
+    }
+
+    /// The same with data channels.
+    pub(super) fn join_writing(
+        &mut self,
+        room: RoomId,
+        channels: &[ChannelConfig],
+        bend: impl Fn(String) -> String,
+    ) -> Option<Client> {
         let n = self.next;
         self.next += 1;
-        let (mut client, offer, pending) = Client::new(n, self.now.instant);
+        let (mut client, offer, pending) = Client::with_channels(n, channels, self.now.instant);
         let joined = self.offer(client.leg, room, bend(offer), client.sends());
         let Event::Joined { answer, slots, .. } = joined else { return None };
         client.accept(pending, &answer, slots);
