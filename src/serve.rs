@@ -212,5 +212,6 @@ fn node_config(media: &MediaConfig, journal_dir: PathBuf) -> sfu::NodeConfig {
         shards: if media.media_shards == 0 { cores } else { media.media_shards },
         legs_max: media.media_legs_max,
         egress: media.media_egress,
+        ways: media.media_ways,
     }
 }

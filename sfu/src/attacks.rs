@@ -8,6 +8,7 @@ mod forgery;
 mod handshakes;
 mod hostility;
 mod lab;
+mod letters;
 mod offers;
 mod parts;
 mod replays;

@@ -1,5 +1,7 @@
-//! The thread of a shard: its UDP sockets, its queue and the clock. The only file that knows sockets, and with the usage
-//! keeper, which asks here, the only one that reads the clock.
+//! The thread of a shard: its sockets, its queue and the clock. With [`tcp`] the only file that knows sockets, and with the
+//! usage keeper, which asks here, the only one that reads the clock.
+
+mod tcp;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -23,10 +25,12 @@ use crate::control::{Command, Event, UsageFact};
 use crate::egress::{Path, Wire};
 use crate::keeper::{KeeperDoor, Note};
 use crate::links::{Bell, Links};
-use crate::node::{Busy, NodeConfig, StartError};
+use crate::node::{Busy, NodeConfig, StartError, Ways};
 use crate::peer::Now;
 use crate::relay::Shards;
+use crate::remote::{Remote, Transport};
 use crate::shard::Shard;
+use tcp::TcpPort;
 
 /// Commands that wait for a shard at most; further ones are [`Busy`].
 const COMMANDS_MAX: usize = 1_024;
@@ -38,6 +42,8 @@ const RELAYS: usize = 256;
 const SOCKET_BYTES: usize = 4 << 20;
 /// Receptions of one system call.
 const BATCH: usize = 16;
+/// What is read of one connection at a time.
+const TCP_READ_BYTES: usize = 16 * 1024;
 /// What one reception may be: as many datagrams of one sender as the kernel joins (UDP generic receive offload).
 const RECEPTION_BYTES_MAX: usize = 65_536;
 /// When no port is given: how often another free one is tried until all addresses have it.
@@ -104,18 +110,22 @@ pub(crate) fn start(
     keeper: KeeperDoor,
 ) -> Result<(Door, JoinHandle<()>), StartError> {
     let listen = |source: io::Error| StartError::Listen { port, source };
-    let sockets = Sockets::open(config, port).map_err(listen)?;
+    let now = monotonic_clock();
+    let (sockets, tcp) = open_ports(config, port, now).map_err(listen)?;
     let (commands, inbox) = sync_channel(COMMANDS_MAX);
     let stopping = Arc::new(AtomicBool::new(false));
     let local_addr = sockets.list[0].local;
     let door = Door { commands, bell: links.bell.clone(), stopping: stopping.clone(), local_addr };
-    let candidates = sockets.candidates.clone();
+    let told = |is_told: bool| if is_told { sockets.candidates.clone() } else { Vec::new() };
+    let (udp, tcp_told) = (told(config.ways != Ways::Tcp), told(tcp.is_some()));
     let shards = links.shards;
     let legs = legs.0.clone();
-    let shard = Shard::new(candidates, legs, config.legs_max, config.egress, shards, monotonic_clock());
+    let shard =
+        Shard::new(udp, legs, config.legs_max, config.egress, shards, now).with_tcp(tcp_told);
     let driver = Driver {
         shard,
         sockets,
+        tcp,
         links,
         inbox,
         stopping,
@@ -148,9 +158,28 @@ fn pin(shards: Shards) {
     }
 }
 
+/// The sockets, and on the same port the listeners.
+fn open_ports(config: &NodeConfig, port: u16, now: Instant) -> io::Result<(Sockets, Option<TcpPort>)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let sockets = Sockets::open(config, port)?;
+        if config.ways == Ways::Udp {
+            return Ok((sockets, None));
+        }
+        let addresses: Vec<IpAddr> = sockets.list.iter().map(|socket| socket.local.ip()).collect();
+        match TcpPort::open(&addresses, sockets.list[0].local.port(), config.shards, now) {
+            // Somebody else's on TCP only: there are other numbers.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 && tries < PORT_TRIES => {}
+            tcp => return Ok((sockets, Some(tcp?))),
+        }
+    }
+}
+
 struct Driver {
     shard: Shard,
     sockets: Sockets,
+    tcp: Option<TcpPort>,
     links: Links,
     inbox: Receiver<Command>,
     stopping: Arc<AtomicBool>,
@@ -167,7 +196,10 @@ impl Driver {
         let mut buffer = vec![0; BATCH * RECEPTION_BYTES_MAX];
         loop {
             let stopping = self.stopping.load(Ordering::Acquire);
-            let busy = self.take_commands() | self.take_datagrams(&mut buffer) | self.take_relays();
+            let busy = self.take_commands()
+                | self.take_datagrams(&mut buffer)
+                | self.take_frames(&mut buffer)
+                | self.take_relays();
             let now = clock();
             self.shard.time(now);
             if stopping {
@@ -209,7 +241,7 @@ impl Driver {
             for turn in 0..TURN / BATCH {
                 let now = clock();
                 let taken = socket.receive(buffer, |remote, datagram| {
-                    self.shard.datagram(socket.local, remote, datagram, now);
+                    self.shard.datagram(socket.local, remote.into(), datagram, now);
                 });
                 match taken {
                     Ok(taken) => more |= taken == BATCH && turn + 1 == TURN / BATCH,
@@ -219,10 +251,20 @@ impl Driver {
                 }
                 // What came together leaves together; but a batch is enough to wait for.
                 self.links.send(self.shard.out.relays.drain(..));
-                self.shard.write(now, &mut Outlet(&self.sockets));
+                self.shard.write(now, &mut Outlet { sockets: &self.sockets, tcp: self.tcp.as_mut() });
             }
         }
         more
+    }
+
+    /// Answers whether there may be more.
+    fn take_frames(&mut self, buffer: &mut [u8]) -> bool {
+        let Some(tcp) = &mut self.tcp else { return false };
+        let now = clock();
+        tcp.receive(now.instant, &mut buffer[..TCP_READ_BYTES], &mut |local, connection, address, packet| {
+            let remote = Remote { address, transport: Transport::Tcp(connection) };
+            self.shard.datagram(local, remote, packet, now)
+        })
     }
 
     /// Answers whether there may be more.
@@ -232,7 +274,10 @@ impl Driver {
     }
 
     fn flush(&mut self) {
-        self.shard.write(clock(), &mut Outlet(&self.sockets));
+        self.shard.write(clock(), &mut Outlet { sockets: &self.sockets, tcp: self.tcp.as_mut() });
+        if let Some(tcp) = &mut self.tcp {
+            tcp.flush();
+        }
         self.links.send(self.shard.out.relays.drain(..));
         self.unkept.extend(self.shard.out.usage.drain(..));
         while let Some((facts, then)) = self.unkept.pop_front() {
@@ -271,6 +316,7 @@ impl Driver {
         let mut fds: Vec<PollFd<'_>> =
             self.sockets.list.iter().map(|socket| PollFd::new(&socket.socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&self.links.bell, PollFlags::IN));
+        fds.extend(self.tcp.as_ref().map(|tcp| PollFd::new(tcp, PollFlags::IN)));
         // Interrupted or not, everything is looked at again.
         let _ready = poll(&mut fds, Some(&timeout));
         self.links.bell.silence();
@@ -332,15 +378,24 @@ impl Socket {
 }
 
 /// The way out of a shard.
-struct Outlet<'a>(&'a Sockets);
+struct Outlet<'a> {
+    sockets: &'a Sockets,
+    tcp: Option<&'a mut TcpPort>,
+}
 
 impl Wire for Outlet<'_> {
     fn send(&mut self, path: Path, train: &[u8], segment: usize) {
-        let sockets = &self.0.list;
+        if let Transport::Tcp(connection) = path.remote.transport {
+            if let Some(tcp) = &mut self.tcp {
+                tcp.send(connection, train, segment);
+            }
+            return;
+        }
+        let (sockets, remote) = (&self.sockets.list, path.remote.address);
         let exact = sockets.iter().find(|socket| socket.local == path.local);
-        let family = || sockets.iter().find(|socket| socket.local.is_ipv4() == path.remote.is_ipv4());
+        let family = || sockets.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4());
         if let Some(socket) = exact.or_else(family) {
-            socket.send(path.remote, train, segment);
+            socket.send(remote, train, segment);
         }
     }
 }

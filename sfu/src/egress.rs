@@ -24,6 +24,7 @@ use str0m::rtp::ExtensionValues;
 use crate::forward::Packet;
 use crate::keys::Handshake;
 use crate::peer::Now;
+use crate::remote::Remote;
 use crate::rewrite::Numbers;
 
 /// Which implementation is used.
@@ -84,7 +85,7 @@ pub(crate) struct Outgoing<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
 }
 
 /// The socket, as an egress sees it.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -21,7 +22,7 @@ const EVENTS_MAX: usize = 16_384;
 /// What a node is started with.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    /// Where the first shard listens, UDP. Port 0 means any free port; shard `n` takes `port + n`.
+    /// Where the first shard listens, UDP and TCP. Port 0 means any free port; shard `n` takes `port + n`.
     pub listen: SocketAddr,
     /// The addresses that callers are told. Empty: all addresses of the machine that are not loopback, and loopback
     /// too when there is no other or when `listen` is loopback.
@@ -34,13 +35,45 @@ pub struct NodeConfig {
     pub legs_max: usize,
     /// How packets leave.
     pub egress: EgressKind,
+    /// How callers reach the node.
+    pub ways: Ways,
 }
+
+/// How callers reach the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ways {
+    /// By UDP, and where that is blocked by TCP, on ports of the same number.
+    #[default]
+    Both,
+    /// By UDP only.
+    Udp,
+    /// By TCP only (RFC 6544).
+    Tcp,
+}
+
+impl FromStr for Ways {
+    type Err = UnknownWays;
+
+    fn from_str(name: &str) -> Result<Self, UnknownWays> {
+        match name {
+            "udp+tcp" => Ok(Ways::Both),
+            "udp" => Ok(Ways::Udp),
+            "tcp" => Ok(Ways::Tcp),
+            _ => Err(UnknownWays),
+        }
+    }
+}
+
+/// There are no ways of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ways are `udp+tcp`, `udp` or `tcp`")]
+pub struct UnknownWays;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The UDP port is taken or not ours.
-    #[error("cannot listen on UDP port {port}")]
+    /// The port is taken or not ours, with UDP or with TCP.
+    #[error("cannot listen on UDP and TCP port {port}")]
     Listen {
         /// Which port.
         port: u16,

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use str0m::media::{Rid, Rids};
 use str0m::rtp::{RtpPacket, Vp8Descriptor};
 
+use crate::allowance::Allowance;
 use crate::codec;
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
 use crate::egress::{Wire, content_extensions};
 use crate::forward::{Packet, SourceId};
+use crate::messages::{Delivery, Message};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
 use crate::relay::{Elsewhere, Entered, Playlist, Relay, Shards, Word};
@@ -81,6 +83,8 @@ pub(crate) struct Room {
     entries: u64,
     /// What the connection that was heard last said: empty, but for the room it has.
     said: Said,
+    /// For messages; since the first.
+    fan_out: Option<Allowance>,
     /// A bug, for tests of what it costs.
     #[cfg(test)]
     pub(crate) planted: bool,
@@ -100,6 +104,7 @@ impl Room {
             told: None,
             entries: 0,
             said: Said::default(),
+            fan_out: None,
             #[cfg(test)]
             planted: false,
         }
@@ -267,6 +272,32 @@ impl Room {
         }
         for packet in said.packets.drain(..) {
             self.forward(at, packet, now, out);
+        }
+        for (delivery, message) in said.messages.drain(..) {
+            self.relay(at, delivery, &message, now, out);
+        }
+    }
+
+    /// A message, to those in the call that it is for.
+    fn relay(&mut self, sender: Key, delivery: Delivery, bytes: &[u8], now: Now, out: &mut Out) {
+        let Some(message) = Message::parse(bytes) else { return };
+        let Some(peer) = self.peers.get_mut(sender).filter(|peer| peer.may_write()) else { return };
+        let (from, affords) = (peer.leg, peer.can_afford(bytes.len(), now.instant));
+        for at in self.peers.keys() {
+            let fan_out = self.fan_out.get_or_insert_with(|| Allowance::for_fan_out(now.instant));
+            let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.entered.is_some()) else { continue };
+            if at == sender || !message.is_for(peer.leg) {
+                continue;
+            }
+            if !affords || !fan_out.is_left(now.instant) {
+                peer.miss(delivery);
+                continue;
+            }
+            fan_out.spend(bytes.len());
+            if let Some(mut said) = peer.deliver(&message, from, delivery, now, &mut out.datagrams) {
+                out.touched.push(at);
+                self.attend(at, &mut said, now, out);
+            }
         }
     }
 

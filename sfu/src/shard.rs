@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::CryptoProvider;
+use str0m::net::TcpType;
 use str0m::{Candidate, RtcConfig};
 
 use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId, UsageFact};
 use crate::demux::{Demux, Place};
 use crate::egress::{EgressKind, Path, Wire, train};
-use crate::fast_join;
+use crate::fast_join::{self, Begins};
 use crate::keys;
+use crate::messages::MESSAGE_BYTES_MAX;
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
 use crate::relay::{Relay, Shards, Word};
+use crate::remote::{Remote, Transport};
 use crate::room::{Out, Room};
 use crate::slab::{Key, Slab};
 use crate::sources::Sources;
@@ -45,7 +48,11 @@ pub(crate) struct Shard {
     waiting: Vec<Key>,
     /// The addresses that callers are told.
     candidates: Vec<SocketAddr>,
+    /// The same for TCP.
+    tcp_candidates: Vec<SocketAddr>,
     crypto: Arc<CryptoProvider>,
+    /// For those whose handshake we begin.
+    crypto_aead: Arc<CryptoProvider>,
     certificate: Option<DtlsCert>,
     /// Legs of all shards, and how many there may be.
     legs: Arc<AtomicUsize>,
@@ -90,8 +97,10 @@ impl Shard {
             timers: BinaryHeap::new(),
             waiting: Vec::new(),
             candidates,
+            tcp_candidates: Vec::new(),
             certificate: crypto.dtls_provider.generate_certificate(),
             crypto,
+            crypto_aead: Arc::new(keys::overheard_aead()),
             legs,
             legs_max,
             tick_at: now + TICK_EVERY,
@@ -101,6 +110,12 @@ impl Shard {
             buffer: vec![0; train::BYTES],
             out: Out::default(),
         }
+    }
+
+    /// Tells callers these addresses, too, where they may connect.
+    pub(crate) fn with_tcp(mut self, candidates: Vec<SocketAddr>) -> Self {
+        self.tcp_candidates = candidates;
+        self
     }
 
     /// Does what signalling asks.
@@ -127,22 +142,27 @@ impl Shard {
         }
     }
 
-    /// A datagram from a socket that is known to callers as `local`.
-    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Now) {
+    /// A datagram from a socket that is known to callers as `local`. Answers whether it was let in.
+    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: Remote, datagram: &[u8], now: Now) -> bool {
         // Anybody may have sent this: a check that trips its parser up is dropped like any other rubbish.
         let routed = catch_unwind(AssertUnwindSafe(|| self.demux.route(remote, datagram)));
-        let Ok(Some(admitted)) = routed else { return };
+        let Ok(Some(admitted)) = routed else { return false };
         // Of several advertised addresses behind one socket, the first of the family stands for all.
-        let local = if self.candidates.contains(&local) {
+        let known = match remote.transport {
+            Transport::Udp => &self.candidates,
+            Transport::Tcp(_) => &self.tcp_candidates,
+        };
+        let local = if known.contains(&local) {
             local
         } else {
-            let Some(local) = fast_join::local_for(remote, &self.candidates) else { return };
+            let Some(local) = fast_join::local_for(remote.address, known) else { return false };
             local
         };
         let Place { room, peer } = admitted.place;
         let authenticated = admitted.authenticated;
         let incoming = Incoming { local, remote, bytes: datagram, authenticated };
         self.in_room(room, now, |room, out| room.receive(peer, &incoming, now, out));
+        true
     }
 
     /// A word from another shard; what concerns no room here is no news.
@@ -306,30 +326,38 @@ impl Shard {
         sends: &[SendLine],
         now: Now,
     ) -> Result<(Peer, String), Refusal> {
-        let mut rtc = self.rtc_config().build(now.instant);
+        let mut rtc = self.rtc_config(offer.begins).build(now.instant);
         let handshake = keys::newest_handshake();
         let (egress, sources) = (self.egress.of(handshake.clone()), Sources::new(handshake));
-        for address in &self.candidates {
-            if let Ok(candidate) = Candidate::host(*address, "udp") {
-                rtc.add_local_candidate(candidate);
-            }
+        let udp = self.candidates.iter().map(|address| Candidate::host(*address, "udp"));
+        let passive = |address: &SocketAddr| {
+            Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build()
+        };
+        for candidate in udp.chain(self.tcp_candidates.iter().map(passive)).flatten() {
+            rtc.add_local_candidate(candidate);
         }
         let answer = offer.answer(&mut rtc)?;
         let credentials = rtc.direct_api().local_ice_credentials();
         let secrets = Secrets { sources, password: credentials.pass.clone() };
         let mut peer = Peer::new(leg, tenant, rtc, egress, secrets, now.instant);
         peer.add_lines(sends, offer.slots());
+        peer.open_messages(offer);
         peer.answered();
         peer.wake(now, &mut self.out.datagrams);
         Ok((peer, answer))
     }
 
-    fn rtc_config(&self) -> RtcConfig {
+    fn rtc_config(&self, begins: Begins) -> RtcConfig {
+        let (crypto, version) = match begins {
+            Begins::We => (&self.crypto_aead, DtlsVersion::Auto),
+            Begins::They => (&self.crypto, DtlsVersion::Dtls12),
+        };
         let mut config = RtcConfig::new()
-            .set_crypto_provider(self.crypto.clone())
+            .set_crypto_provider(crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
-            .set_dtls_version(DtlsVersion::Auto)
+            .set_dtls_version(version)
+            .set_sctp_max_message_size(MESSAGE_BYTES_MAX as u32)
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)
@@ -358,6 +386,7 @@ impl Shard {
             });
             if answer.is_ok() {
                 peer.add_lines(sends, offer.slots());
+                peer.open_messages(&offer);
             }
             peer.answered();
             answer

@@ -61,7 +61,7 @@ impl Wire for Wide {
         for datagram in train.chunks(segment) {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(datagram);
-            self.datagrams.push((path.remote, start..self.bytes.len()));
+            self.datagrams.push((path.remote.address, start..self.bytes.len()));
         }
     }
 }
@@ -89,7 +89,7 @@ fn call<const PEOPLE: usize>() -> (Taken, Taken) {
             for datagram in clients[n].take_outbox() {
                 let (address, now) = (clients[n].address, lab.now);
                 let taken = measure(|| {
-                    lab.shard.datagram(server(), address, &datagram, now);
+                    lab.shard.datagram(server(), address.into(), &datagram, now);
                     lab.shard.write(now, &mut wire);
                 });
                 match (is_media(&datagram), rtcp::is_rtcp(&datagram)) {
@@ -200,12 +200,12 @@ fn a_picture_leaves_in_one_train_and_waits_for_its_rest_no_longer_than_a_moment(
     let mut trains = Trains::default();
     for datagram in next_picture(&mut lab, &mut clients) {
         assert!(trains.0.is_empty());
-        lab.shard.datagram(server(), publisher, &datagram, lab.now);
+        lab.shard.datagram(server(), publisher.into(), &datagram, lab.now);
         lab.shard.write(lab.now, &mut trains);
     }
     assert_eq!(trains.0, [3]);
     for datagram in &next_picture(&mut lab, &mut clients)[..2] {
-        lab.shard.datagram(server(), publisher, datagram, lab.now);
+        lab.shard.datagram(server(), publisher.into(), datagram, lab.now);
         lab.shard.write(lab.now, &mut trains);
     }
     assert_eq!(trains.0, [3], "the third is on its way");

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::channel::ChannelConfig;
 use uuid::Uuid;
 
 use super::client::Client;
@@ -90,9 +91,19 @@ impl Lab {
 
     /// The same with its offer bent on the way; `None` when that is refused.
     pub(super) fn join_with(&mut self, room: RoomId, bend: impl Fn(String) -> String) -> Option<Client> {
+        self.join_writing(room, &[], bend)
+    }
+
+    /// The same with data channels.
+    pub(super) fn join_writing(
+        &mut self,
+        room: RoomId,
+        channels: &[ChannelConfig],
+        bend: impl Fn(String) -> String,
+    ) -> Option<Client> {
         let n = self.next;
         self.next += 1;
-        let (mut client, offer, pending) = Client::new(n, self.now.instant);
+        let (mut client, offer, pending) = Client::with_channels(n, channels, self.now.instant);
         let joined = self.offer(client.leg, room, bend(offer), client.sends());
         let Event::Joined { answer, slots, .. } = joined else { return None };
         client.accept(pending, &answer, slots);
@@ -159,7 +170,7 @@ impl Lab {
 
     /// A datagram reaches the shard. What it answers reaches the clients at once.
     pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], clients: &mut [Client]) {
-        self.shard.datagram(server(), from, datagram, self.now);
+        self.shard.datagram(server(), from.into(), datagram, self.now);
         self.collect(clients);
     }
 
@@ -216,6 +227,6 @@ struct Left(Vec<(SocketAddr, Vec<u8>)>);
 
 impl Wire for Left {
     fn send(&mut self, path: Path, train: &[u8], segment: usize) {
-        self.0.extend(train.chunks(segment).map(|datagram| (path.remote, datagram.to_vec())));
+        self.0.extend(train.chunks(segment).map(|datagram| (path.remote.address, datagram.to_vec())));
     }
 }
