@@ -120,8 +120,7 @@ pub(crate) fn start(
     let (udp, tcp_told) = (told(config.ways != Ways::Tcp), told(tcp.is_some()));
     let shards = links.shards;
     let legs = legs.0.clone();
-    let shard =
-        Shard::new(udp, legs, config.legs_max, config.egress, shards, now).with_tcp(tcp_told);
+    let shard = Shard::new(udp, legs, config.legs_max, config.egress, shards, now).with_tcp(tcp_told);
     let driver = Driver {
         shard,
         sockets,

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use str0m::media::{Mid, Rid};
 
-use crate::control::{RoomId, TrackKey};
+use crate::control::{LegId, RoomId, TrackKey};
 use crate::forward::Packet;
+use crate::messages::Delivery;
 use crate::track::Track;
 
 /// A part tells of itself every second; what is silent for this long was ended in words that were lost.
@@ -39,6 +40,8 @@ pub(crate) enum Word {
     Closed,
     /// A packet of a track on the playlist.
     Packet(Arc<Packet>),
+    /// What somebody here wrote to people of the call.
+    Message { from: LegId, delivery: Delivery, bytes: Arc<[u8]> },
     /// Somebody there needs a keyframe of a track from here.
     Keyframe(TrackKey, Option<Rid>),
 }
@@ -70,12 +73,12 @@ pub(crate) struct Elsewhere {
 #[derive(Debug)]
 struct Part {
     heard_at: Instant,
-    tracks: BTreeMap<TrackKey, Remote>,
+    tracks: BTreeMap<TrackKey, Distant>,
 }
 
 /// A track that is published elsewhere.
 #[derive(Debug)]
-struct Remote {
+struct Distant {
     entered: Entered,
     track: Track,
 }
@@ -107,7 +110,7 @@ impl Elsewhere {
         gone.iter().for_each(|key| _ = known.remove(key));
         let before = known.len();
         for (entered, key) in playlist {
-            known.entry(*key).or_insert_with(|| Remote { entered: *entered, track: Track::elsewhere(*key) });
+            known.entry(*key).or_insert_with(|| Distant { entered: *entered, track: Track::elsewhere(*key) });
         }
         (gone, known.len() > before)
     }

@@ -274,27 +274,45 @@ impl Room {
             self.forward(at, packet, now, out);
         }
         for (delivery, message) in said.messages.drain(..) {
-            self.relay(at, delivery, &message, now, out);
+            self.pass_on(at, delivery, &message, now, out);
         }
     }
 
-    /// A message, to those in the call that it is for.
-    fn relay(&mut self, sender: Key, delivery: Delivery, bytes: &[u8], now: Now, out: &mut Out) {
+    /// A message of somebody here, to those in the call that it is for. What its sender cannot afford is cut here; only
+    /// the people on this shard are told how much that was.
+    fn pass_on(&mut self, sender: Key, delivery: Delivery, bytes: &[u8], now: Now, out: &mut Out) {
         let Some(message) = Message::parse(bytes) else { return };
         let Some(peer) = self.peers.get_mut(sender).filter(|peer| peer.may_write()) else { return };
         let (from, affords) = (peer.leg, peer.can_afford(bytes.len(), now.instant));
+        self.hand_out(&message, (from, delivery, affords.then_some(bytes.len())), now, out);
+        if affords {
+            for shard in self.elsewhere.shards() {
+                let word = Word::Message { from, delivery, bytes: bytes.into() };
+                out.relays.push((shard, Relay { room: self.id, word }));
+            }
+        }
+    }
+
+    /// Gives a message of so many bytes to those here that it is for; `None` is one that was cut.
+    fn hand_out(
+        &mut self,
+        message: &Message<'_>,
+        (from, delivery, bytes): (LegId, Delivery, Option<usize>),
+        now: Now,
+        out: &mut Out,
+    ) {
         for at in self.peers.keys() {
             let fan_out = self.fan_out.get_or_insert_with(|| Allowance::for_fan_out(now.instant));
             let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.entered.is_some()) else { continue };
-            if at == sender || !message.is_for(peer.leg) {
+            if peer.leg == from || !message.is_for(peer.leg) {
                 continue;
             }
-            if !affords || !fan_out.is_left(now.instant) {
+            let Some(bytes) = bytes.filter(|_| fan_out.is_left(now.instant)) else {
                 peer.miss(delivery);
                 continue;
-            }
-            fan_out.spend(bytes.len());
-            if let Some(mut said) = peer.deliver(&message, from, delivery, now, &mut out.datagrams) {
+            };
+            fan_out.spend(bytes);
+            if let Some(mut said) = peer.deliver(message, from, delivery, now, &mut out.datagrams) {
                 out.touched.push(at);
                 self.attend(at, &mut said, now, out);
             }
@@ -350,6 +368,11 @@ impl Room {
     pub(crate) fn relayed(&mut self, shard: usize, word: Word, now: Now, out: &mut Out) {
         match word {
             Word::Packet(packet) => _ = self.deliver(&packet, now, out),
+            Word::Message { from, delivery, bytes } => {
+                if let Some(message) = Message::parse(&bytes) {
+                    self.hand_out(&message, (from, delivery, Some(bytes.len())), now, out);
+                }
+            }
             Word::Keyframe(track, rid) => self.want_keyframe(track, rid, now, out),
             Word::Playlist(playlist) => {
                 if !self.elsewhere.knows(shard) {

@@ -7,11 +7,12 @@ use super::lab::{Lab, ROOM};
 use crate::control::{Command, Event, LegId};
 
 /// A page's two channels.
-fn channels() -> [ChannelConfig; 2] {
+pub(super) fn channels() -> [ChannelConfig; 2] {
     [0, 1].map(|stream| ChannelConfig { negotiated: Some(stream), ..ChannelConfig::default() })
 }
 
-fn letter(to: &[&Client], body: &[u8]) -> Vec<u8> {
+/// To these people; to all where nobody is named.
+pub(super) fn letter(to: &[&Client], body: &[u8]) -> Vec<u8> {
     let names = to.iter().flat_map(|client| *client.leg.0.as_bytes());
     [1, to.len() as u8].into_iter().chain(names).chain(body.iter().copied()).collect()
 }
@@ -22,7 +23,8 @@ fn read(received: &[u8]) -> (u16, LegId, &[u8]) {
     (u16::from_be_bytes([received[1], received[2]]), leg, &received[19..])
 }
 
-fn bodies(client: &Client) -> Vec<&[u8]> {
+/// What came, without the heads.
+pub(super) fn bodies(client: &Client) -> Vec<&[u8]> {
     client.messages.iter().map(|message| read(message).2).collect()
 }
 

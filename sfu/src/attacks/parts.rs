@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::lab::{Lab, ROOM};
+use super::letters::{bodies, channels, letter};
 use crate::control::{Command, Event, Meter};
 use crate::relay::{Relay, Shards, Word};
 
@@ -49,7 +50,9 @@ impl Pair {
 
     /// So many people on each shard, in one call.
     fn call(&mut self, people: [usize; 2]) -> [Vec<Client>; 2] {
-        let join = |lab: &mut Lab, people| (0..people).map(|_| lab.join(ROOM)).collect::<Vec<Client>>();
+        let one =
+            |lab: &mut Lab| lab.join_writing(ROOM, &channels(), |offer| offer).expect("an honest offer");
+        let join = |lab: &mut Lab, people| (0..people).map(|_| one(lab)).collect::<Vec<Client>>();
         let mut clients = [join(&mut self.labs[0], people[0]), join(&mut self.labs[1], people[1])];
         self.run(&mut clients, 2_000);
         for (lab, clients) in self.labs.iter_mut().zip(&clients) {
@@ -61,6 +64,21 @@ impl Pair {
         self.run(&mut clients, 1_000);
         clients
     }
+}
+
+#[test]
+fn people_on_two_shards_write_to_each_other() {
+    let mut pair = Pair::new();
+    let mut clients = pair.call([2, 2]);
+    let now = pair.labs[0].now.instant;
+    let for_one = letter(&[&clients[1][1]], b"one");
+    assert!(clients[0][0].message(0, &letter(&[], b"all"), now));
+    assert!(clients[0][0].message(0, &for_one, now));
+    pair.run(&mut clients, 500);
+    assert_eq!(bodies(&clients[0][1]), [&b"all"[..]]);
+    assert_eq!(bodies(&clients[1][0]), [&b"all"[..]]);
+    assert_eq!(bodies(&clients[1][1]), [&b"all"[..], b"one"]);
+    assert!(clients[0][0].messages.is_empty());
 }
 
 #[test]
