@@ -49,6 +49,9 @@ pub(crate) struct Config {
     /// Where data lives.
     #[command(flatten)]
     pub database: DatabaseConfig,
+    /// Who may look inside.
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
     /// What it says.
     #[command(flatten)]
     pub log: LogConfig,
@@ -123,6 +126,19 @@ pub(crate) struct DatabaseConfig {
     /// User that runs the private PostgreSQL when tuppence runs as root
     #[arg(long, env = "TUPPENCE_POSTGRES_USER", value_name = "NAME", default_value = "postgres")]
     pub postgres_user: String,
+}
+
+/// Who may look inside.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Metrics")]
+pub(crate) struct MetricsConfig {
+    /// Address and TCP port of /metrics for Prometheus; whoever reaches it may read it, so keep it off the internet
+    /// [default: none, and no metrics]
+    #[arg(long, env = "TUPPENCE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// How many rooms have metrics of their own, the busiest first; the rest is one
+    #[arg(long, env = "TUPPENCE_METRICS_ROOMS", value_name = "COUNT", default_value_t = 20)]
+    pub metrics_rooms: usize,
 }
 
 /// What it says.

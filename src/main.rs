@@ -3,6 +3,7 @@
 mod announce;
 mod config;
 mod data_dir;
+mod metrics;
 mod pages;
 mod postgres;
 mod serve;

@@ -3,6 +3,7 @@
 use crate::announce::Announcement;
 use crate::config::{Config, HttpConfig, MediaConfig};
 use crate::data_dir::DataDir;
+use crate::metrics::{self, Sources};
 use crate::pages;
 use crate::postgres::PrivatePostgres;
 use crate::stop::Stop;
@@ -130,6 +131,12 @@ impl Roles {
         })
         .await
         .context("signalling does not start")?;
+        let sources = Sources {
+            media: Some(media.clone()),
+            hub: Some(hub.clone()),
+            rooms: config.metrics.metrics_rooms,
+        };
+        metrics::start(&config.metrics, sources).await?;
         let billing = tokio::spawn(billing::jobs::run(db, clock));
         let secure = public_url.starts_with("https://");
         let router = signaling::router(hub.clone()).merge(pages::router(secure));

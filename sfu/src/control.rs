@@ -154,7 +154,7 @@ pub enum Command {
 }
 
 /// Why an offer was refused. The wording for people is the caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Refusal {
     /// More bytes or lines than the limits.
     #[error("the offer is larger than 64 KiB or has more than 64 media lines or 32 candidates")]
@@ -168,6 +168,18 @@ pub enum Refusal {
     /// The node takes no more legs.
     #[error("the node is full")]
     Full,
+}
+
+impl Refusal {
+    /// The reason's name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::OfferTooLarge => "offer_too_large",
+            Refusal::OfferNotUnderstood => "offer_not_understood",
+            Refusal::SendLinesDoNotMatch => "send_lines_do_not_match",
+            Refusal::Full => "full",
+        }
+    }
 }
 
 /// What the media plane tells.

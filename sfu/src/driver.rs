@@ -22,12 +22,15 @@ use crate::addresses;
 use crate::control::{Command, Event, UsageFact};
 use crate::egress::{Path, Wire};
 use crate::keeper::{KeeperDoor, Note};
+use crate::metrics::ShardLook;
 use crate::node::{Busy, NodeConfig, StartError};
 use crate::peer::Now;
 use crate::shard::Shard;
 
 /// Commands that wait for a shard at most; further ones are [`Busy`].
 const COMMANDS_MAX: usize = 1_024;
+/// Those who look at a shard at once; further ones see nothing of it.
+const LOOKS_MAX: usize = 4;
 /// Commands and datagrams are taken in turns of this many.
 const TURN: usize = 64;
 /// Kernel buffers of a socket, as far as the system allows.
@@ -61,6 +64,7 @@ fn clock() -> Now {
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     commands: SyncSender<Command>,
+    looks: SyncSender<SyncSender<ShardLook>>,
     bell: Arc<OwnedFd>,
     stopping: Arc<AtomicBool>,
     local_addr: SocketAddr,
@@ -72,6 +76,16 @@ impl Door {
         self.commands.try_send(command).map_err(|_| Busy)?;
         self.ring();
         Ok(())
+    }
+
+    /// Asks how the shard stands; it answers between two turns.
+    pub(crate) fn look(&self) -> Receiver<ShardLook> {
+        let (answer, look) = sync_channel(1);
+        // Too many ask: the answer's other end is dropped, which says so.
+        if self.looks.try_send(answer).is_ok() {
+            self.ring();
+        }
+        look
     }
 
     /// The address of the shard's first socket.
@@ -109,9 +123,10 @@ pub(crate) fn start(
     let bell =
         Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|e| listen(e.into()))?);
     let (commands, inbox) = sync_channel(COMMANDS_MAX);
+    let (looks, looking) = sync_channel(LOOKS_MAX);
     let stopping = Arc::new(AtomicBool::new(false));
     let local_addr = sockets.list[0].local;
-    let door = Door { commands, bell: bell.clone(), stopping: stopping.clone(), local_addr };
+    let door = Door { commands, looks, bell: bell.clone(), stopping: stopping.clone(), local_addr };
     let candidates = sockets.candidates.clone();
     let shard = Shard::new(candidates, legs.0.clone(), config.legs_max, config.egress, monotonic_clock());
     let driver = Driver {
@@ -119,11 +134,14 @@ pub(crate) fn start(
         sockets,
         bell,
         inbox,
+        looking,
         stopping,
         events,
         keeper,
         held: VecDeque::new(),
         unkept: VecDeque::new(),
+        started_at: monotonic_clock(),
+        slept: Duration::ZERO,
     };
     let thread = std::thread::Builder::new().name(format!("media-{index}"));
     let thread = thread.spawn(move || driver.run()).map_err(StartError::Thread)?;
@@ -135,6 +153,7 @@ struct Driver {
     sockets: Sockets,
     bell: Arc<OwnedFd>,
     inbox: Receiver<Command>,
+    looking: Receiver<SyncSender<ShardLook>>,
     stopping: Arc<AtomicBool>,
     events: mpsc::Sender<Event>,
     keeper: KeeperDoor,
@@ -142,6 +161,9 @@ struct Driver {
     held: VecDeque<Event>,
     /// Usage that the keeper has no room for. While there is any, no checkpoint is made.
     unkept: VecDeque<(Vec<UsageFact>, Option<Event>)>,
+    started_at: Instant,
+    /// How long the thread had nothing to do since then.
+    slept: Duration,
 }
 
 impl Driver {
@@ -166,6 +188,7 @@ impl Driver {
                 self.keep_all();
                 return;
             }
+            self.show(now.instant);
             if !busy {
                 self.sleep(now.instant);
             }
@@ -237,7 +260,23 @@ impl Driver {
         }
     }
 
-    fn sleep(&self, now: Instant) {
+    /// Answers whoever looks.
+    fn show(&self, now: Instant) {
+        while let Ok(answer) = self.looking.try_recv() {
+            let running = now.saturating_duration_since(self.started_at);
+            let look = ShardLook {
+                busy_ns: running.saturating_sub(self.slept).as_nanos() as u64,
+                running_ns: running.as_nanos() as u64,
+                events_held: self.held.len(),
+                usage_held: self.unkept.len(),
+                ..self.shard.look()
+            };
+            // Whoever asked has given up waiting.
+            let _gone = answer.try_send(look);
+        }
+    }
+
+    fn sleep(&mut self, now: Instant) {
         let wait = self.shard.deadline().saturating_duration_since(now);
         // What is held is offered again soon: the hub does not ring when it has room.
         let wait = if self.held.is_empty() { wait } else { wait.min(Duration::from_millis(5)) };
@@ -246,7 +285,9 @@ impl Driver {
             self.sockets.list.iter().map(|socket| PollFd::new(&socket.socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&*self.bell, PollFlags::IN));
         // Interrupted or not, everything is looked at again.
+        let begun = monotonic_clock();
         let _ready = poll(&mut fds, Some(&timeout));
+        self.slept += monotonic_clock().saturating_duration_since(begun);
         let mut rung = [0; 8];
         let _count = rustix::io::read(&*self.bell, &mut rung);
     }

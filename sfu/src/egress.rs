@@ -23,6 +23,7 @@ use str0m::rtp::ExtensionValues;
 
 use crate::forward::Packet;
 use crate::keys::Handshake;
+use crate::metrics::Counts;
 use crate::peer::Now;
 use crate::rewrite::Numbers;
 
@@ -117,6 +118,11 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     /// Lets time pass. Answers the slots that lost packets here and need a keyframe.
     fn tick(&mut self, _now: Now) -> Vec<Mid> {
         Vec::new()
+    }
+
+    /// Packets that were reported missing, sent again or had no room. str0m keeps its own to itself.
+    fn counts(&self) -> Counts {
+        Counts::default()
     }
 
     /// Whether [`Egress::write`] has something to do.

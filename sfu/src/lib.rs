@@ -42,6 +42,7 @@
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
+//! | view | `metrics` (what each thread counted, asked for between two turns) | numbers only |
 //! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
@@ -52,6 +53,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod control;
+pub mod metrics;
 
 mod addresses;
 mod allowance;

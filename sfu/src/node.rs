@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,9 +15,13 @@ use crate::driver::{self, Door, LegCount};
 use crate::egress::EgressKind;
 use crate::journal::JournalError;
 use crate::keeper::{self, KeeperDoor};
+use crate::metrics::NodeLook;
 
 /// How many events wait for a slow receiver before commands are refused.
 const EVENTS_MAX: usize = 16_384;
+
+/// How long whoever looks waits for a thread that is busy.
+const LOOK_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -86,6 +91,8 @@ impl Node {
             shards,
             keeper,
             shard_by_leg: shard_by_leg.clone(),
+            events: events_in.downgrade(),
+            legs_max: config.legs_max,
             threads: Mutex::new(Some(Threads { shards: threads, keeper: keeper_thread })),
         };
         Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, shard_by_leg }))
@@ -97,6 +104,9 @@ struct Inner {
     shards: Vec<Door>,
     keeper: KeeperDoor,
     shard_by_leg: Arc<Mutex<BTreeMap<LegId, usize>>>,
+    /// Only to see how full it is; weak, so that receivers learn of the end.
+    events: mpsc::WeakSender<Event>,
+    legs_max: usize,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -150,6 +160,18 @@ impl Handle {
     /// The address of the first shard's socket; its port is the real one when the configuration said 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.shards[0].local_addr()
+    }
+
+    /// How the node stands. Blocks for half a second at most, while a thread is busy.
+    pub fn look(&self) -> NodeLook {
+        let asked: Vec<_> = self.inner.shards.iter().map(Door::look).collect();
+        let journal = self.inner.keeper.look();
+        NodeLook {
+            shards: asked.iter().map(|look| look.recv_timeout(LOOK_WITHIN).ok()).collect(),
+            journal: journal.recv_timeout(LOOK_WITHIN).ok(),
+            events_waiting: self.inner.events.upgrade().map_or(0, |events| EVENTS_MAX - events.capacity()),
+            legs_max: self.inner.legs_max,
+        }
     }
 
     /// Ends all legs, journals their usage and joins the threads. Blocks for a moment; further calls do nothing.

@@ -21,6 +21,7 @@ use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
+use crate::metrics::{Counts, Dropped, Secured};
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
@@ -98,6 +99,7 @@ pub(crate) struct Peer {
     /// On the room's list of those who have something to send.
     pub(crate) queued: bool,
     pub(crate) clock: CaptureClock,
+    counts: Counts,
     egress: Box<dyn Egress>,
     /// Where checks said that it can be reached.
     path: Option<Path>,
@@ -156,6 +158,7 @@ impl Peer {
             timer: None,
             queued: false,
             clock: CaptureClock::default(),
+            counts: Counts::default(),
             egress,
             path: None,
             joined_at: now,
@@ -211,6 +214,7 @@ impl Peer {
     pub(crate) fn receive(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
         let mut said = Said::default();
         if !self.allowance.is_left(now.instant) {
+            self.counts.drop(Dropped::Excess);
             return said;
         }
         self.remote = Some(incoming.remote);
@@ -229,8 +233,14 @@ impl Peer {
         said
     }
 
+    /// A datagram that is the leg's.
+    fn note(&mut self, incoming: &Incoming<'_>) {
+        self.counts.received(incoming.bytes.len());
+    }
+
     /// A check with the right integrity.
     fn take_check(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>, said: &mut Said) {
+        self.note(incoming);
         self.hear(now);
         self.follow(incoming);
         self.feed(incoming, incoming.bytes, now.instant);
@@ -259,7 +269,11 @@ impl Peer {
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
         let Some(buffer) = buffer.get_mut(..incoming.bytes.len()) else { return false };
         buffer.copy_from_slice(incoming.bytes);
-        let Some(report) = self.sources.open_report(buffer) else { return false };
+        let Some(report) = self.sources.open_report(buffer) else {
+            self.counts.drop(Dropped::Unproven);
+            return false;
+        };
+        self.note(incoming);
         self.hear(now);
         said.keyframes_for = self.egress.hear(report);
         if self.egress.leaves_feedback_to_str0m() || rtcp::is_of_a_sender(report) {
@@ -278,8 +292,10 @@ impl Peer {
         said: &mut Said,
     ) -> bool {
         if !self.sources.admits(incoming.bytes) {
+            self.counts.drop(Dropped::Unproven);
             return false;
         }
+        self.note(incoming);
         self.feed(incoming, incoming.bytes, now.instant);
         self.drain(now, out, said);
         !said.packets.is_empty()
@@ -344,8 +360,33 @@ impl Peer {
         let Some(path) = self.path.filter(|path| self.has_consent(path.remote, now.instant)) else {
             return self.egress.discard();
         };
-        let sent = self.egress.write(now, Train::new(wire, path, buffer));
+        let mut wire = Counted { wire, packets: 0 };
+        let sent = self.egress.write(now, Train::new(&mut wire, path, buffer));
+        self.counts.sent(wire.packets, sent);
         self.usage.sent(sent);
+    }
+
+    /// What was counted so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        counts += self.egress.counts();
+        counts
+    }
+
+    /// Media came from the lobby.
+    pub(crate) fn ignore_from_lobby(&mut self) {
+        self.counts.drop(Dropped::Lobby);
+    }
+
+    /// The subscriber cannot go on with a picture.
+    pub(crate) fn wants_keyframe(&mut self) {
+        self.counts.keyframes_wanted += 1;
+    }
+
+    /// How the connection is secured, once its handshake is over.
+    pub(crate) fn secured(&self) -> Option<Secured> {
+        let agreed = self.sources.agreed()?;
+        Some((agreed.version_name(), agreed.profile_name(), 1))
     }
 
     /// Asks this publisher for a keyframe of a line.
@@ -358,6 +399,7 @@ impl Peer {
     ) -> Said {
         if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, rid) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
+            self.counts.keyframes_asked += 1;
         }
         self.wake(now, out)
     }
@@ -409,6 +451,7 @@ impl Peer {
                     }
                     if bytes.first().is_some_and(|byte| (128..192).contains(byte)) {
                         self.usage.sent(bytes.len());
+                        self.counts.sent(1, bytes.len());
                     }
                     out.push(Datagram { local: transmit.source, remote: transmit.destination, bytes });
                 }
@@ -499,6 +542,19 @@ impl Peer {
             tracing::info!(leg = %self.leg.0, "a connection broke");
         }
         self.broken = true;
+    }
+}
+
+/// A wire that counts datagrams.
+struct Counted<'a> {
+    wire: &'a mut dyn Wire,
+    packets: usize,
+}
+
+impl Wire for Counted<'_> {
+    fn send(&mut self, path: Path, train: &[u8], segment: usize) {
+        self.packets += train.len().div_ceil(segment.max(1));
+        self.wire.send(path, train, segment);
     }
 }
 

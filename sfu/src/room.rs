@@ -11,6 +11,7 @@ use crate::codec;
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
 use crate::egress::{Wire, content_extensions};
 use crate::forward::{Packet, SourceId};
+use crate::metrics::{Counts, RoomLook};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
 use crate::rewrite::Numbers;
@@ -64,6 +65,8 @@ pub(crate) struct Room {
     waiting: Vec<Key>,
     speakers: Speakers,
     entries: u64,
+    /// Of legs that have ended.
+    past: Counts,
     /// A bug, for tests of what it costs.
     #[cfg(test)]
     pub(crate) planted: bool,
@@ -78,6 +81,7 @@ impl Room {
             waiting: Vec::new(),
             speakers: Speakers::default(),
             entries: 0,
+            past: Counts::default(),
             #[cfg(test)]
             planted: false,
         }
@@ -140,6 +144,7 @@ impl Room {
         let Some(mut peer) = self.peers.remove(at) else { return };
         peer.close(now, &mut out.datagrams);
         peer.usage.advance(now.instant, now.wall);
+        self.past += peer.counts();
         out.usage.push((peer.usage.take_changed(), Some(then)));
         self.speakers.forget(peer.leg);
         self.assign_all(now, out);
@@ -214,12 +219,27 @@ impl Room {
         }
     }
 
+    /// What was counted here so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = self.past;
+        self.peers.values().for_each(|peer| counts += peer.counts());
+        counts
+    }
+
+    /// How it stands.
+    pub(crate) fn look(&self) -> RoomLook {
+        let entered = self.peers.values().filter(|peer| peer.entered.is_some()).count();
+        let lobby = self.peers.values().count() - entered;
+        RoomLook { room: self.id, lobby, entered, counts: self.counts() }
+    }
+
     fn attend(&mut self, at: Key, said: Said, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get(at) else { return };
         if said.connected {
             out.events.push(Event::Connected { leg: peer.leg });
         }
         for mid in said.keyframes_for {
+            self.peers.get_mut(at).into_iter().for_each(Peer::wants_keyframe);
             let slot = self.peers.get(at).and_then(|peer| peer.players.iter().find(|slot| slot.mid == mid));
             if let Some((track, rid)) = slot.and_then(|slot| slot.player.wanted()) {
                 self.want_keyframe(track, rid, now, out);
@@ -272,7 +292,11 @@ impl Room {
 
     /// Makes a shared packet of what str0m received; `None` from the lobby or on a line without a source.
     fn packet(&mut self, at: Key, packet: RtpPacket, now: Now) -> Option<Arc<Packet>> {
-        let peer = self.peers.get_mut(at).filter(|peer| peer.entered.is_some())?;
+        let peer = self.peers.get_mut(at)?;
+        if peer.entered.is_none() {
+            peer.ignore_from_lobby();
+            return None;
+        }
         let ssrc = packet.header.ssrc;
         let (mid, rid) = peer.rtc.direct_api().stream_rx(&ssrc).map(|stream| (stream.mid(), stream.rid()))?;
         let key = peer.tracks.iter().find(|track| track.mid == mid)?.key;

@@ -17,6 +17,7 @@ use crate::demux::{Demux, Place};
 use crate::egress::{EgressKind, Path, Wire, train};
 use crate::fast_join;
 use crate::keys;
+use crate::metrics::{Counts, Dropped, Secured, ShardLook};
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
 use crate::room::{Out, Room};
@@ -54,7 +55,20 @@ pub(crate) struct Shard {
     egress: EgressKind,
     /// Where packets are written and sealed before they leave.
     buffer: Vec<u8>,
+    tally: Tally,
     pub(crate) out: Out,
+}
+
+/// What a shard counts itself; the rest is counted in its rooms.
+#[derive(Default)]
+struct Tally {
+    /// Of rooms that are over, and of datagrams that belong to none.
+    past: Counts,
+    joins: u64,
+    refusals: BTreeMap<Refusal, u64>,
+    left: u64,
+    lost: u64,
+    given_up: u64,
 }
 
 /// See [`Shard::sizes`].
@@ -95,6 +109,7 @@ impl Shard {
             checkpoint_at: now + CHECKPOINT_EVERY,
             egress,
             buffer: vec![0; train::BYTES],
+            tally: Tally::default(),
             out: Out::default(),
         }
     }
@@ -104,6 +119,7 @@ impl Shard {
         match command {
             Command::Join { leg, room, tenant, offer, sends } => {
                 if let Err(reason) = self.join(leg, room, tenant, &offer, &sends, now) {
+                    *self.tally.refusals.entry(reason).or_default() += 1;
                     self.out.events.push(Event::Refused { leg, reason });
                 }
             }
@@ -127,7 +143,7 @@ impl Shard {
     pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Now) {
         // Anybody may have sent this: a check that trips its parser up is dropped like any other rubbish.
         let routed = catch_unwind(AssertUnwindSafe(|| self.demux.route(remote, datagram)));
-        let Ok(Some(admitted)) = routed else { return };
+        let Ok(Some(admitted)) = routed else { return self.tally.past.drop(Dropped::Stranger) };
         // Of several advertised addresses behind one socket, the first of the family stands for all.
         let local = if self.candidates.contains(&local) {
             local
@@ -200,6 +216,36 @@ impl Shard {
         timer.into_iter().chain([self.tick_at, self.checkpoint_at]).min().unwrap_or(self.tick_at)
     }
 
+    /// How it stands. What the thread around it counts is left empty.
+    pub(crate) fn look(&self) -> ShardLook {
+        let mut counts = self.tally.past;
+        let rooms: Vec<_> = self.rooms.values().map(Room::look).collect();
+        rooms.iter().for_each(|room| counts += room.counts);
+        ShardLook {
+            rooms,
+            counts,
+            joins: self.tally.joins,
+            refusals: self.tally.refusals.iter().map(|(reason, count)| (*reason, *count)).collect(),
+            left: self.tally.left,
+            lost: self.tally.lost,
+            given_up: self.tally.given_up,
+            secured: self.secured(),
+            busy_ns: 0,
+            running_ns: 0,
+            events_held: 0,
+            usage_held: 0,
+        }
+    }
+
+    fn secured(&self) -> Vec<Secured> {
+        let mut kinds: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let peers = self.rooms.values().flat_map(|room| room.peers.values());
+        for (version, profile, count) in peers.filter_map(Peer::secured) {
+            *kinds.entry((version, profile)).or_default() += count;
+        }
+        kinds.into_iter().map(|((version, profile), count)| (version, profile, count)).collect()
+    }
+
     /// How much there is of everything that comes and goes with legs.
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> Sizes {
@@ -252,6 +298,7 @@ impl Shard {
             }
         };
         let slots = peer.slots.list();
+        self.tally.joins += 1;
         let credentials = peer.rtc.direct_api().local_ice_credentials();
         let place = self.seat(room, peer);
         self.demux.admit(place, &credentials.ufrag, &credentials.pass);
@@ -377,6 +424,8 @@ impl Shard {
     fn give_up(&mut self, at: Key, now: Now) {
         let Some(mut room) = self.rooms.remove(at) else { return };
         self.room_by_id.remove(&room.id);
+        self.tally.given_up += 1;
+        self.tally.past += room.counts();
         tracing::error!(room = %room.id.0, "a room is given up after a panic in its path");
         for at in room.peers.keys() {
             let Some(peer) = room.peers.get_mut(at) else { continue };
@@ -406,6 +455,10 @@ impl Shard {
             if let Some(Event::Left { leg } | Event::Lost { leg }) = then
                 && let Some(place) = self.place_by_leg.remove(leg)
             {
+                match then {
+                    Some(Event::Left { .. }) => self.tally.left += 1,
+                    _ => self.tally.lost += 1,
+                }
                 self.demux.forget(place);
                 self.legs.fetch_sub(1, Ordering::Relaxed);
             }
@@ -413,6 +466,7 @@ impl Shard {
         if self.rooms.get(at).is_some_and(|room| room.peers.is_empty())
             && let Some(room) = self.rooms.remove(at)
         {
+            self.tally.past += room.counts();
             self.room_by_id.remove(&room.id);
         }
     }

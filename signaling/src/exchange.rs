@@ -4,6 +4,7 @@
 
 use crate::admission::admit;
 use crate::media::{Commands, Happenings, MediaPlane};
+use crate::metrics::Tally;
 use crate::protocol::ServerFrame;
 use crate::records::{Records, Stamped};
 use crate::refusal::Refusal;
@@ -52,16 +53,22 @@ enum Job {
 #[derive(Debug, Clone)]
 pub struct Exchange(mpsc::Sender<Job>);
 
+/// What the exchange works with.
+pub(crate) struct Parts {
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    /// The name of the node.
+    pub(crate) node: String,
+    pub(crate) timing: Timing,
+    pub(crate) media: MediaPlane,
+    pub(crate) records: Records,
+    pub(crate) tally: Arc<Tally>,
+}
+
 impl Exchange {
     /// Starts the task.
-    pub fn start(
-        db: Db,
-        clock: Clock,
-        node: String,
-        timing: Timing,
-        media: MediaPlane,
-        records: Records,
-    ) -> Self {
+    pub(crate) fn start(parts: Parts) -> Self {
+        let Parts { db, clock, node, timing, media, records, tally } = parts;
         let (near, far) = mpsc::channel(INPUTS_MAX);
         let usage = usage::start(db.clone(), clock.clone(), media.commands.clone());
         let worker = Worker {
@@ -77,6 +84,7 @@ impl Exchange {
             db,
             clock,
             node,
+            tally,
             stopped: None,
         };
         tokio::spawn(worker.work(far, media.happenings));
@@ -136,6 +144,7 @@ struct Worker {
     db: Db,
     clock: Clock,
     node: String,
+    tally: Arc<Tally>,
     stopped: Option<oneshot::Sender<()>>,
 }
 
@@ -227,6 +236,7 @@ impl Worker {
                 Output::Frame { socket, frame } => self.send(socket, frame),
                 Output::HangUp { socket } => self.hang_up(socket),
                 Output::Reply { request, outcome } => {
+                    self.tally.outcome(&outcome);
                     // A client that has gone is not told; without media its leg ends soon.
                     self.requests.remove(&request).map(|answer| answer.send(outcome));
                 }
@@ -241,6 +251,7 @@ impl Worker {
 
     /// A socket that does not keep up loses its queue and with it its task.
     fn send(&mut self, socket: SocketId, frame: ServerFrame) {
+        self.tally.frame(&frame);
         let Some(sender) = self.sockets.get(&socket) else { return };
         if sender.try_send(ToSocket::Frame(Box::new(frame))).is_err() {
             self.sockets.remove(&socket);

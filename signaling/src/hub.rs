@@ -1,7 +1,8 @@
 //! One process of the service as its parts see it: the database, the clock, the media plane and the calls in progress.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Parts};
 use crate::media::MediaPlane;
+use crate::metrics::{HubLook, Tally};
 use crate::records::{Records, close_lost};
 use crate::room::ParticipantId;
 use crate::session::SocketId;
@@ -80,6 +81,8 @@ struct Inner {
     token_keys: TokenKeys,
     exchange: Exchange,
     records: Records,
+    tally: Arc<Tally>,
+    sockets_max: usize,
     heartbeat: Duration,
     sockets: Arc<Semaphore>,
     last_socket: AtomicU64,
@@ -101,7 +104,16 @@ impl Hub {
         let records = Records::start(config.db.clone());
         let timing = Timing { heartbeat: config.heartbeat, resume_within: config.resume_within };
         let (db, clock) = (config.db.clone(), config.clock.clone());
-        let exchange = Exchange::start(db, clock, config.node, timing, config.media, records.clone());
+        let tally = Arc::new(Tally::default());
+        let exchange = Exchange::start(Parts {
+            db,
+            clock,
+            node: config.node,
+            timing,
+            media: config.media,
+            records: records.clone(),
+            tally: tally.clone(),
+        });
         Ok(Self(Arc::new(Inner {
             public_url: config.public_url,
             db: config.db,
@@ -109,6 +121,8 @@ impl Hub {
             token_keys,
             exchange,
             records,
+            tally,
+            sockets_max: config.sockets_max,
             heartbeat: config.heartbeat,
             sockets: Arc::new(Semaphore::new(config.sockets_max)),
             last_socket: AtomicU64::new(0),
@@ -163,6 +177,24 @@ impl Hub {
     /// Takes a participant of the tenant out of their lobby or call at once. Tells whether they were there.
     pub async fn remove_participant(&self, tenant: TenantId, participant: ParticipantId) -> bool {
         self.0.exchange.remove(tenant, participant).await
+    }
+
+    /// How the hub stands.
+    pub fn look(&self) -> HubLook {
+        let Inner { tally, sockets, sockets_max, db, .. } = &*self.0;
+        HubLook {
+            sockets: sockets_max.saturating_sub(sockets.available_permits()),
+            sockets_max: *sockets_max,
+            joins: tally.joins.load(Ordering::Relaxed),
+            resumes: tally.resumes.load(Ordering::Relaxed),
+            refusals: tally.refusals(),
+            answers: tally.answers.each_ref().map(|counter| counter.load(Ordering::Relaxed)),
+            database: db.pool_look(),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {

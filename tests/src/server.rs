@@ -24,6 +24,7 @@ struct Place {
     dir: TempDir,
     http: SocketAddr,
     media: SocketAddr,
+    metrics: SocketAddr,
     secret_key: Mutex<Option<String>>,
 }
 
@@ -77,8 +78,8 @@ impl Home {
         let dir = TempDir::with_prefix("tuppence-")?;
         // The private PostgreSQL of a service that runs as root is another user, who must be able to enter.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
-        let (http, media) = (free_tcp_port()?, free_udp_port()?);
-        Ok(Home(Arc::new(Place { dir, http, media, secret_key: Mutex::new(None) })))
+        let (http, media, metrics) = (free_tcp_port()?, free_udp_port()?, free_tcp_port()?);
+        Ok(Home(Arc::new(Place { dir, http, media, metrics, secret_key: Mutex::new(None) })))
     }
 
     /// The data directory.
@@ -155,6 +156,7 @@ impl Home {
             .env("TUPPENCE_DATA_DIR", self.data())
             .env("TUPPENCE_LISTEN", self.0.http.to_string())
             .env("TUPPENCE_MEDIA_LISTEN", self.0.media.to_string())
+            .env("TUPPENCE_METRICS_LISTEN", self.0.metrics.to_string())
             .env("TUPPENCE_PUBLIC_URL", format!("http://{}", self.0.http))
             .env("TUPPENCE_ANNOUNCE", announce)
             .env_remove("DATABASE_URL")
@@ -203,6 +205,15 @@ impl Service {
     /// The address for WebSockets.
     pub fn socket_url(&self) -> String {
         format!("{}/v1/ws", self.announced.url.replacen("http", "ws", 1))
+    }
+
+    /// The page for Prometheus.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn metrics(&self) -> Result<String> {
+        let url = format!("http://{}/metrics", self.home.0.metrics);
+        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
     }
 
     /// Its PostgreSQL hears nothing and answers nothing any more, as behind a cable that is pulled.

@@ -13,6 +13,7 @@ use super::stream::{Pending, Stream};
 use super::train::Train;
 use super::{Egress, Outgoing};
 use crate::keys::Handshake;
+use crate::metrics::{Counts, Dropped};
 use crate::peer::Now;
 use crate::repairs::Repairs;
 use crate::rtcp::{self, Item};
@@ -40,6 +41,7 @@ pub(crate) struct Own {
     overflowed: bool,
     /// The same, but nobody can be sent one yet.
     discarded: bool,
+    counts: Counts,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl Own {
             report_due: false,
             overflowed: false,
             discarded: false,
+            counts: Counts::default(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Own {
             self.pending.push((slot, leaving));
         } else {
             self.overflowed = true;
+            self.counts.drop(Dropped::QueueFull);
         }
     }
 
@@ -76,6 +80,7 @@ impl Own {
         let is_meant = |stream: &Option<Stream>| stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc);
         let Some(slot) = self.streams.iter().position(is_meant) else { return };
         for seq in rtcp::missing(entries) {
+            self.counts.nacked += 1;
             if let Some(pending) =
                 self.streams[slot].as_mut().and_then(|stream| stream.again(seq, &mut self.repairs))
             {
@@ -131,6 +136,8 @@ impl Own {
                 train.add(len);
                 if is_first {
                     self.repairs.earn(len);
+                } else {
+                    self.counts.repaired += 1;
                 }
                 self.transport_next = seq.wrapping_add(u16::from(is_numbered));
             }
@@ -195,12 +202,17 @@ impl Egress for Own {
         self.streams.iter().flatten().map(|stream| stream.mid).collect()
     }
 
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+
     fn is_waiting(&self) -> bool {
         !self.pending.is_empty() || self.report_due
     }
 
     fn discard(&mut self) {
         self.discarded |= !self.pending.is_empty();
+        self.counts.drop_many(Dropped::NoConsent, self.pending.len() as u64);
         self.pending.clear();
     }
 
