@@ -141,6 +141,16 @@ pub enum Command {
         /// In order of importance, at most 64.
         wants: Vec<Want>,
     },
+    /// Records the headers of what a leg sends and is sent, without payloads and addresses. Answered by [`Event::Tapped`];
+    /// a leg that has a tap already keeps that one.
+    Tap {
+        /// Whose.
+        leg: LegId,
+        /// For how long, at most 60.
+        seconds: u32,
+        /// How many packets; 512 KiB of them at most.
+        packets: u32,
+    },
     /// Ends the leg. Its last usage is journaled before this is answered by [`Event::Left`].
     Leave {
         /// Whose.
@@ -236,6 +246,20 @@ pub enum Event {
         /// Who.
         legs: Vec<LegId>,
     },
+    /// How the connections of a room do, every few seconds. News: left out when the receiver is far behind.
+    Quality {
+        /// Where.
+        room: RoomId,
+        /// All who have entered.
+        legs: Vec<Quality>,
+    },
+    /// The answer to [`Command::Tap`], when its time or room is over or the leg has ended.
+    Tapped {
+        /// Whose.
+        leg: LegId,
+        /// A capture file (pcap).
+        file: Vec<u8>,
+    },
     /// The connection is silent for good (no authenticated packet for 15 s) or broke; the leg is over and its usage journaled.
     Lost {
         /// Whose.
@@ -253,6 +277,63 @@ pub enum Event {
         /// Cumulative counters.
         facts: Vec<UsageFact>,
     },
+}
+
+/// How one connection does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Whose.
+    pub leg: LegId,
+    /// Over what.
+    pub transport: Transport,
+    /// To the participant and back, in milliseconds; none before a report has come.
+    pub rtt_ms: Option<u32>,
+    /// From the participant to us.
+    pub up: Flow,
+    /// From us to the participant.
+    pub down: Flow,
+    /// What its slots play now; empty ones are left out.
+    pub layers: Vec<SlotLayer>,
+}
+
+/// One direction of a connection over the last few seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// UDP payload.
+    pub bits_per_s: u64,
+    /// Packets lost on the way, of a thousand; none when nothing was sent or reported.
+    pub loss_permille: Option<u16>,
+    /// The worst voice's interarrival jitter (RFC 3550 §6.4.1) in milliseconds, or the worst picture's where there is no
+    /// voice: a picture's packets also wait for its encoder.
+    pub jitter_ms: Option<u32>,
+}
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+}
+
+impl Transport {
+    /// The transport's name in answers and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+        }
+    }
+}
+
+/// What a slot plays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotLayer {
+    /// Which slot.
+    pub mid: String,
+    /// Whose medium.
+    pub track: TrackKey,
+    /// The `rid` of the layer (RFC 8851); none where the publisher sends one.
+    pub layer: Option<String>,
 }
 
 /// What is counted by the media plane.

@@ -41,7 +41,7 @@ const BATCH: usize = 16;
 const RECEPTION_BYTES_MAX: usize = 65_536;
 /// When no port is given: how often another free one is tried until all addresses have it.
 const PORT_TRIES: usize = 32;
-/// With this many events untaken, mere news of speakers is left out.
+/// With this many events untaken, mere news of speakers and lines is left out.
 const SPEAKERS_HELD_MAX: usize = 1_024;
 
 /// The monotonic clock.
@@ -239,7 +239,7 @@ impl Driver {
             }
         }
         for event in self.shard.out.events.drain(..) {
-            let is_news = matches!(event, Event::Speakers { .. });
+            let is_news = matches!(event, Event::Speakers { .. } | Event::Quality { .. });
             if !is_news || self.held.len() < SPEAKERS_HELD_MAX {
                 self.held.push_back(event);
             }

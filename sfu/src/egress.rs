@@ -25,6 +25,7 @@ use crate::forward::Packet;
 use crate::keys::Handshake;
 use crate::metrics::Counts;
 use crate::peer::Now;
+use crate::quality::Measured;
 use crate::rewrite::Numbers;
 
 /// Which implementation is used.
@@ -106,7 +107,7 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     fn send(&mut self, rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool;
 
     /// Takes what the subscriber reports, opened. Answers the slots whose picture it cannot go on with.
-    fn hear(&mut self, _report: &[u8]) -> Vec<Mid> {
+    fn hear(&mut self, _report: &[u8], _now: Now) -> Vec<Mid> {
         Vec::new()
     }
 
@@ -123,6 +124,11 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     /// Packets that were reported missing, sent again or had no room. str0m keeps its own to itself.
     fn counts(&self) -> Counts {
         Counts::default()
+    }
+
+    /// What became of what was sent since the last time, as the subscriber reports. str0m keeps it to itself.
+    fn take_measured(&mut self) -> Measured {
+        Measured::default()
     }
 
     /// Whether [`Egress::write`] has something to do.

@@ -49,6 +49,12 @@ pub(crate) struct Agreed {
 }
 
 impl Agreed {
+    /// The same as the other side has it: what it opens is what this side sealed.
+    pub(crate) fn turned(&self) -> Agreed {
+        let Agreed { profile, ref material, active, version } = *self;
+        Agreed { profile, material: material.clone(), active: !active, version }
+    }
+
     /// The version of DTLS, as metrics name it.
     pub(crate) fn version_name(&self) -> &'static str {
         match self.version {

@@ -42,7 +42,7 @@
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
-//! | view | `metrics` (what each thread counted, asked for between two turns) | numbers only |
+//! | view | `metrics` (what each thread counted, asked for between two turns), `quality` (how each line does), `tap` (headers of one leg, on demand) | numbers only |
 //! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
@@ -79,6 +79,7 @@ mod node;
 mod offer;
 mod peer;
 mod peers;
+mod quality;
 mod repairs;
 mod rewrite;
 mod room;
@@ -90,6 +91,7 @@ mod slots;
 mod sources;
 mod speaker;
 mod srtp;
+mod tap;
 mod track;
 mod usage;
 

@@ -246,6 +246,7 @@ fn leg_of(command: &Command) -> Option<LegId> {
         | Command::Offer { leg, .. }
         | Command::Mute { leg, .. }
         | Command::View { leg, .. }
+        | Command::Tap { leg, .. }
         | Command::Leave { leg } => Some(*leg),
         Command::UsageStored { .. } => None,
     }

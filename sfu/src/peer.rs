@@ -15,17 +15,21 @@ use str0m::{Event as RtcEvent, Input, Output, Rtc};
 
 use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
-use crate::control::{Kind, LegId, SendLine, Source, TenantId, TrackKey, Want};
+use crate::control::{
+    Kind, LegId, Quality, SendLine, SlotLayer, Source, TenantId, TrackKey, Transport, Want,
+};
 use crate::demux::DATAGRAM_BYTES_MAX;
 use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
 use crate::metrics::{Counts, Dropped, Secured};
+use crate::quality::{Rates, Uplink};
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
 use crate::sources::Sources;
+use crate::tap::Tap;
 use crate::track::Track;
 use crate::usage::LegUsage;
 
@@ -100,6 +104,10 @@ pub(crate) struct Peer {
     pub(crate) queued: bool,
     pub(crate) clock: CaptureClock,
     counts: Counts,
+    uplink: Uplink,
+    rates: Rates,
+    /// Open while somebody looks for a fault.
+    tap: Option<Box<Tap>>,
     egress: Box<dyn Egress>,
     /// Where checks said that it can be reached.
     path: Option<Path>,
@@ -159,6 +167,9 @@ impl Peer {
             queued: false,
             clock: CaptureClock::default(),
             counts: Counts::default(),
+            uplink: Uplink::default(),
+            rates: Rates::default(),
+            tap: None,
             egress,
             path: None,
             joined_at: now,
@@ -234,13 +245,16 @@ impl Peer {
     }
 
     /// A datagram that is the leg's.
-    fn note(&mut self, incoming: &Incoming<'_>) {
+    fn note(&mut self, incoming: &Incoming<'_>, now: Now) {
         self.counts.received(incoming.bytes.len());
+        if let Some(tap) = &mut self.tap {
+            tap.came(incoming.bytes, now.wall);
+        }
     }
 
     /// A check with the right integrity.
     fn take_check(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>, said: &mut Said) {
-        self.note(incoming);
+        self.note(incoming, now);
         self.hear(now);
         self.follow(incoming);
         self.feed(incoming, incoming.bytes, now.instant);
@@ -273,9 +287,9 @@ impl Peer {
             self.counts.drop(Dropped::Unproven);
             return false;
         };
-        self.note(incoming);
+        self.note(incoming, now);
         self.hear(now);
-        said.keyframes_for = self.egress.hear(report);
+        said.keyframes_for = self.egress.hear(report, now);
         if self.egress.leaves_feedback_to_str0m() || rtcp::is_of_a_sender(report) {
             self.feed(incoming, incoming.bytes, now.instant);
             self.drain(now, out, said);
@@ -295,7 +309,7 @@ impl Peer {
             self.counts.drop(Dropped::Unproven);
             return false;
         }
-        self.note(incoming);
+        self.note(incoming, now);
         self.feed(incoming, incoming.bytes, now.instant);
         self.drain(now, out, said);
         !said.packets.is_empty()
@@ -360,7 +374,7 @@ impl Peer {
         let Some(path) = self.path.filter(|path| self.has_consent(path.remote, now.instant)) else {
             return self.egress.discard();
         };
-        let mut wire = Counted { wire, packets: 0 };
+        let mut wire = Counted { wire, packets: 0, tap: self.tap.as_deref_mut(), wall: now.wall };
         let sent = self.egress.write(now, Train::new(&mut wire, path, buffer));
         self.counts.sent(wire.packets, sent);
         self.usage.sent(sent);
@@ -371,6 +385,42 @@ impl Peer {
         let mut counts = self.counts;
         counts += self.egress.counts();
         counts
+    }
+
+    /// Records headers from now on, unless that is done already.
+    pub(crate) fn open_tap(&mut self, seconds: u32, packets: u32, now: Instant) {
+        let agreed = self.sources.agreed();
+        self.tap.get_or_insert_with(|| Box::new(Tap::open(seconds, packets, agreed, now)));
+    }
+
+    /// What was recorded, if anything was.
+    pub(crate) fn close_tap(&mut self) -> Option<Vec<u8>> {
+        self.tap.take().map(|tap| tap.finish())
+    }
+
+    /// What was recorded, once its time or its room is over.
+    pub(crate) fn close_tap_if_over(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.tap.take_if(|tap| tap.is_over(now)).map(|tap| tap.finish())
+    }
+
+    /// How the connection did since the last time.
+    pub(crate) fn quality(&mut self, now: Instant) -> Quality {
+        let (up_bits, down_bits) = self.rates.take(self.counts(), now);
+        let (up, down) = (self.uplink.take(), self.egress.take_measured());
+        let playing = self.players.iter().filter_map(|slot| Some((slot, slot.player.source()?)));
+        let layers = playing.map(|(slot, source)| SlotLayer {
+            mid: slot.mid.to_string(),
+            track: source.track,
+            layer: source.rid.map(|rid| rid.to_string()),
+        });
+        Quality {
+            leg: self.leg,
+            transport: Transport::Udp,
+            rtt_ms: down.rtt.map(|rtt| rtt.as_millis() as u32),
+            layers: layers.collect(),
+            up: up.at(up_bits),
+            down: down.at(down_bits),
+        }
     }
 
     /// Media came from the lobby.
@@ -452,6 +502,9 @@ impl Peer {
                     if bytes.first().is_some_and(|byte| (128..192).contains(byte)) {
                         self.usage.sent(bytes.len());
                         self.counts.sent(1, bytes.len());
+                        if let Some(tap) = &mut self.tap {
+                            tap.left(&bytes, bytes.len(), now.wall);
+                        }
                     }
                     out.push(Datagram { local: transmit.source, remote: transmit.destination, bytes });
                 }
@@ -473,6 +526,11 @@ impl Peer {
             }
             RtcEvent::KeyframeRequest(request) => said.keyframes_for.push(request.mid),
             RtcEvent::Closed => self.broken = true,
+            RtcEvent::MediaIngressStats(stats) => {
+                let kind = self.rtc.media(stats.mid).map(|media| media.kind());
+                let rate_hz = if kind.is_some_and(|kind| kind.is_audio()) { 48_000 } else { 90_000 };
+                self.uplink.measured(&stats, rate_hz);
+            }
             _ => {}
         }
     }
@@ -545,15 +603,20 @@ impl Peer {
     }
 }
 
-/// A wire that counts datagrams.
+/// A wire that counts datagrams and shows them to a tap.
 struct Counted<'a> {
     wire: &'a mut dyn Wire,
     packets: usize,
+    tap: Option<&'a mut Tap>,
+    wall: Timestamp,
 }
 
 impl Wire for Counted<'_> {
     fn send(&mut self, path: Path, train: &[u8], segment: usize) {
         self.packets += train.len().div_ceil(segment.max(1));
+        if let Some(tap) = &mut self.tap {
+            tap.left(train, segment, self.wall);
+        }
         self.wire.send(path, train, segment);
     }
 }

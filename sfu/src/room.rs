@@ -14,6 +14,7 @@ use crate::forward::{Packet, SourceId};
 use crate::metrics::{Counts, RoomLook};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
+use crate::quality;
 use crate::rewrite::Numbers;
 use crate::slab::Key;
 use crate::speaker::Speakers;
@@ -67,6 +68,8 @@ pub(crate) struct Room {
     entries: u64,
     /// Of legs that have ended.
     past: Counts,
+    /// When it is next told how the connections do.
+    quality_at: Option<Instant>,
     /// A bug, for tests of what it costs.
     #[cfg(test)]
     pub(crate) planted: bool,
@@ -82,6 +85,7 @@ impl Room {
             speakers: Speakers::default(),
             entries: 0,
             past: Counts::default(),
+            quality_at: None,
             #[cfg(test)]
             planted: false,
         }
@@ -139,12 +143,20 @@ impl Room {
         self.choose_layers(at, now, out);
     }
 
+    /// Records the headers of a leg for a while.
+    pub(crate) fn tap(&mut self, at: Key, seconds: u32, packets: u32, now: Now) {
+        if let Some(peer) = self.peers.get_mut(at) {
+            peer.open_tap(seconds, packets, now.instant);
+        }
+    }
+
     /// Ends a leg; `then` is told once its usage is durable.
     pub(crate) fn leave(&mut self, at: Key, then: Event, now: Now, out: &mut Out) {
         let Some(mut peer) = self.peers.remove(at) else { return };
         peer.close(now, &mut out.datagrams);
         peer.usage.advance(now.instant, now.wall);
         self.past += peer.counts();
+        out.events.extend(peer.close_tap().map(|file| Event::Tapped { leg: peer.leg, file }));
         out.usage.push((peer.usage.take_changed(), Some(then)));
         self.speakers.forget(peer.leg);
         self.assign_all(now, out);
@@ -180,12 +192,15 @@ impl Room {
                 self.leave(at, Event::Lost { leg }, now, out);
                 continue;
             }
+            let (leg, tapped) = (peer.leg, peer.close_tap_if_over(now.instant));
+            out.events.extend(tapped.map(|file| Event::Tapped { leg, file }));
             let said = peer.tick(now);
             self.queue(at);
             self.attend(at, said, now, out);
             self.choose_layers(at, now, out);
         }
         self.ask_keyframes(now, out);
+        self.tell_quality(now.instant, out);
     }
 
     /// Whether [`Room::write`] has something to do.
@@ -231,6 +246,20 @@ impl Room {
         let entered = self.peers.values().filter(|peer| peer.entered.is_some()).count();
         let lobby = self.peers.values().count() - entered;
         RoomLook { room: self.id, lobby, entered, counts: self.counts() }
+    }
+
+    /// Tells how the connections do, when it is time.
+    fn tell_quality(&mut self, now: Instant, out: &mut Out) {
+        let due = *self.quality_at.get_or_insert(now + quality::EVERY);
+        if now < due {
+            return;
+        }
+        self.quality_at = Some(now + quality::EVERY);
+        let entered = self.peers.values_mut().filter(|peer| peer.entered.is_some());
+        let legs: Vec<_> = entered.map(|peer| peer.quality(now)).collect();
+        if !legs.is_empty() {
+            out.events.push(Event::Quality { room: self.id, legs });
+        }
     }
 
     fn attend(&mut self, at: Key, said: Said, now: Now, out: &mut Out) {

@@ -20,6 +20,7 @@ use crate::keys;
 use crate::metrics::{Counts, Dropped, Secured, ShardLook};
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
+use crate::quality;
 use crate::room::{Out, Room};
 use crate::slab::{Key, Slab};
 use crate::sources::Sources;
@@ -131,6 +132,9 @@ impl Shard {
             Command::View { leg, mut wants } => {
                 wants.truncate(WANTS_MAX);
                 self.for_leg(leg, now, |room, at, out| room.view(at, wants, now, out));
+            }
+            Command::Tap { leg, seconds, packets } => {
+                self.for_leg(leg, now, |room, at, _| room.tap(at, seconds, packets, now));
             }
             Command::Leave { leg } => {
                 self.for_leg(leg, now, |room, at, out| room.leave(at, Event::Left { leg }, now, out));
@@ -357,6 +361,7 @@ impl Shard {
             .set_crypto_provider(self.crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
+            .set_stats_interval(Some(quality::EVERY))
             .set_dtls_version(DtlsVersion::Auto)
             .clear_codecs()
             .enable_opus(true, false)

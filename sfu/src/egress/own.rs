@@ -8,15 +8,16 @@ use str0m::Rtc;
 use str0m::media::Mid;
 
 use super::header::ExtensionIds;
-use super::report;
+use super::report::{self, ntp_of};
 use super::stream::{Pending, Stream};
 use super::train::Train;
 use super::{Egress, Outgoing};
 use crate::keys::Handshake;
 use crate::metrics::{Counts, Dropped};
 use crate::peer::Now;
+use crate::quality::{Downlink, Measured};
 use crate::repairs::Repairs;
-use crate::rtcp::{self, Item};
+use crate::rtcp::{self, Item, Report};
 use crate::srtp::{SEAL_BYTES_MAX, Sealer};
 
 /// Packets that wait for the handshake, or for the end of a turn, at most.
@@ -42,6 +43,7 @@ pub(crate) struct Own {
     /// The same, but nobody can be sent one yet.
     discarded: bool,
     counts: Counts,
+    downlink: Downlink,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Own {
             overflowed: false,
             discarded: false,
             counts: Counts::default(),
+            downlink: Downlink::default(),
         }
     }
 
@@ -86,6 +89,14 @@ impl Own {
             {
                 self.push(slot, Leaving::Again(pending));
             }
+        }
+    }
+
+    /// A line's receiver says how it arrives.
+    fn reported(&mut self, report: &Report, ntp: u64) {
+        let line = self.streams.iter().flatten().find(|stream| stream.ssrc == report.ssrc);
+        if let Some(rate_hz) = line.and_then(Stream::rate_hz) {
+            self.downlink.report(report, rate_hz, ntp);
         }
     }
 
@@ -176,7 +187,7 @@ impl Egress for Own {
         false
     }
 
-    fn hear(&mut self, report: &[u8]) -> Vec<Mid> {
+    fn hear(&mut self, report: &[u8], now: Now) -> Vec<Mid> {
         let mut keyframes_for = Vec::new();
         rtcp::read(report, |item| match item {
             Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
@@ -185,7 +196,8 @@ impl Egress for Own {
                 let mids = streams.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);
                 keyframes_for.extend(mids);
             }
-            Item::Report { .. } | Item::Transport(_) | Item::Remb(_) => {}
+            Item::Report(report) => self.reported(&report, ntp_of(now.wall.into())),
+            Item::Transport(_) | Item::Remb(_) => {}
         });
         keyframes_for
     }
@@ -200,6 +212,10 @@ impl Egress for Own {
             return Vec::new();
         }
         self.streams.iter().flatten().map(|stream| stream.mid).collect()
+    }
+
+    fn take_measured(&mut self) -> Measured {
+        self.downlink.take()
     }
 
     fn counts(&self) -> Counts {

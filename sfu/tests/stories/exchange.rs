@@ -344,3 +344,26 @@ fn whoever_looks_sees_what_is_forwarded_and_by_whom() {
     assert!(after.counts.packets_out >= shard.counts.packets_out, "what rooms counted outlasts them");
     assert_eq!(after.counts.dropped(sfu::metrics::Dropped::Stranger), 1);
 }
+
+#[test]
+fn connections_are_told_how_they_do() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    run(&mut hub, &mut [&mut a, &mut b], 11_000);
+    let told = hub.seen.iter().filter_map(|event| match event {
+        Event::Quality { room, legs } => Some((room, legs)),
+        _ => None,
+    });
+    let (room, legs) = told.last().unwrap();
+    assert_eq!((*room, legs.len()), (ROOM, 2));
+    for quality in legs {
+        assert!(quality.up.bits_per_s > 10_000 && quality.down.bits_per_s > 10_000, "{quality:?}");
+        assert_eq!(quality.up.loss_permille, Some(0), "{quality:?}");
+        assert_eq!(quality.layers.len(), 2, "a voice and a picture: {quality:?}");
+        assert!(quality.layers.iter().all(|layer| layer.track.leg != quality.leg));
+        if crate::EGRESS == sfu::EgressKind::Own {
+            assert_eq!(quality.down.loss_permille, Some(0), "{quality:?}");
+            assert!(quality.rtt_ms.is_some_and(|ms| ms < 1_000), "{quality:?}");
+        }
+    }
+}
