@@ -21,12 +21,15 @@ const LIMITS: readonly Limit[] = [
 export function barsOf({ rtt_ms, up, down }: Connection): Bars {
   const measured: readonly (number | null)[] = [rtt_ms, up.loss_permille, down.loss_permille];
   if (measured.every((value) => value === null)) return 0;
-  const jitter: number = Math.max(up.jitter_ms ?? 0, down.jitter_ms ?? 0);
+  const jitter: number = worstJitter({ up, down });
   const loss: number = worstLoss({ up, down });
   return LIMITS.find((limit) => (rtt_ms ?? 0) <= limit.rttMs && loss <= limit.lossPermille && jitter <= limit.jitterMs)?.bars ?? 1;
 }
 
-export const worstLoss = ({ up, down }: { readonly up: ConnectionFlow; readonly down: ConnectionFlow }): number =>
+export const worstJitter = ({ up, down }: { readonly up: ConnectionFlow; readonly down: ConnectionFlow }): number =>
+  Math.max(up.jitter_ms ?? 0, down.jitter_ms ?? 0);
+
+const worstLoss = ({ up, down }: { readonly up: ConnectionFlow; readonly down: ConnectionFlow }): number =>
   Math.max(up.loss_permille ?? 0, down.loss_permille ?? 0);
 
 /** What the bars mean. */

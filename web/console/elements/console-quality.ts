@@ -2,7 +2,7 @@ import { html, LitElement, type TemplateResult } from 'lit';
 import { ask } from '../../sdk/http.ts';
 import { sheet } from '../../theme/sheets.ts';
 import { Loading } from '../loading.ts';
-import { barsOf, barsText, lossText, rateText } from '../quality.ts';
+import { barsOf, barsText, lossText, rateText, worstJitter } from '../quality.ts';
 import { viewSheets } from '../sheets.ts';
 import type { CallQuality, Connection } from '../types.ts';
 import css from './console-quality.css?inline';
@@ -32,7 +32,7 @@ export class ConsoleQualityElement extends LitElement {
     return html`<li class="line">
       <span class="bars" data-bars=${bars} role="img" aria-label=${barsText(bars)} title=${barsText(bars)}>${[1, 2, 3, 4].map((n) => html`<i class=${n <= bars ? 'on' : ''}></i>`)}</span>
       <strong>${this.nameOf(leg_id)}</strong>
-      <p>${barsText(bars)}${rtt_ms === null ? '' : ` · ${rtt_ms} ms`} · ${transport.toUpperCase()}</p>
+      <p>${barsText(bars)}${rtt_ms === null ? '' : ` · ${rtt_ms} ms`} · jitter ${worstJitter(connection)} ms · ${transport.toUpperCase()}</p>
       <p>sends ${rateText(up.bits_per_s)}, ${lossText(up.loss_permille)} lost<br />gets ${rateText(down.bits_per_s)}, ${lossText(down.loss_permille)} lost</p>
     </li>`;
   }
