@@ -21,6 +21,11 @@ pub(crate) struct Cli {
 pub(crate) enum Action {
     /// Run the whole service: calls, pages, billing and a private PostgreSQL (the default)
     Serve(Box<Config>),
+    /// Run only a media node, which dials a hub: no database, no pages
+    Node(Box<NodeConfig>),
+    /// Say which media nodes may dial in
+    #[command(subcommand)]
+    Nodes(NodesAction),
     /// Run only the private PostgreSQL of a data directory and print its URL, for psql, pg_dump and tests
     Postgres(Box<Config>),
     /// Print every setting with its value and where it comes from
@@ -34,6 +39,74 @@ pub(crate) enum Action {
     },
 }
 
+/// Which media nodes may dial in.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesAction {
+    /// Make a token for a node and print it, once
+    Add {
+        /// The node's name: small letters, digits and hyphens
+        name: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// Revoke a node's token: it is cut off within seconds, and its people are placed elsewhere
+    Revoke {
+        /// The node's name
+        name: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// List the nodes that may dial in
+    List {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+}
+
+impl NodesAction {
+    /// How it logs.
+    pub(crate) fn log(&self) -> &LogConfig {
+        let (Self::Add { log, .. } | Self::Revoke { log, .. } | Self::List { log, .. }) = self;
+        log
+    }
+}
+
+/// What a node without a hub can be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeConfig {
+    /// Where the hub is, such as https://calls.example.com
+    #[arg(long, env = "TUPPENCE_HUB", value_name = "URL", value_parser = public_url)]
+    pub hub: String,
+    /// The token that `tuppence nodes add` printed
+    #[arg(long, env = "TUPPENCE_NODE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub node_token: String,
+    /// Folder for the usage journal [default: ./data, or /var/lib/tuppence for root]
+    #[arg(long, env = "TUPPENCE_DATA_DIR", value_name = "PATH")]
+    pub data_dir: Option<PathBuf>,
+    /// The media.
+    #[command(flatten)]
+    pub media: MediaConfig,
+    /// Who may look inside.
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
+    /// What it says.
+    #[command(flatten)]
+    pub log: LogConfig,
+}
+
+impl NodeConfig {
+    /// The data directory that was set, or the default for this user.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        data_dir_or_default(self.data_dir.as_ref())
+    }
+}
+
 /// Everything that can be set.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Config {
@@ -43,6 +116,9 @@ pub(crate) struct Config {
     /// The media node.
     #[command(flatten)]
     pub media: MediaConfig,
+    /// Further nodes.
+    #[command(flatten)]
+    pub fleet: FleetConfig,
     /// Signalling.
     #[command(flatten)]
     pub signaling: SignalingConfig,
@@ -93,6 +169,18 @@ pub(crate) struct MediaConfig {
     /// Who seals and sends packets: own, or str0m to compare
     #[arg(long, env = "TUPPENCE_MEDIA_EGRESS", value_name = "own|str0m", default_value = "own")]
     pub media_egress: EgressKind,
+}
+
+/// Further nodes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Nodes")]
+pub(crate) struct FleetConfig {
+    /// Carry media in this process, too; without it, calls need a node that dials in
+    #[arg(long, env = "TUPPENCE_MEDIA_NODE", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub media_node: bool,
+    /// How long a node may be silent before its people are placed on another, in seconds
+    #[arg(long, env = "TUPPENCE_NODE_LEASE_S", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub node_lease_s: u64,
 }
 
 /// Signalling.
@@ -181,9 +269,13 @@ impl HttpConfig {
 impl DatabaseConfig {
     /// The data directory that was set, or the default for this user.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        let default = if rustix::process::geteuid().is_root() { "/var/lib/tuppence" } else { "data" };
-        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(default))
+        data_dir_or_default(self.data_dir.as_ref())
     }
+}
+
+fn data_dir_or_default(set: Option<&PathBuf>) -> PathBuf {
+    let default = if rustix::process::geteuid().is_root() { "/var/lib/tuppence" } else { "data" };
+    set.cloned().unwrap_or_else(|| PathBuf::from(default))
 }
 
 /// Takes `http://host[:port]` or `https://…` and drops a closing slash.

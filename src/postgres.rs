@@ -20,6 +20,7 @@ use crate::config::DatabaseConfig;
 use crate::data_dir::DataDir;
 use cluster::{Access, Cluster};
 use postmaster::Postmaster;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -49,6 +50,12 @@ impl PrivatePostgres {
         let (stop, stopping) = watch::channel(false);
         let keeper = tokio::spawn(keep(cluster, postmaster, stopping));
         Ok(Self { access, stop, keeper })
+    }
+
+    /// The connection URL of a server that somebody else keeps running for this data directory.
+    pub(crate) fn url_of_running(data_dir: &Path) -> Option<String> {
+        let data_dir = data_dir.canonicalize().ok()?;
+        Some(cluster::access_of_running(&data_dir.join("postgres"))?.url())
     }
 
     /// The connection URL of the role that owns the schema.

@@ -1,4 +1,5 @@
-//! What signalling may say to the media plane and what it hears back: plain values, no sockets, no shared state.
+//! What signalling may say to the media plane and what it hears back: plain values, no sockets, no shared state. They
+//! travel as JSON between a hub and the nodes of other processes.
 //!
 //! A leg is one participant's connection. It begins in the lobby ([`Command::Join`]): connected, sending nothing,
 //! hearing nothing. [`Command::Enter`] is the click; from then on media flows and is metered.
@@ -96,7 +97,8 @@ pub struct Want {
 }
 
 /// What signalling asks for. Commands about an unknown leg are ignored: it has just been lost, and an event says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Answers an offer and holds the leg in the lobby. Answered by [`Event::Joined`] or [`Event::Refused`].
     Join {
@@ -164,7 +166,8 @@ pub enum Command {
 }
 
 /// Why an offer was refused. The wording for people is the caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// More bytes or lines than the limits.
     #[error("the offer is larger than 64 KiB or has more than 64 media lines or 32 candidates")]
@@ -193,7 +196,8 @@ impl Refusal {
 }
 
 /// What the media plane tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The answer to [`Command::Join`].
     Joined {

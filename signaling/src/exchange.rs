@@ -332,7 +332,8 @@ impl Worker {
 
     fn store(&self, row: Box<NewLeg>) {
         let Some(jobs) = self.jobs.upgrade() else { return };
-        let (db, node, now) = (self.db.clone(), self.node.clone(), self.clock.now());
+        let node = self.commands.node_for(row.room).unwrap_or_else(|| self.node.clone());
+        let (db, now) = (self.db.clone(), self.clock.now());
         tokio::spawn(async move {
             let result = admit(&db, &row, &node, now).await;
             jobs.send(Job::Input(Input::Stored { row, result })).await.ok();

@@ -6,7 +6,7 @@ use crate::metrics::{HubLook, Tally};
 use crate::records::{Records, close_lost};
 use crate::room::ParticipantId;
 use crate::session::SocketId;
-use crate::store::token_keys;
+use crate::store::{self, token_keys};
 use crate::switchboard::{LiveCall, Timing};
 use crate::tokens::{BrokenKey, TokenKeys};
 use billing::clock::Clock;
@@ -96,10 +96,12 @@ impl Hub {
         let started_at = config.clock.now();
         let keys = token_keys::load_or_create(&config.db, started_at).await?;
         let token_keys = TokenKeys::new(&config.public_url, &keys)?;
-        let lost = close_lost(&config.db, &config.node, started_at).await?;
+        let mut nodes = store::nodes::all_names(&config.db).await?;
+        nodes.push(config.node.clone());
+        let lost = close_lost_of(&config.db, &nodes, started_at).await?;
         if lost > 0 {
             tracing::warn!(lost, "legs of a process that died are closed where their usage ends");
-            tokio::spawn(repair_again(config.db.clone(), config.node.clone(), started_at));
+            tokio::spawn(repair_again(config.db.clone(), nodes, started_at));
         }
         let records = Records::start(config.db.clone());
         let timing = Timing { heartbeat: config.heartbeat, resume_within: config.resume_within };
@@ -215,10 +217,19 @@ impl Hub {
     }
 }
 
-async fn repair_again(db: Db, node: String, started_at: jiff::Timestamp) {
+/// The legs that this hub does not know, on whatever node: their pages join anew.
+async fn close_lost_of(db: &Db, nodes: &[String], started_at: jiff::Timestamp) -> Result<i64, DbError> {
+    let mut lost = 0;
+    for node in nodes {
+        lost += close_lost(db, node, started_at).await?;
+    }
+    Ok(lost)
+}
+
+async fn repair_again(db: Db, nodes: Vec<String>, started_at: jiff::Timestamp) {
     for pause in REPAIR_AGAIN {
         tokio::time::sleep(pause).await;
-        if let Err(error) = close_lost(&db, &node, started_at).await {
+        if let Err(error) = close_lost_of(&db, &nodes, started_at).await {
             tracing::warn!(%error, "the ends of lost legs could not be corrected yet");
         }
     }

@@ -21,6 +21,7 @@ pub mod input;
 pub mod limits;
 pub mod media;
 pub mod metrics;
+pub mod nodes;
 pub mod openapi;
 pub mod problem;
 pub mod protocol;

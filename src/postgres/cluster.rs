@@ -268,6 +268,11 @@ impl Cluster {
 /// The role that owns the schema, and its database. It is no superuser: row-level security binds everyone it lets in.
 const OWNER: &str = "tuppence";
 
+/// How to connect to the server that runs on these files, if one does.
+pub(super) fn access_of_running(home: &Path) -> Option<Access> {
+    Some(Access::at(Postmaster::find(home)?.socket_dir()?))
+}
+
 /// How to connect to a running cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Access {

@@ -26,6 +26,7 @@ struct Place {
     media: SocketAddr,
     metrics: SocketAddr,
     secret_key: Mutex<Option<String>>,
+    settings: Mutex<Vec<(String, String)>>,
 }
 
 /// What the binary writes to `TUPPENCE_ANNOUNCE` when it is ready.
@@ -79,7 +80,20 @@ impl Home {
         // The private PostgreSQL of a service that runs as root is another user, who must be able to enter.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
         let (http, media, metrics) = (free_tcp_port()?, free_udp_port()?, free_tcp_port()?);
-        Ok(Home(Arc::new(Place { dir, http, media, metrics, secret_key: Mutex::new(None) })))
+        Ok(Home(Arc::new(Place {
+            dir,
+            http,
+            media,
+            metrics,
+            secret_key: Mutex::new(None),
+            settings: Mutex::default(),
+        })))
+    }
+
+    /// Sets an environment variable for every start from now on.
+    pub fn set(&self, variable: &str, value: &str) {
+        let mut settings = self.0.settings.lock().expect("no test panics while it holds the settings");
+        settings.push((variable.to_owned(), value.to_owned()));
     }
 
     /// The data directory.
@@ -161,6 +175,9 @@ impl Home {
             .env("TUPPENCE_ANNOUNCE", announce)
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null());
+        command.envs(
+            self.0.settings.lock().expect("no test panics while it holds the settings").iter().cloned(),
+        );
         command
     }
 
