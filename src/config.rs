@@ -3,7 +3,7 @@
 //! The doc comments here are the help text, and `.env.example` is made from them (`tuppence config --env-example`, compared in a test).
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
-use sfu::EgressKind;
+use sfu::{EgressKind, Ways};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Nodes(NodesAction),
     /// Run only the private PostgreSQL of a data directory and print its URL, for psql, pg_dump and tests
     Postgres(Box<Config>),
+    /// Work out every statement again from the facts, compare, and print each difference; beside a running service or without
+    Audit(Box<Config>),
     /// Print every setting with its value and where it comes from
     #[command(name = "config")]
     Show {
@@ -153,7 +155,7 @@ pub(crate) struct HttpConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Media")]
 pub(crate) struct MediaConfig {
-    /// Address and UDP port of the media
+    /// Address and port of the media, UDP and TCP
     #[arg(long, env = "TUPPENCE_MEDIA_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:7900")]
     pub media_listen: SocketAddr,
     /// IP addresses to tell browsers, separated by commas; needed behind NAT
@@ -169,6 +171,9 @@ pub(crate) struct MediaConfig {
     /// Who seals and sends packets: own, or str0m to compare
     #[arg(long, env = "TUPPENCE_MEDIA_EGRESS", value_name = "own|str0m", default_value = "own")]
     pub media_egress: EgressKind,
+    /// How browsers reach the media: udp+tcp (UDP, and TCP on the same port where UDP is blocked), udp, or tcp
+    #[arg(long, env = "TUPPENCE_MEDIA_WAYS", value_name = "udp+tcp|udp|tcp", default_value = "udp+tcp")]
+    pub media_ways: Ways,
 }
 
 /// Further nodes.

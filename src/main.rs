@@ -1,6 +1,7 @@
 //! Tuppence: reads the configuration and composes the roles of one process.
 
 mod announce;
+mod audit;
 mod config;
 mod data_dir;
 mod metrics;
@@ -34,6 +35,7 @@ fn run() -> Result<()> {
         Action::Serve(config) => on_a_runtime(&config.log, serve::serve(&config)),
         Action::Node(config) => on_a_runtime(&config.log, node::run(&config)),
         Action::Nodes(action) => on_a_runtime(&action.log().clone(), nodes::run(action)),
+        Action::Audit(config) => on_a_runtime(&config.log, audit::audit(&config)),
         Action::Postgres(config) => on_a_runtime(&config.log, serve::postgres_alone(&config)),
         Action::Show { env_example: true, .. } => {
             print!("{}", config::env_example());

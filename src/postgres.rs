@@ -52,10 +52,10 @@ impl PrivatePostgres {
         Ok(Self { access, stop, keeper })
     }
 
-    /// The connection URL of a server that somebody else keeps running for this data directory.
+    /// The connection URL of one that another `tuppence` keeps running, for a look beside it.
     pub(crate) fn url_of_running(data_dir: &Path) -> Option<String> {
-        let data_dir = data_dir.canonicalize().ok()?;
-        Some(cluster::access_of_running(&data_dir.join("postgres"))?.url())
+        let socket_dir = Postmaster::socket_of_running(&data_dir.join("postgres"))?;
+        Some(Access::at(&socket_dir).url())
     }
 
     /// The connection URL of the role that owns the schema.

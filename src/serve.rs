@@ -234,5 +234,6 @@ pub(crate) fn media_config(media: &MediaConfig, journal_dir: PathBuf) -> sfu::No
         shards: if media.media_shards == 0 { cores } else { media.media_shards },
         legs_max: media.media_legs_max,
         egress: media.media_egress,
+        ways: media.media_ways,
     }
 }

@@ -121,6 +121,11 @@ impl Ledger {
         Money::sum(currency, amounts.filter(|amount| amount.currency == currency))
     }
 
+    /// All that was posted.
+    pub fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        self.0.values()
+    }
+
     /// All accounts together: zero in every currency, always.
     pub fn imbalance(&self) -> Option<(Currency, i128)> {
         imbalance(&self.0.values().flat_map(Transaction::entries).copied().collect::<Vec<_>>())

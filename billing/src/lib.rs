@@ -10,6 +10,7 @@
 //!    said. It rounds once, to whole cents, and carries the rest on.
 //! 4. Making a month final numbers it, freezes it and posts it to the [`ledger`], where everything adds to zero.
 //! 5. What is owed stands on the tab until [`collection`] is worth its fee.
+//! 6. The [`audit`] works all of it out again, sharing only [`money`]'s rounding with the code that bills, and compares.
 //!
 //! # Core and shell
 //!
@@ -19,6 +20,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod audit;
 pub mod charge;
 pub mod clock;
 pub mod collection;

@@ -181,4 +181,4 @@ impl Statement {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

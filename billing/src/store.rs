@@ -4,6 +4,7 @@
 //! a sandbox tenant's own time is derived from it by [`tenant_clock`].
 
 mod accounts;
+mod audit;
 mod books;
 mod clock;
 mod drilldown;
@@ -16,6 +17,7 @@ mod tenants;
 mod usage;
 
 pub use accounts::{BUSINESS, DEMO, PlanVersionId, open_account, open_account_on};
+pub use audit::{evidence, number_series};
 pub use clock::{AdvanceError, Advanced, TenantClock, advance_clock, tenant_clock};
 pub use drilldown::{StatementRef, hour_calls, line_hours};
 pub use facts::{Recorded, record_batch, record_facts, set_aside};

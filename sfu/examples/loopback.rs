@@ -24,6 +24,7 @@ fn main() {
         shards: 1,
         legs_max: 1_000,
         egress: sfu::EgressKind::Own,
+        ways: sfu::Ways::Both,
     })
     .expect("the node starts");
     let waiting = Waiting::default();

@@ -1,4 +1,4 @@
-//! How much one leg may send: far above what a browser sends, far below what would crowd out the others.
+//! How much may be sent: of media far above what a browser sends, far below what would crowd out the others.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,16 @@ use std::time::{Duration, Instant};
 const BYTES_PER_S: u64 = 6_250_000;
 /// The same in datagrams, for those who send small ones.
 const DATAGRAMS_PER_S: u64 = 8_000;
+/// Messages of one leg, in bytes and in number.
+const MESSAGE_BYTES_PER_S: u64 = 64 * 1024;
+const MESSAGES_PER_S: u64 = 50;
+/// What becomes of the messages of one room: as many bytes and messages may leave for all its legs together.
+const FAN_OUT_BYTES_PER_S: u64 = 4 << 20;
+const FAN_OUT_PER_S: u64 = 5_000;
 /// What may come at once: a second's worth. A keyframe of a large screen is a few megabytes.
 const BURST: Duration = Duration::from_secs(1);
 
-/// A leg's account. Only what has proven to be the leg's own is charged, so that nobody can spend it under a forged address.
+/// An account. Only what has proven to be a leg's own is charged, so that nobody can spend it under a forged address.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     bytes: Bucket,
@@ -17,9 +23,23 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// Nothing spent.
+    /// For the datagrams of a leg. Nothing is spent.
     pub(crate) fn new(now: Instant) -> Self {
-        Allowance { bytes: Bucket::new(BYTES_PER_S, now), datagrams: Bucket::new(DATAGRAMS_PER_S, now) }
+        Allowance::of(BYTES_PER_S, DATAGRAMS_PER_S, now)
+    }
+
+    /// For the messages that a leg sends.
+    pub(crate) fn for_messages(now: Instant) -> Self {
+        Allowance::of(MESSAGE_BYTES_PER_S, MESSAGES_PER_S, now)
+    }
+
+    /// For the messages that the legs of a room are sent.
+    pub(crate) fn for_fan_out(now: Instant) -> Self {
+        Allowance::of(FAN_OUT_BYTES_PER_S, FAN_OUT_PER_S, now)
+    }
+
+    fn of(bytes_per_s: u64, datagrams_per_s: u64, now: Instant) -> Self {
+        Allowance { bytes: Bucket::new(bytes_per_s, now), datagrams: Bucket::new(datagrams_per_s, now) }
     }
 
     /// Whether anything may come in now.
@@ -27,7 +47,7 @@ impl Allowance {
         self.bytes.is_left(now) && self.datagrams.is_left(now)
     }
 
-    /// A datagram of the leg came in.
+    /// A datagram, or a message, of so many bytes.
     pub(crate) fn spend(&mut self, bytes: usize) {
         self.bytes.spend(bytes as u64);
         self.datagrams.spend(1);

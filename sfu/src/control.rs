@@ -318,6 +318,8 @@ pub struct Flow {
 pub enum Transport {
     /// Datagrams.
     Udp,
+    /// A connection, where a network lets no datagrams out.
+    Tcp,
 }
 
 impl Transport {
@@ -325,6 +327,7 @@ impl Transport {
     pub fn as_str(self) -> &'static str {
         match self {
             Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
         }
     }
 }

@@ -2,12 +2,12 @@
 //! an opened 5-tuple may send DTLS, then SRTP. Anything else is dropped and not answered.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use str0m::ice::StunMessage;
 
+use crate::remote::Remote;
 use crate::slab::Key;
 
 /// 5-tuples one leg may hold; a further one takes the place of its oldest.
@@ -37,7 +37,7 @@ pub(crate) struct Admitted {
 /// The door of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
-    places_by_address: HashMap<SocketAddr, Place>,
+    places_by_address: HashMap<Remote, Place>,
     secrets_by_ufrag: HashMap<String, Secret>,
     held_by_place: HashMap<Place, Held>,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Demux {
 #[derive(Debug, Default)]
 struct Held {
     ufrags: VecDeque<String>,
-    tuples: VecDeque<SocketAddr>,
+    tuples: VecDeque<Remote>,
 }
 
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Demux {
     }
 
     /// Who may have sent this; `None` drops it.
-    pub(crate) fn route(&mut self, source: SocketAddr, datagram: &[u8]) -> Option<Admitted> {
+    pub(crate) fn route(&mut self, source: Remote, datagram: &[u8]) -> Option<Admitted> {
         if datagram.len() > DATAGRAM_BYTES_MAX {
             return None;
         }
@@ -107,7 +107,7 @@ impl Demux {
         }
     }
 
-    fn check(&mut self, source: SocketAddr, datagram: &[u8]) -> Option<Admitted> {
+    fn check(&mut self, source: Remote, datagram: &[u8]) -> Option<Admitted> {
         let message = StunMessage::parse(datagram).ok()?;
         if !message.is_binding_request() {
             return None;
@@ -122,7 +122,7 @@ impl Demux {
         Some(Admitted { place, authenticated: true })
     }
 
-    fn open(&mut self, source: SocketAddr, place: Place) {
+    fn open(&mut self, source: Remote, place: Place) {
         if self.places_by_address.insert(source, place) == Some(place) {
             return;
         }
@@ -146,16 +146,19 @@ pub(crate) fn hmac_sha1(key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::net::SocketAddr;
+
     use str0m::ice::TransId;
 
     use super::*;
+    use crate::remote::{ConnectionId, Transport};
 
     fn place(n: u32) -> Place {
         Place { room: Key::first(1), peer: Key::first(n) }
     }
 
-    fn address(port: u16) -> SocketAddr {
-        ([192, 0, 2, 1], port).into()
+    fn address(port: u16) -> Remote {
+        SocketAddr::from(([192, 0, 2, 1], port)).into()
     }
 
     /// As high as a candidate's can be (RFC 8445 §5.1.2), so that its pair is preferred.
@@ -197,6 +200,17 @@ pub(crate) mod tests {
         demux.forget(place(1));
         assert_eq!(demux.route(address(1), RTP), None);
         assert_eq!(demux.route(address(1), &check("ours:x", "secret", false)), None);
+    }
+
+    #[test]
+    fn a_connection_from_an_open_address_opens_itself() {
+        let mut demux = Demux::default();
+        demux.admit(place(1), "ours", "secret");
+        demux.route(address(1), &check("ours:x", "secret", false));
+        let over_tcp = Remote { transport: Transport::Tcp(ConnectionId(1)), ..address(1) };
+        assert_eq!(demux.route(over_tcp, RTP), None);
+        demux.route(over_tcp, &check("ours:x", "secret", false));
+        assert!(demux.route(over_tcp, RTP).is_some());
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The thread of a shard: its UDP sockets, its queue and the clock. The only file that knows sockets, and with the usage
-//! keeper, which asks here, the only one that reads the clock.
+//! The thread of a shard: its sockets, its queue and the clock. With [`tcp`] the only file that knows sockets, and with the
+//! usage keeper, which asks here, the only one that reads the clock.
+
+mod tcp;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -22,10 +24,14 @@ use crate::addresses;
 use crate::control::{Command, Event, UsageFact};
 use crate::egress::{Path, Wire};
 use crate::keeper::{KeeperDoor, Note};
+use crate::links::{Bell, Links};
 use crate::metrics::ShardLook;
-use crate::node::{Busy, NodeConfig, StartError};
+use crate::node::{Busy, NodeConfig, StartError, Ways};
 use crate::peer::Now;
+use crate::relay::Shards;
+use crate::remote::{Remote, Transport};
 use crate::shard::Shard;
+use tcp::TcpPort;
 
 /// Commands that wait for a shard at most; further ones are [`Busy`].
 const COMMANDS_MAX: usize = 1_024;
@@ -33,10 +39,14 @@ const COMMANDS_MAX: usize = 1_024;
 const LOOKS_MAX: usize = 4;
 /// Commands and datagrams are taken in turns of this many.
 const TURN: usize = 64;
+/// Relays of each other shard are taken in turns of this many.
+const RELAYS: usize = 256;
 /// Kernel buffers of a socket, as far as the system allows.
 const SOCKET_BYTES: usize = 4 << 20;
 /// Receptions of one system call.
 const BATCH: usize = 16;
+/// What is read of one connection at a time.
+const TCP_READ_BYTES: usize = 16 * 1024;
 /// What one reception may be: as many datagrams of one sender as the kernel joins (UDP generic receive offload).
 const RECEPTION_BYTES_MAX: usize = 65_536;
 /// When no port is given: how often another free one is tried until all addresses have it.
@@ -65,7 +75,7 @@ fn clock() -> Now {
 pub(crate) struct Door {
     commands: SyncSender<Command>,
     looks: SyncSender<SyncSender<ShardLook>>,
-    bell: Arc<OwnedFd>,
+    bell: Bell,
     stopping: Arc<AtomicBool>,
     local_addr: SocketAddr,
 }
@@ -74,7 +84,7 @@ impl Door {
     /// Queues a command and wakes the shard.
     pub(crate) fn send(&self, command: Command) -> Result<(), Busy> {
         self.commands.try_send(command).map_err(|_| Busy)?;
-        self.ring();
+        self.bell.ring();
         Ok(())
     }
 
@@ -83,7 +93,7 @@ impl Door {
         let (answer, look) = sync_channel(1);
         // Too many ask: the answer's other end is dropped, which says so.
         if self.looks.try_send(answer).is_ok() {
-            self.ring();
+            self.bell.ring();
         }
         look
     }
@@ -96,12 +106,7 @@ impl Door {
     /// Ends the thread after all legs are ended.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.ring();
-    }
-
-    fn ring(&self) {
-        // A full counter already means that the bell has rung.
-        let _rung = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
+        self.bell.ring();
     }
 }
 
@@ -112,27 +117,30 @@ pub(crate) struct LegCount(pub(crate) Arc<AtomicUsize>);
 /// Opens the sockets of one shard and starts its thread. `port` is the one to take, 0 for any.
 pub(crate) fn start(
     config: &NodeConfig,
-    index: usize,
+    links: Links,
     port: u16,
     legs: &LegCount,
     events: mpsc::Sender<Event>,
     keeper: KeeperDoor,
 ) -> Result<(Door, JoinHandle<()>), StartError> {
     let listen = |source: io::Error| StartError::Listen { port, source };
-    let sockets = Sockets::open(config, port).map_err(listen)?;
-    let bell =
-        Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|e| listen(e.into()))?);
+    let now = monotonic_clock();
+    let (sockets, tcp) = open_ports(config, port, now).map_err(listen)?;
     let (commands, inbox) = sync_channel(COMMANDS_MAX);
     let (looks, looking) = sync_channel(LOOKS_MAX);
     let stopping = Arc::new(AtomicBool::new(false));
     let local_addr = sockets.list[0].local;
-    let door = Door { commands, looks, bell: bell.clone(), stopping: stopping.clone(), local_addr };
-    let candidates = sockets.candidates.clone();
-    let shard = Shard::new(candidates, legs.0.clone(), config.legs_max, config.egress, monotonic_clock());
+    let door = Door { commands, looks, bell: links.bell.clone(), stopping: stopping.clone(), local_addr };
+    let told = |is_told: bool| if is_told { sockets.candidates.clone() } else { Vec::new() };
+    let (udp, tcp_told) = (told(config.ways != Ways::Tcp), told(tcp.is_some()));
+    let shards = links.shards;
+    let legs = legs.0.clone();
+    let shard = Shard::new(udp, legs, config.legs_max, config.egress, shards, now).with_tcp(tcp_told);
     let driver = Driver {
         shard,
         sockets,
-        bell,
+        tcp,
+        links,
         inbox,
         looking,
         stopping,
@@ -143,15 +151,53 @@ pub(crate) fn start(
         started_at: monotonic_clock(),
         slept: Duration::ZERO,
     };
-    let thread = std::thread::Builder::new().name(format!("media-{index}"));
-    let thread = thread.spawn(move || driver.run()).map_err(StartError::Thread)?;
+    let thread = std::thread::Builder::new().name(format!("media-{}", shards.own));
+    let run = move || {
+        pin(shards);
+        driver.run();
+    };
+    let thread = thread.spawn(run).map_err(StartError::Thread)?;
     Ok((door, thread))
+}
+
+/// Keeps this thread on a processor of its own, where there are as many: its caches stay warm. One that is alone is left
+/// to the system.
+fn pin(shards: Shards) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+    if shards.count == 1 || shards.count > processors.len() {
+        return;
+    }
+    let mut own = CpuSet::new();
+    own.set(processors[shards.own]);
+    if let Err(error) = sched_setaffinity(None, &own) {
+        tracing::warn!(%error, "a media thread could not be pinned");
+    }
+}
+
+/// The sockets, and on the same port the listeners.
+fn open_ports(config: &NodeConfig, port: u16, now: Instant) -> io::Result<(Sockets, Option<TcpPort>)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let sockets = Sockets::open(config, port)?;
+        if config.ways == Ways::Udp {
+            return Ok((sockets, None));
+        }
+        let addresses: Vec<IpAddr> = sockets.list.iter().map(|socket| socket.local.ip()).collect();
+        match TcpPort::open(&addresses, sockets.list[0].local.port(), config.shards, now) {
+            // Somebody else's on TCP only: there are other numbers.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 && tries < PORT_TRIES => {}
+            tcp => return Ok((sockets, Some(tcp?))),
+        }
+    }
 }
 
 struct Driver {
     shard: Shard,
     sockets: Sockets,
-    bell: Arc<OwnedFd>,
+    tcp: Option<TcpPort>,
+    links: Links,
     inbox: Receiver<Command>,
     looking: Receiver<SyncSender<ShardLook>>,
     stopping: Arc<AtomicBool>,
@@ -171,7 +217,10 @@ impl Driver {
         let mut buffer = vec![0; BATCH * RECEPTION_BYTES_MAX];
         loop {
             let stopping = self.stopping.load(Ordering::Acquire);
-            let busy = self.take_commands() | self.take_datagrams(&mut buffer);
+            let busy = self.take_commands()
+                | self.take_datagrams(&mut buffer)
+                | self.take_frames(&mut buffer)
+                | self.take_relays();
             let now = clock();
             self.shard.time(now);
             if stopping {
@@ -214,7 +263,7 @@ impl Driver {
             for turn in 0..TURN / BATCH {
                 let now = clock();
                 let taken = socket.receive(buffer, |remote, datagram| {
-                    self.shard.datagram(socket.local, remote, datagram, now);
+                    self.shard.datagram(socket.local, remote.into(), datagram, now);
                 });
                 match taken {
                     Ok(taken) => more |= taken == BATCH && turn + 1 == TURN / BATCH,
@@ -223,14 +272,35 @@ impl Driver {
                     Err(_) => continue,
                 }
                 // What came together leaves together; but a batch is enough to wait for.
-                self.shard.write(now, &mut Outlet(&self.sockets));
+                self.links.send(self.shard.out.relays.drain(..));
+                self.shard.write(now, &mut Outlet { sockets: &self.sockets, tcp: self.tcp.as_mut() });
             }
         }
         more
     }
 
+    /// Answers whether there may be more.
+    fn take_frames(&mut self, buffer: &mut [u8]) -> bool {
+        let Some(tcp) = &mut self.tcp else { return false };
+        let now = clock();
+        tcp.receive(now.instant, &mut buffer[..TCP_READ_BYTES], &mut |local, connection, address, packet| {
+            let remote = Remote { address, transport: Transport::Tcp(connection) };
+            self.shard.datagram(local, remote, packet, now)
+        })
+    }
+
+    /// Answers whether there may be more.
+    fn take_relays(&mut self) -> bool {
+        let now = clock();
+        self.links.take(RELAYS, |from, relay| self.shard.relayed(from, relay, now))
+    }
+
     fn flush(&mut self) {
-        self.shard.write(clock(), &mut Outlet(&self.sockets));
+        self.shard.write(clock(), &mut Outlet { sockets: &self.sockets, tcp: self.tcp.as_mut() });
+        if let Some(tcp) = &mut self.tcp {
+            tcp.flush();
+        }
+        self.links.send(self.shard.out.relays.drain(..));
         self.unkept.extend(self.shard.out.usage.drain(..));
         while let Some((facts, then)) = self.unkept.pop_front() {
             if let Err(Note::Keep { facts, then }) = self.keeper.keep(facts, then) {
@@ -283,13 +353,13 @@ impl Driver {
         let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let mut fds: Vec<PollFd<'_>> =
             self.sockets.list.iter().map(|socket| PollFd::new(&socket.socket, PollFlags::IN)).collect();
-        fds.push(PollFd::new(&*self.bell, PollFlags::IN));
+        fds.push(PollFd::new(&self.links.bell, PollFlags::IN));
+        fds.extend(self.tcp.as_ref().map(|tcp| PollFd::new(tcp, PollFlags::IN)));
         // Interrupted or not, everything is looked at again.
         let begun = monotonic_clock();
         let _ready = poll(&mut fds, Some(&timeout));
         self.slept += monotonic_clock().saturating_duration_since(begun);
-        let mut rung = [0; 8];
-        let _count = rustix::io::read(&*self.bell, &mut rung);
+        self.links.bell.silence();
     }
 }
 
@@ -348,15 +418,24 @@ impl Socket {
 }
 
 /// The way out of a shard.
-struct Outlet<'a>(&'a Sockets);
+struct Outlet<'a> {
+    sockets: &'a Sockets,
+    tcp: Option<&'a mut TcpPort>,
+}
 
 impl Wire for Outlet<'_> {
     fn send(&mut self, path: Path, train: &[u8], segment: usize) {
-        let sockets = &self.0.list;
+        if let Transport::Tcp(connection) = path.remote.transport {
+            if let Some(tcp) = &mut self.tcp {
+                tcp.send(connection, train, segment);
+            }
+            return;
+        }
+        let (sockets, remote) = (&self.sockets.list, path.remote.address);
         let exact = sockets.iter().find(|socket| socket.local == path.local);
-        let family = || sockets.iter().find(|socket| socket.local.is_ipv4() == path.remote.is_ipv4());
+        let family = || sockets.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4());
         if let Some(socket) = exact.or_else(family) {
-            socket.send(path.remote, train, segment);
+            socket.send(remote, train, segment);
         }
     }
 }

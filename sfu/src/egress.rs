@@ -26,6 +26,7 @@ use crate::keys::Handshake;
 use crate::metrics::Counts;
 use crate::peer::Now;
 use crate::quality::Measured;
+use crate::remote::Remote;
 use crate::rewrite::Numbers;
 
 /// Which implementation is used.
@@ -86,7 +87,7 @@ pub(crate) struct Outgoing<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
 }
 
 /// The socket, as an egress sees it.

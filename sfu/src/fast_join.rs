@@ -1,17 +1,17 @@
 //! What makes a join quick: each trick, why it is sound, and what it saves (measured with Chromium on loopback).
 //!
-//! - **Server active**: of the two DTLS roles we take the client's, by reading the offer's `actpass` as `passive`. With
-//!   DTLS 1.3 our hello can leave as soon as a path is known, and the browser's reply finishes the handshake: 5 ms less
-//!   without delay, 80 ms less at a round trip of 80 ms. A browser that knows only DTLS 1.2 gets that.
+//! - **Server active**: of the two DTLS roles we take the client's where the offer leaves it to us (`a=setup:passive`, as
+//!   our pages write it). With DTLS 1.3 our hello can leave as soon as a path is known, and the browser's reply finishes
+//!   the handshake: 5 ms less without delay, 80 ms less at a round trip of 80 ms. A browser that knows only DTLS 1.2 gets
+//!   that. Our hello offers AES-GCM only (see [`crate::aead`]), which every browser can.
+//! - **Server passive**: whoever leaves the choice open (`actpass`) or begins itself (`active`) may be a device that knows
+//!   AES-CM only. It begins, with DTLS 1.2: there we choose among the profiles that it offers, AES-GCM first. (In DTLS 1.3
+//!   dimpl takes the client's first, which is AES-CM with libwebrtc.)
 //! - **Self-nomination**: an ICE-lite agent must wait for the browser to nominate a path (57 ms in Chromium) before it may
 //!   send. We nominate the path of the first check ourselves: str0m is given a copy of it with `USE-CANDIDATE`, signed with
 //!   our own password, and its second answer is dropped. The check was authenticated, so this path belongs to the
 //!   browser; when the browser nominates another later, that one is followed.
 //! - **Early keyframe and replay**: see [`crate::keyframes`].
-//!
-//! The price is the SRTP profile. str0m 0.25's DTLS (dimpl 0.9) offers AES-GCM first but CM-SHA1-80 too, and Chromium as
-//! the DTLS server takes its own first choice, CM-SHA1-80 (0.65 µs more per packet). Only DTLS 1.2 with the browser as the
-//! client ends in AES-256-GCM. Choosing the profile there is a small change to dimpl, not ours to make from outside.
 
 use std::net::SocketAddr;
 
@@ -22,13 +22,28 @@ use crate::demux::hmac_sha1;
 /// Room for any request that we copy.
 const REQUEST_BYTES_MAX: usize = 600;
 
-/// Reads the offer's open DTLS role as the server's, and leaves out candidates: we send no checks, so that no address a
-/// client names is ever spoken to.
+/// Who begins the DTLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begins {
+    /// Our side, with AEAD profiles only.
+    We,
+    /// The client, with the profiles that it has.
+    They,
+}
+
+impl Begins {
+    /// Whom an offer wants to begin (RFC 8842 §5.2).
+    pub(crate) fn in_offer(sdp: &str) -> Begins {
+        if sdp.lines().any(|line| line == "a=setup:passive") { Begins::We } else { Begins::They }
+    }
+}
+
+/// Leaves out candidates: we send no checks, so that no address a client names is ever spoken to.
 pub(crate) fn prepare_offer(sdp: &str) -> String {
     let kept = sdp.lines().filter(|line| !line.starts_with("a=candidate:"));
     let mut prepared = String::with_capacity(sdp.len());
     for line in kept {
-        prepared.push_str(if line == "a=setup:actpass" { "a=setup:passive" } else { line });
+        prepared.push_str(line);
         prepared.push_str("\r\n");
     }
     prepared
@@ -91,8 +106,20 @@ mod tests {
     }
 
     #[test]
-    fn the_offer_is_read_with_the_browser_as_server_and_without_candidates() {
+    fn the_offer_is_read_without_candidates() {
         let sdp = "v=0\r\na=setup:actpass\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=x\r\n";
-        assert_eq!(prepare_offer(sdp), "v=0\r\na=setup:passive\r\na=x\r\n");
+        assert_eq!(prepare_offer(sdp), "v=0\r\na=setup:actpass\r\na=x\r\n");
+    }
+
+    #[test]
+    fn we_begin_where_the_offer_says_so() {
+        for (role, begins) in [
+            ("passive", Begins::We),
+            ("actpass", Begins::They),
+            ("active", Begins::They),
+            ("x", Begins::They),
+        ] {
+            assert_eq!(Begins::in_offer(&format!("v=0\r\na=setup:{role}\r\n")), begins, "{role}");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub fn door(datagram: &[u8]) {
     let place = Place { room: Key::first(0), peer: Key::first(0) };
     let mut demux = Demux::default();
     demux.admit(place, UFRAG, PASSWORD);
-    let source = SocketAddr::from(([192, 0, 2, 1], 9));
+    let source = SocketAddr::from(([192, 0, 2, 1], 9)).into();
     let admitted = demux.route(source, datagram);
     let is_open = demux.route(source, &[22]).is_some();
     assert_eq!(is_open, admitted.is_some(), "only what was let in opens the door");

@@ -13,16 +13,28 @@ use str0m::crypto::dtls::{
 };
 use str0m::crypto::{CryptoError, CryptoProvider, from_feature_flags};
 
+use crate::aead::AeadDtls;
+
 thread_local! {
     /// What the newest handshake of this thread will say: str0m begins it while it builds a connection.
     static NEWEST: RefCell<Option<Handshake>> = const { RefCell::new(None) };
 }
 
-/// str0m's provider, whose handshakes are overheard.
+/// str0m's provider, whose handshakes are overheard. Any profile that the other side prefers will do.
 pub(crate) fn overheard() -> CryptoProvider {
     static OVERHEARD: OnceLock<Eavesdropper> = OnceLock::new();
     let stock = from_feature_flags();
-    let dtls_provider = OVERHEARD.get_or_init(|| Eavesdropper { stock: stock.dtls_provider });
+    let dtls_provider = OVERHEARD.get_or_init(|| Eavesdropper { dtls: stock.dtls_provider });
+    CryptoProvider { dtls_provider, ..stock }
+}
+
+/// The same for handshakes that our side begins: they end in an AEAD profile or in none.
+pub(crate) fn overheard_aead() -> CryptoProvider {
+    static AEAD: OnceLock<AeadDtls> = OnceLock::new();
+    static OVERHEARD: OnceLock<Eavesdropper> = OnceLock::new();
+    let stock = from_feature_flags();
+    let aead = AEAD.get_or_init(|| AeadDtls { stock: stock.dtls_provider });
+    let dtls_provider = OVERHEARD.get_or_init(|| Eavesdropper { dtls: aead });
     CryptoProvider { dtls_provider, ..stock }
 }
 
@@ -34,8 +46,12 @@ pub(crate) fn newest_handshake() -> Handshake {
 /// One connection's handshake: silent until it is over.
 #[derive(Clone, Default)]
 pub(crate) struct Handshake {
-    said: Arc<OnceLock<Agreed>>,
+    said: Arc<OnceLock<Result<Agreed, NoProfile>>>,
 }
+
+/// The handshake is over and has agreed on no SRTP profile: there will be no media.
+#[derive(Debug, Clone, Copy)]
+struct NoProfile;
 
 /// What a handshake agreed on: how to seal, and with which keys.
 pub(crate) struct Agreed {
@@ -78,14 +94,19 @@ impl Agreed {
 impl Handshake {
     /// What it agreed on, once it is over.
     pub(crate) fn agreed(&self) -> Option<&Agreed> {
-        self.said.get()
+        self.said.get()?.as_ref().ok()
+    }
+
+    /// Whether it is over and no media can follow.
+    pub(crate) fn is_in_vain(&self) -> bool {
+        matches!(self.said.get(), Some(Err(NoProfile)))
     }
 
     /// A handshake that is over.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn said(material: &[u8], profile: SrtpProfile, active: bool) -> Handshake {
         let said = Agreed { material: material.to_vec(), profile, active, version: None };
-        Handshake { said: Arc::new(OnceLock::from(said)) }
+        Handshake { said: Arc::new(OnceLock::from(Ok(said))) }
     }
 }
 
@@ -97,12 +118,12 @@ impl fmt::Debug for Handshake {
 
 #[derive(Debug)]
 struct Eavesdropper {
-    stock: &'static dyn DtlsProvider,
+    dtls: &'static dyn DtlsProvider,
 }
 
 impl DtlsProvider for Eavesdropper {
     fn generate_certificate(&self) -> Option<DtlsCert> {
-        self.stock.generate_certificate()
+        self.dtls.generate_certificate()
     }
 
     fn new_dtls(
@@ -112,10 +133,10 @@ impl DtlsProvider for Eavesdropper {
         version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        let inner = self.stock.new_dtls(cert, now, version, mtu)?;
+        let inner = self.dtls.new_dtls(cert, now, version, mtu)?;
         let handshake = Handshake::default();
         NEWEST.set(Some(handshake.clone()));
-        Ok(Box::new(Overheard { inner, handshake }))
+        Ok(Box::new(Overheard { inner, handshake, connected: false }))
     }
 }
 
@@ -124,17 +145,26 @@ impl DtlsProvider for Eavesdropper {
 struct Overheard {
     inner: Box<dyn DtlsInstance>,
     handshake: Handshake,
+    connected: bool,
 }
 
 impl DtlsInstance for Overheard {
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let active = self.inner.is_active();
         let output = self.inner.poll_output(buf);
-        if let DtlsOutput::KeyingMaterial(material, profile) = &output {
-            let (material, profile) = (material.to_vec(), *profile);
-            let version = self.inner.protocol_version();
-            let said = Agreed { material, profile, active, version };
-            let _said_before = self.handshake.said.set(said);
+        match &output {
+            DtlsOutput::KeyingMaterial(material, profile) => {
+                let (material, profile) = (material.to_vec(), *profile);
+                let version = self.inner.protocol_version();
+                let said = Agreed { material, profile, active, version };
+                let _said_before = self.handshake.said.set(Ok(said));
+            }
+            DtlsOutput::Connected => self.connected = true,
+            // Keys come in the turn in which the handshake ends.
+            DtlsOutput::Timeout(_) if self.connected => {
+                let _said_before = self.handshake.said.set(Err(NoProfile));
+            }
+            _ => {}
         }
         output
     }
@@ -173,5 +203,71 @@ impl DtlsInstance for Overheard {
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
         self.inner.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A handshake that ends at once and has agreed on nothing.
+    #[derive(Debug)]
+    struct WithoutSrtp(bool);
+
+    impl DtlsInstance for WithoutSrtp {
+        fn poll_output<'a>(&mut self, _: &'a mut [u8]) -> DtlsOutput<'a> {
+            #[expect(clippy::disallowed_methods, reason = "nobody looks at it")]
+            if std::mem::replace(&mut self.0, true) {
+                DtlsOutput::Timeout(Instant::now())
+            } else {
+                DtlsOutput::Connected
+            }
+        }
+
+        fn set_active(&mut self, _: bool) {}
+
+        fn handle_packet(&mut self, _: &[u8]) -> Result<(), DtlsImplError> {
+            Ok(())
+        }
+
+        fn handle_timeout(&mut self, _: Instant) -> Result<(), DtlsImplError> {
+            Ok(())
+        }
+
+        fn send_application_data(&mut self, _: &[u8]) -> Result<usize, DtlsImplError> {
+            Ok(0)
+        }
+
+        fn is_active(&self) -> bool {
+            true
+        }
+
+        fn protocol_version(&self) -> Option<ProtocolVersion> {
+            None
+        }
+
+        fn is_closing(&self) -> bool {
+            false
+        }
+
+        fn is_closed(&self) -> bool {
+            false
+        }
+
+        fn close(&mut self) -> Result<(), DtlsImplError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_handshake_without_a_profile_was_in_vain() {
+        let handshake = Handshake::default();
+        let inner = Box::new(WithoutSrtp(false));
+        let mut overheard = Overheard { inner, handshake: handshake.clone(), connected: false };
+        for expected in [false, true] {
+            let _said = overheard.poll_output(&mut []);
+            assert_eq!(handshake.is_in_vain(), expected);
+        }
+        assert!(handshake.agreed().is_none());
     }
 }

@@ -14,6 +14,7 @@
 //!     shards: 1,
 //!     legs_max: 1_000,
 //!     egress: sfu::EgressKind::Own,
+//!     ways: sfu::Ways::Both,
 //! })?;
 //! let (leg, room, tenant) = ids();
 //! node.send(Command::Join { leg, room, tenant, offer, sends: Vec::new() })?;
@@ -38,12 +39,12 @@
 //!
 //! | part | files | knows |
 //! |---|---|---|
-//! | shell | `driver` (sockets, clock), `keeper` (disk), `node` | the machine |
+//! | shell | `driver` (sockets, clock; `driver::tcp`), `links` (between shards), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
-//! | room | `room`, `peers`, `peer` (one str0m connection), `sources` and `keys` (whose packet), `track`, `slab` | packets |
+//! | room | `room`, `peers`, `peer` (one str0m connection), `aead` (its DTLS), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
 //! | view | `metrics` (what each thread counted, asked for between two turns), `quality` (how each line does), `tap` (headers of one leg, on demand) | numbers only |
-//! | rules | `forward`, `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `congestion` | numbers only |
+//! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `placement`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
 //! packet into str0m from an address that no authenticated check has opened, or under an SSRC that has not proven itself; a
@@ -56,6 +57,7 @@ pub mod control;
 pub mod metrics;
 
 mod addresses;
+mod aead;
 mod allowance;
 #[cfg(test)]
 mod attacks;
@@ -68,6 +70,7 @@ mod driver;
 mod egress;
 mod fast_join;
 mod forward;
+mod framing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -75,11 +78,16 @@ mod journal;
 mod keeper;
 mod keyframes;
 mod keys;
+mod links;
+mod messages;
 mod node;
 mod offer;
 mod peer;
 mod peers;
+mod placement;
 mod quality;
+mod relay;
+mod remote;
 mod repairs;
 mod rewrite;
 mod room;
@@ -97,4 +105,4 @@ mod usage;
 
 pub use egress::{EgressKind, UnknownEgress};
 pub use journal::JournalError;
-pub use node::{Busy, Events, Handle, Node, NodeConfig, StartError};
+pub use node::{Busy, Events, Handle, Node, NodeConfig, StartError, UnknownWays, Ways};

@@ -124,6 +124,14 @@ pub struct RoomLook {
     pub counts: Counts,
 }
 
+impl RoomLook {
+    fn add(&mut self, part: &RoomLook) {
+        self.lobby += part.lobby;
+        self.entered += part.entered;
+        self.counts += part.counts;
+    }
+}
+
 /// How the connections of a shard are secured: DTLS version, SRTP profile, and how many.
 pub type Secured = (&'static str, &'static str, usize);
 
@@ -185,8 +193,16 @@ pub struct NodeLook {
 impl NodeLook {
     /// All rooms, the busiest first: the first `most`, and the rest as one.
     pub fn busiest_rooms(&self, most: usize) -> (Vec<RoomLook>, Counts) {
-        let mut rooms: Vec<RoomLook> =
-            self.shards.iter().flatten().flat_map(|shard| shard.rooms.iter().cloned()).collect();
+        let mut rooms: Vec<RoomLook> = Vec::new();
+        let mut parts: Vec<&RoomLook> = self.shards.iter().flatten().flat_map(|shard| &shard.rooms).collect();
+        parts.sort_by_key(|part| part.room);
+        for part in parts {
+            // A large room is in parts on several shards.
+            match rooms.last_mut().filter(|room| room.room == part.room) {
+                Some(room) => room.add(part),
+                None => rooms.push(part.clone()),
+            }
+        }
         rooms.sort_by_key(|room| {
             (std::cmp::Reverse(room.counts.packets_in + room.counts.packets_out), room.room)
         });
@@ -235,5 +251,8 @@ mod tests {
         assert_eq!((rest.packets_in, rest.packets_out), (4, 2));
         let (all, rest) = look.busiest_rooms(9);
         assert_eq!((all.len(), rest), (4, Counts::default()));
+        let shards = vec![Some(shard(vec![room(1), room(5)])), Some(shard(vec![room(5)]))];
+        let (shown, _) = NodeLook { shards, ..look }.busiest_rooms(1);
+        assert_eq!((shown[0].entered, shown[0].counts.packets_in), (2, 10), "a room in parts is one");
     }
 }

@@ -1,21 +1,22 @@
 //! The node as its owner sees it: started from a [`NodeConfig`], told by a [`Handle`], heard through [`Events`].
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::control::{Command, Event, LegId};
+use crate::control::{Command, Event, LegId, RoomId};
 use crate::driver::{self, Door, LegCount};
 use crate::egress::EgressKind;
 use crate::journal::JournalError;
 use crate::keeper::{self, KeeperDoor};
+use crate::links;
 use crate::metrics::NodeLook;
+use crate::placement::Placement;
 
 /// How many events wait for a slow receiver before commands are refused.
 const EVENTS_MAX: usize = 16_384;
@@ -26,7 +27,7 @@ const LOOK_WITHIN: Duration = Duration::from_millis(500);
 /// What a node is started with.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    /// Where the first shard listens, UDP. Port 0 means any free port; shard `n` takes `port + n`.
+    /// Where the first shard listens, UDP and TCP. Port 0 means any free port; shard `n` takes `port + n`.
     pub listen: SocketAddr,
     /// The addresses that callers are told. Empty: all addresses of the machine that are not loopback, and loopback
     /// too when there is no other or when `listen` is loopback.
@@ -39,13 +40,45 @@ pub struct NodeConfig {
     pub legs_max: usize,
     /// How packets leave.
     pub egress: EgressKind,
+    /// How callers reach the node.
+    pub ways: Ways,
 }
+
+/// How callers reach the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ways {
+    /// By UDP, and where that is blocked by TCP, on ports of the same number.
+    #[default]
+    Both,
+    /// By UDP only.
+    Udp,
+    /// By TCP only (RFC 6544).
+    Tcp,
+}
+
+impl FromStr for Ways {
+    type Err = UnknownWays;
+
+    fn from_str(name: &str) -> Result<Self, UnknownWays> {
+        match name {
+            "udp+tcp" => Ok(Ways::Both),
+            "udp" => Ok(Ways::Udp),
+            "tcp" => Ok(Ways::Tcp),
+            _ => Err(UnknownWays),
+        }
+    }
+}
+
+/// There are no ways of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ways are `udp+tcp`, `udp` or `tcp`")]
+pub struct UnknownWays;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The UDP port is taken or not ours.
-    #[error("cannot listen on UDP port {port}")]
+    /// The port is taken or not ours, with UDP or with TCP.
+    #[error("cannot listen on UDP and TCP port {port}")]
     Listen {
         /// Which port.
         port: u16,
@@ -77,25 +110,26 @@ impl Node {
         let mut shards = Vec::new();
         let mut threads = Vec::new();
         let legs = LegCount::default();
-        for index in 0..config.shards.max(1) {
+        let count = config.shards.max(1);
+        for (index, links) in links::mesh(count).map_err(StartError::Thread)?.into_iter().enumerate() {
             let first = config.listen.port();
             // Past the last port there is none: that one is taken already, and the start says so.
             let port = if first == 0 { 0 } else { first.saturating_add(index as u16) };
             let (shard, thread) =
-                driver::start(&config, index, port, &legs, events_in.clone(), keeper.clone())?;
+                driver::start(&config, links, port, &legs, events_in.clone(), keeper.clone())?;
             shards.push(shard);
             threads.push(thread);
         }
-        let shard_by_leg = Arc::new(Mutex::new(BTreeMap::new()));
+        let placement = Arc::new(Mutex::new(Placement::new(count)));
         let inner = Inner {
             shards,
             keeper,
-            shard_by_leg: shard_by_leg.clone(),
+            placement: placement.clone(),
             events: events_in.downgrade(),
             legs_max: config.legs_max,
             threads: Mutex::new(Some(Threads { shards: threads, keeper: keeper_thread })),
         };
-        Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, shard_by_leg }))
+        Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, placement }))
     }
 }
 
@@ -103,7 +137,7 @@ impl Node {
 struct Inner {
     shards: Vec<Door>,
     keeper: KeeperDoor,
-    shard_by_leg: Arc<Mutex<BTreeMap<LegId, usize>>>,
+    placement: Arc<Mutex<Placement>>,
     /// Only to see how full it is; weak, so that receivers learn of the end.
     events: mpsc::WeakSender<Event>,
     legs_max: usize,
@@ -130,13 +164,13 @@ impl Handle {
         match &command {
             Command::UsageStored { batch } => return self.inner.keeper.stored(*batch),
             Command::Join { leg, room, .. } => {
-                let (leg, index) = (*leg, shard_of(room, self.inner.shards.len()));
-                return self.join(leg, index, command);
+                let (leg, room) = (*leg, *room);
+                return self.join(leg, room, command);
             }
             _ => {}
         }
         let leg = leg_of(&command);
-        let index = leg.and_then(|leg| lock(&self.inner.shard_by_leg).get(&leg).copied());
+        let index = leg.and_then(|leg| lock(&self.inner.placement).shard_of(leg));
         match index {
             Some(index) => self.inner.shards[index].send(command),
             None => Ok(()), // A leg that is not here any more: an event has said so.
@@ -144,15 +178,12 @@ impl Handle {
     }
 
     /// The answer may come before this returns, so the leg is known before it is sent.
-    fn join(&self, leg: LegId, index: usize, command: Command) -> Result<(), Busy> {
-        match lock(&self.inner.shard_by_leg).entry(leg) {
-            // The name of somebody who is here: letting it through could end that one.
-            Entry::Occupied(_) => return Err(Busy),
-            Entry::Vacant(free) => free.insert(index),
-        };
+    fn join(&self, leg: LegId, room: RoomId, command: Command) -> Result<(), Busy> {
+        // None for the name of somebody who is here: letting it through could end that one.
+        let index = lock(&self.inner.placement).place(leg, room).ok_or(Busy)?;
         let sent = self.inner.shards[index].send(command);
         if sent.is_err() {
-            lock(&self.inner.shard_by_leg).remove(&leg);
+            lock(&self.inner.placement).forget(leg);
         }
         sent
     }
@@ -208,7 +239,7 @@ impl Drop for Inner {
 #[derive(Debug)]
 pub struct Events {
     receiver: mpsc::Receiver<Event>,
-    shard_by_leg: Arc<Mutex<BTreeMap<LegId, usize>>>,
+    placement: Arc<Mutex<Placement>>,
 }
 
 impl Events {
@@ -228,15 +259,9 @@ impl Events {
 
     fn forget(&self, event: &Event) {
         if let Event::Left { leg } | Event::Lost { leg } | Event::Refused { leg, .. } = event {
-            lock(&self.shard_by_leg).remove(leg);
+            lock(&self.placement).forget(*leg);
         }
     }
-}
-
-/// The shard of a room: the same for all its legs.
-fn shard_of(room: &crate::control::RoomId, shards: usize) -> usize {
-    let hash = crc32fast::hash(room.0.as_bytes());
-    hash as usize % shards
 }
 
 fn leg_of(command: &Command) -> Option<LegId> {

@@ -4,7 +4,7 @@ use str0m::Rtc;
 use str0m::change::SdpOffer;
 
 use crate::control::{Kind, Refusal, SendLine, Slot, Source};
-use crate::fast_join;
+use crate::fast_join::{self, Begins};
 
 /// Bytes of an offer at most.
 const BYTES_MAX: usize = 64 * 1024;
@@ -39,6 +39,7 @@ pub(crate) struct Offer {
     sdp: String,
     /// All lines, in order.
     pub(crate) lines: Vec<Line>,
+    pub(crate) begins: Begins,
 }
 
 impl Offer {
@@ -53,13 +54,18 @@ impl Offer {
         }
         let lines = read_lines(sdp)?;
         check_sends(&lines, sends)?;
-        Ok(Offer { sdp: fast_join::prepare_offer(sdp), lines })
+        Ok(Offer { sdp: fast_join::prepare_offer(sdp), lines, begins: Begins::in_offer(sdp) })
     }
 
     /// The mids of the receive places, with what fits in.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (&str, Kind)> {
         let slots = self.lines.iter().filter(|line| line.direction == Direction::RecvOnly);
         slots.filter_map(|line| line.kind.map(|kind| (line.mid.as_str(), kind)))
+    }
+
+    /// Whether it has a line for messages (RFC 8841).
+    pub(crate) fn has_messages(&self) -> bool {
+        self.lines.iter().any(|line| line.kind.is_none())
     }
 
     /// Lets str0m answer. A refused first offer leaves `rtc` unusable.

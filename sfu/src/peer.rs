@@ -23,8 +23,12 @@ use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
+use crate::messages::{Delivery, Mailbox, Message};
 use crate::metrics::{Counts, Dropped, Secured};
+use crate::offer::Offer;
 use crate::quality::{Rates, Uplink};
+use crate::relay::Entered;
+use crate::remote::{self, Remote};
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
@@ -46,7 +50,7 @@ const UNHEARD_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Datagram {
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -54,7 +58,7 @@ pub(crate) struct Datagram {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Incoming<'a> {
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
     pub(crate) bytes: &'a [u8],
     /// A check with the right integrity.
     pub(crate) authenticated: bool,
@@ -67,6 +71,8 @@ pub(crate) struct Said {
     /// Slots that need a keyframe.
     pub(crate) keyframes_for: Vec<Mid>,
     pub(crate) connected: bool,
+    /// Messages for others, and how they are to travel.
+    pub(crate) messages: Vec<(Delivery, Vec<u8>)>,
 }
 
 /// Time as the driver read it.
@@ -90,8 +96,8 @@ pub(crate) struct Peer {
     pub(crate) leg: LegId,
     pub(crate) rtc: Rtc,
     pub(crate) usage: LegUsage,
-    /// When the click came, in the room's order.
-    pub(crate) entered: Option<u64>,
+    /// When the click came.
+    pub(crate) entered: Option<Entered>,
     pub(crate) tracks: Vec<Track>,
     pub(crate) slots: Slots,
     pub(crate) players: Vec<SlotPlayer>,
@@ -120,10 +126,11 @@ pub(crate) struct Peer {
     allowance: Allowance,
     repairs: Repairs,
     /// Where datagrams of this leg's own came from, and when last. Few.
-    consents: Vec<(SocketAddr, Instant)>,
+    consents: Vec<(Remote, Instant)>,
     /// Where the datagram at hand came from.
-    remote: Option<SocketAddr>,
+    remote: Option<Remote>,
     muted: Vec<(Source, bool)>,
+    mailbox: Mailbox,
 }
 
 /// A slot's player and what the subscriber's side of its line needs.
@@ -182,6 +189,7 @@ impl Peer {
             consents: Vec::new(),
             remote: None,
             muted: Vec::new(),
+            mailbox: Mailbox::new(Allowance::for_messages(now)),
         }
     }
 
@@ -222,26 +230,30 @@ impl Peer {
     }
 
     /// Takes a datagram, unless the leg has sent more than its share or did not send it at all.
-    pub(crate) fn receive(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>) -> Said {
-        let mut said = Said::default();
+    pub(crate) fn receive(
+        &mut self,
+        incoming: &Incoming<'_>,
+        now: Now,
+        out: &mut Vec<Datagram>,
+        said: &mut Said,
+    ) {
         if !self.allowance.is_left(now.instant) {
             self.counts.drop(Dropped::Excess);
-            return said;
+            return;
         }
         self.remote = Some(incoming.remote);
         let is_genuine = if incoming.authenticated {
-            self.take_check(incoming, now, out, &mut said);
+            self.take_check(incoming, now, out, said);
             true
         } else if rtcp::is_rtcp(incoming.bytes) {
-            self.take_report(incoming, now, out, &mut said)
+            self.take_report(incoming, now, out, said)
         } else {
-            self.take_media(incoming, now, out, &mut said)
+            self.take_media(incoming, now, out, said)
         };
         self.remote = None;
         if is_genuine {
             self.allowance.spend(incoming.bytes.len());
         }
-        said
     }
 
     /// A datagram that is the leg's.
@@ -415,11 +427,18 @@ impl Peer {
         });
         Quality {
             leg: self.leg,
-            transport: Transport::Udp,
+            transport: self.transport(),
             rtt_ms: down.rtt.map(|rtt| rtt.as_millis() as u32),
             layers: layers.collect(),
             up: up.at(up_bits),
             down: down.at(down_bits),
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        match self.path.map(|path| path.remote.transport) {
+            Some(remote::Transport::Tcp(_)) => Transport::Tcp,
+            Some(remote::Transport::Udp) | None => Transport::Udp,
         }
     }
 
@@ -437,6 +456,46 @@ impl Peer {
     pub(crate) fn secured(&self) -> Option<Secured> {
         let agreed = self.sources.agreed()?;
         Some((agreed.version_name(), agreed.profile_name(), 1))
+    }
+
+    /// Opens the channels for messages, if an offer has a line for them.
+    pub(crate) fn open_messages(&mut self, offer: &Offer) {
+        if offer.has_messages() {
+            self.mailbox.open(&mut self.rtc);
+        }
+    }
+
+    /// Whether this leg's messages go on to the others: those who may publish something may write, too.
+    pub(crate) fn may_write(&self) -> bool {
+        self.entered.is_some() && !self.tracks.is_empty()
+    }
+
+    /// Takes a message of so many bytes from the leg's account, if that has enough.
+    pub(crate) fn can_afford(&mut self, bytes: usize, now: Instant) -> bool {
+        let affords = self.mailbox.allowance.is_left(now);
+        if affords {
+            self.mailbox.allowance.spend(bytes);
+        }
+        affords
+    }
+
+    /// Delivers a message. Answers what str0m said when it sent it.
+    pub(crate) fn deliver(
+        &mut self,
+        message: &Message<'_>,
+        from: LegId,
+        delivery: Delivery,
+        now: Now,
+        out: &mut Vec<Datagram>,
+    ) -> Option<Said> {
+        let bytes = self.mailbox.put(message, from, delivery, &mut self.rtc)?;
+        self.usage.sent(bytes);
+        Some(self.wake(now, out))
+    }
+
+    /// A message was kept from this leg by a limit.
+    pub(crate) fn miss(&mut self, delivery: Delivery) {
+        self.mailbox.miss(delivery);
     }
 
     /// Asks this publisher for a keyframe of a line.
@@ -477,7 +536,9 @@ impl Peer {
     /// Gives a datagram to str0m as if it had come as `incoming`.
     fn feed(&mut self, incoming: &Incoming<'_>, datagram: &[u8], now: Instant) {
         let Incoming { local, remote, .. } = *incoming;
-        let Ok(received) = Receive::new(Protocol::Udp, remote, local, datagram) else { return };
+        let Ok(received) = Receive::new(remote.protocol(), remote.address, local, datagram) else {
+            return;
+        };
         if let Err(error) = self.rtc.handle_input(Input::Receive(now, received))
             && !self.rtc.is_alive()
         {
@@ -492,11 +553,15 @@ impl Peer {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     self.deadline = at;
+                    self.broken |= self.sources.are_in_vain();
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
-                    if !self.may_leave(transmit.destination, &bytes, now.instant) {
+                    let Some(remote) = self.heard_from(transmit.proto, transmit.destination) else {
+                        continue;
+                    };
+                    if !self.may_leave(remote, &bytes, now.instant) {
                         continue;
                     }
                     if bytes.first().is_some_and(|byte| (128..192).contains(byte)) {
@@ -506,7 +571,7 @@ impl Peer {
                             tap.left(&bytes, bytes.len(), now.wall);
                         }
                     }
-                    out.push(Datagram { local: transmit.source, remote: transmit.destination, bytes });
+                    out.push(Datagram { local: transmit.source, remote, bytes });
                 }
                 Ok(Output::Event(event)) => self.listen(event, now, said),
                 Err(error) => {
@@ -525,6 +590,11 @@ impl Peer {
                 said.packets.push(packet);
             }
             RtcEvent::KeyframeRequest(request) => said.keyframes_for.push(request.mid),
+            RtcEvent::ChannelOpen(id, _) => self.broken |= self.mailbox.opened(id, &mut self.rtc),
+            RtcEvent::ChannelData(data) => {
+                let delivery = self.mailbox.delivery(&data);
+                said.messages.extend(delivery.map(|delivery| (delivery, data.data)));
+            }
             RtcEvent::Closed => self.broken = true,
             RtcEvent::MediaIngressStats(stats) => {
                 let kind = self.rtc.media(stats.mid).map(|media| media.kind());
@@ -551,7 +621,7 @@ impl Peer {
     }
 
     /// Something of this leg's own came from there.
-    fn consent(&mut self, remote: SocketAddr, now: Instant) {
+    fn consent(&mut self, remote: Remote, now: Instant) {
         if let Some((_, at)) = self.consents.iter_mut().find(|(address, _)| *address == remote) {
             *at = now;
             return;
@@ -563,14 +633,23 @@ impl Peer {
         self.consents.push((remote, now));
     }
 
+    /// Whom str0m means: of several connections from one address, that which was heard last.
+    fn heard_from(&self, protocol: Protocol, address: SocketAddr) -> Option<Remote> {
+        let named = self
+            .consents
+            .iter()
+            .filter(|(remote, _)| remote.address == address && remote.protocol() == protocol);
+        named.max_by_key(|(_, at)| *at).map(|(remote, _)| *remote)
+    }
+
     /// Whether an address may be sent to: a leg that is heard from elsewhere does not speak for it.
-    fn has_consent(&self, remote: SocketAddr, now: Instant) -> bool {
+    fn has_consent(&self, remote: Remote, now: Instant) -> bool {
         let fresh = |at: Instant| now.saturating_duration_since(at) < CONSENT;
         self.consents.iter().any(|(address, at)| *address == remote && fresh(*at))
     }
 
     /// Whether a datagram that str0m wants to send is sent.
-    fn may_leave(&mut self, to: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+    fn may_leave(&mut self, to: Remote, datagram: &[u8], now: Instant) -> bool {
         if !self.has_consent(to, now) {
             return false;
         }

@@ -40,14 +40,19 @@ impl Peers {
         self.slab.get_mut(key)
     }
 
+    /// The key of a leg.
+    pub(crate) fn key_of(&self, leg: LegId) -> Option<Key> {
+        self.key_by_leg.get(&leg).copied()
+    }
+
     /// Somebody, by leg.
     pub(crate) fn of(&self, leg: LegId) -> Option<&Peer> {
-        self.slab.get(*self.key_by_leg.get(&leg)?)
+        self.slab.get(self.key_of(leg)?)
     }
 
     /// Somebody, by leg, to change.
     pub(crate) fn of_mut(&mut self, leg: LegId) -> Option<&mut Peer> {
-        self.slab.get_mut(*self.key_by_leg.get(&leg)?)
+        self.slab.get_mut(self.key_of(leg)?)
     }
 
     /// All keys, by leg. A copy: what is done with each may change who is here.

@@ -2,22 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::media::{Rid, Rids};
 use str0m::rtp::{RtpPacket, Vp8Descriptor};
 
+use crate::allowance::Allowance;
 use crate::codec;
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
 use crate::egress::{Wire, content_extensions};
 use crate::forward::{Packet, SourceId};
+use crate::messages::{Delivery, Message};
 use crate::metrics::{Counts, RoomLook};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
 use crate::quality;
+use crate::relay::{Elsewhere, Entered, Playlist, Relay, Shards, Word};
 use crate::rewrite::Numbers;
 use crate::slab::Key;
 use crate::speaker::Speakers;
+
+/// How long a packet waits for the rest of its picture, so that the kernel is called once for all of it.
+const TOGETHER: Duration = Duration::from_micros(300);
+
+/// The parts of a room on several shards tell each other what they have at least this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What a room or a shard wants done.
 #[derive(Debug, Default)]
@@ -28,6 +37,8 @@ pub(crate) struct Out {
     pub(crate) usage: Vec<(Vec<UsageFact>, Option<Event>)>,
     /// Peers of the room that acts whose deadline may have changed.
     pub(crate) touched: Vec<Key>,
+    /// For other shards.
+    pub(crate) relays: Vec<(usize, Relay)>,
 }
 
 /// What a room has to play.
@@ -64,12 +75,22 @@ pub(crate) struct Room {
     pub(crate) peers: Peers,
     /// Peers whose egress has something to send at the end of the turn.
     waiting: Vec<Key>,
+    /// When the first of them came whose picture is not complete yet.
+    incomplete_since: Option<Instant>,
     speakers: Speakers,
+    shards: Shards,
+    elsewhere: Elsewhere,
+    /// What the other shards were told last, and when.
+    told: Option<(Instant, Playlist)>,
     entries: u64,
     /// Of legs that have ended.
     past: Counts,
     /// When it is next told how the connections do.
     quality_at: Option<Instant>,
+    /// What the connection that was heard last said: empty, but for the room it has.
+    said: Said,
+    /// For messages; since the first.
+    fan_out: Option<Allowance>,
     /// A bug, for tests of what it costs.
     #[cfg(test)]
     pub(crate) planted: bool,
@@ -77,15 +98,21 @@ pub(crate) struct Room {
 
 impl Room {
     /// Nobody is here yet.
-    pub(crate) fn new(id: RoomId) -> Self {
+    pub(crate) fn new(id: RoomId, shards: Shards) -> Self {
         Room {
             id,
             peers: Peers::default(),
             waiting: Vec::new(),
+            incomplete_since: None,
             speakers: Speakers::default(),
+            shards,
+            elsewhere: Elsewhere::default(),
+            told: None,
             entries: 0,
             past: Counts::default(),
             quality_at: None,
+            said: Said::default(),
+            fan_out: None,
             #[cfg(test)]
             planted: false,
         }
@@ -107,7 +134,7 @@ impl Room {
             return;
         }
         self.entries += 1;
-        peer.entered = Some(self.entries);
+        peer.entered = Some((now.instant, self.entries));
         peer.usage.enter(now.instant);
         self.assign(at, now, out);
         self.ask_first_keyframes(at, now, out);
@@ -165,25 +192,34 @@ impl Room {
     /// A datagram for a leg.
     pub(crate) fn receive(&mut self, at: Key, incoming: &Incoming<'_>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let said = peer.receive(incoming, now, &mut out.datagrams);
+        let mut said = std::mem::take(&mut self.said);
+        peer.receive(incoming, now, &mut out.datagrams, &mut said);
         self.queue(at);
         out.touched.push(at);
-        self.attend(at, said, now, out);
+        self.attend(at, &mut said, now, out);
+        self.said = said;
     }
 
     /// A leg's deadline has come.
     pub(crate) fn wake(&mut self, at: Key, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let said = peer.wake(now, &mut out.datagrams);
+        let mut said = peer.wake(now, &mut out.datagrams);
         out.touched.push(at);
-        self.attend(at, said, now, out);
+        self.attend(at, &mut said, now, out);
     }
 
     /// What is due every 100 ms.
     pub(crate) fn tick(&mut self, now: Now, out: &mut Out) {
         if let Some(legs) = self.speakers.tick(now.instant) {
-            out.events.push(Event::Speakers { room: self.id, legs });
+            // One part speaks for all: they hear the same.
+            if self.elsewhere.shards().all(|shard| shard > self.shards.own) {
+                out.events.push(Event::Speakers { room: self.id, legs });
+            }
             self.assign_all(now, out);
+        }
+        self.tell(now, out);
+        if let Some(shard) = self.elsewhere.silent(now.instant) {
+            self.relayed(shard, Word::Closed, now, out);
         }
         for at in self.peers.keys() {
             let Some(peer) = self.peers.get_mut(at) else { continue };
@@ -194,10 +230,11 @@ impl Room {
             }
             let (leg, tapped) = (peer.leg, peer.close_tap_if_over(now.instant));
             out.events.extend(tapped.map(|file| Event::Tapped { leg, file }));
-            let said = peer.tick(now);
+            let mut said = peer.tick(now);
             self.queue(at);
-            self.attend(at, said, now, out);
+            self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
+            self.want_missing_keyframes(at);
         }
         self.ask_keyframes(now, out);
         self.tell_quality(now.instant, out);
@@ -208,8 +245,14 @@ impl Room {
         !self.waiting.is_empty()
     }
 
+    /// Until when what waits is held back, as more of the same picture is about to come.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        self.incomplete_since.map(|since| since + TOGETHER)
+    }
+
     /// Sends what waits.
     pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
+        self.incomplete_since = None;
         for at in self.waiting.drain(..) {
             if let Some(peer) = self.peers.get_mut(at) {
                 peer.write(now, wire, buffer);
@@ -262,39 +305,75 @@ impl Room {
         }
     }
 
-    fn attend(&mut self, at: Key, said: Said, now: Now, out: &mut Out) {
-        let Some(peer) = self.peers.get(at) else { return };
-        if said.connected {
+    /// Acts on all that a connection said, and leaves nothing of it.
+    fn attend(&mut self, at: Key, said: &mut Said, now: Now, out: &mut Out) {
+        if std::mem::take(&mut said.connected)
+            && let Some(peer) = self.peers.get(at)
+        {
             out.events.push(Event::Connected { leg: peer.leg });
         }
-        for mid in said.keyframes_for {
+        for mid in said.keyframes_for.drain(..) {
             self.peers.get_mut(at).into_iter().for_each(Peer::wants_keyframe);
             let slot = self.peers.get(at).and_then(|peer| peer.players.iter().find(|slot| slot.mid == mid));
             if let Some((track, rid)) = slot.and_then(|slot| slot.player.wanted()) {
                 self.want_keyframe(track, rid, now, out);
             }
         }
-        for packet in said.packets {
+        for packet in said.packets.drain(..) {
             self.forward(at, packet, now, out);
+        }
+        for (delivery, message) in said.messages.drain(..) {
+            self.relay(at, delivery, &message, now, out);
         }
     }
 
-    /// A packet of a publisher, to everybody who shows it.
+    /// A message, to those in the call that it is for.
+    fn relay(&mut self, sender: Key, delivery: Delivery, bytes: &[u8], now: Now, out: &mut Out) {
+        let Some(message) = Message::parse(bytes) else { return };
+        let Some(peer) = self.peers.get_mut(sender).filter(|peer| peer.may_write()) else { return };
+        let (from, affords) = (peer.leg, peer.can_afford(bytes.len(), now.instant));
+        for at in self.peers.keys() {
+            let fan_out = self.fan_out.get_or_insert_with(|| Allowance::for_fan_out(now.instant));
+            let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.entered.is_some()) else { continue };
+            if at == sender || !message.is_for(peer.leg) {
+                continue;
+            }
+            if !affords || !fan_out.is_left(now.instant) {
+                peer.miss(delivery);
+                continue;
+            }
+            fan_out.spend(bytes.len());
+            if let Some(mut said) = peer.deliver(&message, from, delivery, now, &mut out.datagrams) {
+                out.touched.push(at);
+                self.attend(at, &mut said, now, out);
+            }
+        }
+    }
+
+    /// A packet of a publisher here, to everybody who shows it.
     fn forward(&mut self, at: Key, packet: RtpPacket, now: Now, out: &mut Out) {
         let Some(packet) = self.packet(at, packet, now) else { return };
         #[cfg(test)]
         assert!(!self.planted, "planted");
-        let key = packet.source.track;
-        let Some(peer) = self.peers.get_mut(at) else { return };
-        let Some(track) = peer.tracks.iter_mut().find(|track| track.key == key) else { return };
-        if track.muted {
+        if !self.deliver(&packet, now, out) {
             return;
         }
-        track.note(&packet);
+        for shard in self.elsewhere.shards() {
+            let word = Word::Packet(packet.clone());
+            out.relays.push((shard, Relay { room: self.id, word }));
+        }
+    }
+
+    /// A packet, to everybody here who shows it. Answers whether it may be shown.
+    fn deliver(&mut self, packet: &Arc<Packet>, now: Now, out: &mut Out) -> bool {
+        let key = packet.source.track;
+        let Some(track) = self.track_mut(key).filter(|track| !track.muted) else { return false };
+        track.note(packet);
         let is_first = !std::mem::replace(&mut track.delivered, true);
         let mut route = track.route.clone();
         if is_first {
             self.assign_all(now, out);
+            self.tell(now, out);
             route = self.track(key).map(|track| track.route.clone()).unwrap_or_default();
         }
         if key.source == Source::Microphone
@@ -303,19 +382,83 @@ impl Room {
             self.speakers.heard(key.leg, level);
         }
         if is_first && key.source.kind() == Kind::Video {
-            return; // Played already, from what is kept for late joiners.
+            return true; // Played already, from what is kept for late joiners.
+        }
+        match (key.source.kind(), packet.marker) {
+            (Kind::Audio, _) => {}
+            (Kind::Video, true) => self.incomplete_since = None,
+            (Kind::Video, false) => _ = self.incomplete_since.get_or_insert(now.instant),
         }
         for (subscriber, slot) in route.iter() {
-            self.play(*subscriber, *slot, &packet, now, out);
+            self.play(*subscriber, *slot, packet, now, out);
         }
+        true
+    }
+
+    /// A word from the room's part on another shard.
+    pub(crate) fn relayed(&mut self, shard: usize, word: Word, now: Now, out: &mut Out) {
+        match word {
+            Word::Packet(packet) => _ = self.deliver(&packet, now, out),
+            Word::Keyframe(track, rid) => self.want_keyframe(track, rid, now, out),
+            Word::Playlist(playlist) => {
+                if !self.elsewhere.knows(shard) {
+                    self.told = None;
+                }
+                let (gone, is_more) = self.elsewhere.listen(shard, &playlist, now.instant);
+                self.replay_changed(&gone, is_more, now, out);
+                self.tell(now, out);
+            }
+            Word::Closed => {
+                let gone = self.elsewhere.forget(shard);
+                self.replay_changed(&gone, false, now, out);
+            }
+        }
+    }
+
+    fn replay_changed(&mut self, gone: &[TrackKey], is_more: bool, now: Now, out: &mut Out) {
+        let silent = gone.iter().filter(|track| track.source == Source::Microphone);
+        silent.for_each(|track| self.speakers.forget(track.leg));
+        if is_more || !gone.is_empty() {
+            self.assign_all(now, out);
+        }
+    }
+
+    /// Tells the other shards what there is to play here, when that has changed and now and then.
+    fn tell(&mut self, now: Now, out: &mut Out) {
+        if self.shards.count == 1 {
+            return;
+        }
+        let playlist = self.own_playlist();
+        let is_known = self.told.as_ref().is_some_and(|(at, told)| {
+            told[..] == playlist[..] && now.instant.saturating_duration_since(*at) < TELL_EVERY
+        });
+        if is_known {
+            return;
+        }
+        let playlist = Playlist::from(playlist);
+        for shard in self.shards.others() {
+            let word = Word::Playlist(playlist.clone());
+            out.relays.push((shard, Relay { room: self.id, word }));
+        }
+        self.told = Some((now.instant, playlist));
+    }
+
+    /// Oldest leg first.
+    fn own_playlist(&self) -> Vec<(Entered, TrackKey)> {
+        let tracks = self.peers.values().filter_map(|peer| Some((peer.entered?, &peer.tracks)));
+        let tracks = tracks.flat_map(|(entered, tracks)| tracks.iter().map(move |track| (entered, track)));
+        let playable = tracks.filter(|(_, track)| track.is_playable());
+        let mut playlist: Vec<_> = playable.map(|(entered, track)| (entered, track.key)).collect();
+        playlist.sort_by_key(|(entered, _)| *entered);
+        playlist
     }
 
     fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let Some(said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
+        let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
         if !self.queue(at) {
             out.touched.push(at);
-            self.attend(at, said, now, out);
+            self.attend(at, &mut said, now, out);
         }
     }
 
@@ -455,11 +598,12 @@ impl Room {
 
     /// What there is to play.
     fn playable(&self) -> Playable {
-        let mut present: Vec<&Peer> = self.peers.values().filter(|peer| peer.entered.is_some()).collect();
-        present.sort_by_key(|peer| peer.entered);
-        let tracks = present.into_iter().flat_map(|peer| peer.tracks.iter());
-        let tracks = tracks.filter(|track| track.is_playable()).map(|track| track.key);
-        let (video, audio): (Vec<TrackKey>, _) = tracks.partition(|track| track.source.kind() == Kind::Video);
+        let mut playlist = self.own_playlist();
+        playlist.extend(self.elsewhere.playlist());
+        playlist.sort_by_key(|(entered, _)| *entered);
+        let tracks = playlist.into_iter().map(|(_, track)| track);
+        let (video, audio): (Vec<TrackKey>, Vec<_>) =
+            tracks.partition(|track| track.source.kind() == Kind::Video);
         let (mut audio, voices): (Vec<TrackKey>, Vec<TrackKey>) =
             audio.into_iter().partition(|track| track.source == Source::ScreenAudio);
         let mut legs: Vec<LegId> = voices.iter().map(|track| track.leg).collect();
@@ -478,8 +622,21 @@ impl Room {
                 }
             }
         }
-        for track in self.peers.values_mut().flat_map(|peer| peer.tracks.iter_mut()) {
+        let own = self.peers.values_mut().flat_map(|peer| peer.tracks.iter_mut());
+        for track in own.chain(self.elsewhere.tracks_mut().map(|(_, track)| track)) {
             track.route = routes.remove(&track.key).unwrap_or_default().into();
+        }
+    }
+
+    /// A slot that still waits for its picture: the request, or the keyframe, may have been lost.
+    fn want_missing_keyframes(&mut self, at: Key) {
+        let Some(peer) = self.peers.get(at) else { return };
+        let waiting = peer.players.iter().filter(|slot| !slot.player.is_settled());
+        let missing: Vec<_> = waiting.filter_map(|slot| slot.player.wanted()).collect();
+        for (key, rid) in missing {
+            if let Some(track) = self.track_mut(key) {
+                track.want_keyframe(rid);
+            }
         }
     }
 
@@ -487,24 +644,40 @@ impl Room {
         if let Some(track) = self.track_mut(key) {
             track.want_keyframe(rid);
         }
-        self.ask_keyframes(now, out);
+        match self.peers.key_of(key.leg) {
+            Some(publisher) => self.ask_keyframes_of(publisher, now, out),
+            None => self.ask_keyframes_elsewhere(now, out),
+        }
     }
 
-    /// Asks publishers where somebody waits and the last request is long enough ago.
+    /// Asks all publishers where somebody waits and the last request is long enough ago.
     fn ask_keyframes(&mut self, now: Now, out: &mut Out) {
-        let mut said = Vec::new();
         for at in self.peers.keys() {
-            let Some(peer) = self.peers.get_mut(at) else { continue };
-            let due = peer.tracks.iter_mut().map(|track| (track.mid, track.ask_keyframes(now.instant)));
-            let due: Vec<_> =
-                due.flat_map(|(mid, rids)| rids.into_iter().map(move |rid| (mid, rid))).collect();
-            for (mid, rid) in due {
-                said.push((at, peer.ask_keyframe(mid, rid, now, &mut out.datagrams)));
-                out.touched.push(at);
+            self.ask_keyframes_of(at, now, out);
+        }
+        self.ask_keyframes_elsewhere(now, out);
+    }
+
+    fn ask_keyframes_elsewhere(&mut self, now: Now, out: &mut Out) {
+        for (shard, track) in self.elsewhere.tracks_mut() {
+            for rid in track.ask_keyframes(now.instant) {
+                let word = Word::Keyframe(track.key, rid);
+                out.relays.push((shard, Relay { room: self.id, word }));
             }
         }
-        for (at, said) in said {
-            self.attend(at, said, now, out);
+    }
+
+    fn ask_keyframes_of(&mut self, at: Key, now: Now, out: &mut Out) {
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        let due = peer.tracks.iter_mut().map(|track| (track.mid, track.ask_keyframes(now.instant)));
+        let due: Vec<_> = due.flat_map(|(mid, rids)| rids.into_iter().map(move |rid| (mid, rid))).collect();
+        let said: Vec<Said> =
+            due.into_iter().map(|(mid, rid)| peer.ask_keyframe(mid, rid, now, &mut out.datagrams)).collect();
+        if !said.is_empty() {
+            out.touched.push(at);
+        }
+        for mut said in said {
+            self.attend(at, &mut said, now, out);
         }
     }
 
@@ -523,16 +696,22 @@ impl Room {
             said.extend(rids.into_iter().map(|rid| peer.ask_keyframe(mid, rid, now, &mut out.datagrams)));
         }
         out.touched.push(at);
-        for said in said {
-            self.attend(at, said, now, out);
+        for mut said in said {
+            self.attend(at, &mut said, now, out);
         }
     }
 
     fn track(&self, key: TrackKey) -> Option<&crate::track::Track> {
-        self.peers.of(key.leg)?.tracks.iter().find(|track| track.key == key)
+        match self.peers.of(key.leg) {
+            Some(peer) => peer.tracks.iter().find(|track| track.key == key),
+            None => self.elsewhere.track(key),
+        }
     }
 
     fn track_mut(&mut self, key: TrackKey) -> Option<&mut crate::track::Track> {
-        self.peers.of_mut(key.leg)?.tracks.iter_mut().find(|track| track.key == key)
+        match self.peers.of_mut(key.leg) {
+            Some(peer) => peer.tracks.iter_mut().find(|track| track.key == key),
+            None => self.elsewhere.track_mut(key),
+        }
     }
 }

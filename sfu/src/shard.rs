@@ -10,17 +10,21 @@ use std::time::{Duration, Instant};
 
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::CryptoProvider;
+use str0m::net::TcpType;
 use str0m::{Candidate, RtcConfig};
 
 use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId, UsageFact};
 use crate::demux::{Demux, Place};
 use crate::egress::{EgressKind, Path, Wire, train};
-use crate::fast_join;
+use crate::fast_join::{self, Begins};
 use crate::keys;
+use crate::messages::MESSAGE_BYTES_MAX;
 use crate::metrics::{Counts, Dropped, Secured, ShardLook};
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
 use crate::quality;
+use crate::relay::{Relay, Shards, Word};
+use crate::remote::{Remote, Transport};
 use crate::room::{Out, Room};
 use crate::slab::{Key, Slab};
 use crate::sources::Sources;
@@ -46,7 +50,11 @@ pub(crate) struct Shard {
     waiting: Vec<Key>,
     /// The addresses that callers are told.
     candidates: Vec<SocketAddr>,
+    /// The same for TCP.
+    tcp_candidates: Vec<SocketAddr>,
     crypto: Arc<CryptoProvider>,
+    /// For those whose handshake we begin.
+    crypto_aead: Arc<CryptoProvider>,
     certificate: Option<DtlsCert>,
     /// Legs of all shards, and how many there may be.
     legs: Arc<AtomicUsize>,
@@ -54,6 +62,7 @@ pub(crate) struct Shard {
     tick_at: Instant,
     checkpoint_at: Instant,
     egress: EgressKind,
+    shards: Shards,
     /// Where packets are written and sealed before they leave.
     buffer: Vec<u8>,
     tally: Tally,
@@ -91,6 +100,7 @@ impl Shard {
         legs: Arc<AtomicUsize>,
         legs_max: usize,
         egress: EgressKind,
+        shards: Shards,
         now: Instant,
     ) -> Self {
         let crypto = Arc::new(keys::overheard());
@@ -102,17 +112,26 @@ impl Shard {
             timers: BinaryHeap::new(),
             waiting: Vec::new(),
             candidates,
+            tcp_candidates: Vec::new(),
             certificate: crypto.dtls_provider.generate_certificate(),
             crypto,
+            crypto_aead: Arc::new(keys::overheard_aead()),
             legs,
             legs_max,
             tick_at: now + TICK_EVERY,
             checkpoint_at: now + CHECKPOINT_EVERY,
             egress,
+            shards,
             buffer: vec![0; train::BYTES],
             tally: Tally::default(),
             out: Out::default(),
         }
+    }
+
+    /// Tells callers these addresses, too, where they may connect.
+    pub(crate) fn with_tcp(mut self, candidates: Vec<SocketAddr>) -> Self {
+        self.tcp_candidates = candidates;
+        self
     }
 
     /// Does what signalling asks.
@@ -143,22 +162,37 @@ impl Shard {
         }
     }
 
-    /// A datagram from a socket that is known to callers as `local`.
-    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Now) {
+    /// A datagram from a socket that is known to callers as `local`. Answers whether it was let in.
+    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: Remote, datagram: &[u8], now: Now) -> bool {
         // Anybody may have sent this: a check that trips its parser up is dropped like any other rubbish.
         let routed = catch_unwind(AssertUnwindSafe(|| self.demux.route(remote, datagram)));
-        let Ok(Some(admitted)) = routed else { return self.tally.past.drop(Dropped::Stranger) };
+        let Ok(Some(admitted)) = routed else {
+            self.tally.past.drop(Dropped::Stranger);
+            return false;
+        };
         // Of several advertised addresses behind one socket, the first of the family stands for all.
-        let local = if self.candidates.contains(&local) {
+        let known = match remote.transport {
+            Transport::Udp => &self.candidates,
+            Transport::Tcp(_) => &self.tcp_candidates,
+        };
+        let local = if known.contains(&local) {
             local
         } else {
-            let Some(local) = fast_join::local_for(remote, &self.candidates) else { return };
+            let Some(local) = fast_join::local_for(remote.address, known) else { return false };
             local
         };
         let Place { room, peer } = admitted.place;
         let authenticated = admitted.authenticated;
         let incoming = Incoming { local, remote, bytes: datagram, authenticated };
         self.in_room(room, now, |room, out| room.receive(peer, &incoming, now, out));
+        true
+    }
+
+    /// A word from another shard; what concerns no room here is no news.
+    pub(crate) fn relayed(&mut self, shard: usize, relay: Relay, now: Now) {
+        if let Some(room) = self.room_by_id.get(&relay.room).copied() {
+            self.in_room(room, now, |room, out| room.relayed(shard, relay.word, now, out));
+        }
     }
 
     /// Does everything that is due.
@@ -194,11 +228,16 @@ impl Shard {
         }
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut buffer = std::mem::take(&mut self.buffer);
-        for room in &waiting {
-            self.in_room(*room, now, |room, _| room.write(now, wire, &mut buffer));
-        }
-        waiting.clear();
+        waiting.retain(|room| {
+            let held_until = self.rooms.get(*room).and_then(Room::held_until);
+            let is_held = held_until.is_some_and(|until| now.instant < until);
+            if !is_held {
+                self.in_room(*room, now, |room, _| room.write(now, wire, &mut buffer));
+            }
+            is_held
+        });
         self.buffer = buffer;
+        waiting.append(&mut self.waiting);
         self.waiting = waiting;
     }
 
@@ -217,7 +256,9 @@ impl Shard {
     /// When [`Shard::time`] has something to do next.
     pub(crate) fn deadline(&self) -> Instant {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        timer.into_iter().chain([self.tick_at, self.checkpoint_at]).min().unwrap_or(self.tick_at)
+        let waiting = self.waiting.iter().filter_map(|room| self.rooms.get(*room)?.held_until());
+        let due = waiting.chain(timer).chain([self.tick_at, self.checkpoint_at]);
+        due.min().unwrap_or(self.tick_at)
     }
 
     /// How it stands. What the thread around it counts is left empty.
@@ -315,7 +356,8 @@ impl Shard {
     /// Gives a newcomer a place in a room, and the room one if it is the first.
     fn seat(&mut self, id: RoomId, peer: Peer) -> Place {
         let leg = peer.leg;
-        let room = *self.room_by_id.entry(id).or_insert_with(|| self.rooms.insert(Room::new(id)));
+        let room =
+            *self.room_by_id.entry(id).or_insert_with(|| self.rooms.insert(Room::new(id, self.shards)));
         let peer = self.rooms.get_mut(room).expect("a room that is named").peers.insert(peer);
         let place = Place { room, peer };
         self.place_by_leg.insert(leg, place);
@@ -338,31 +380,39 @@ impl Shard {
         sends: &[SendLine],
         now: Now,
     ) -> Result<(Peer, String), Refusal> {
-        let mut rtc = self.rtc_config().build(now.instant);
+        let mut rtc = self.rtc_config(offer.begins).build(now.instant);
         let handshake = keys::newest_handshake();
         let (egress, sources) = (self.egress.of(handshake.clone()), Sources::new(handshake));
-        for address in &self.candidates {
-            if let Ok(candidate) = Candidate::host(*address, "udp") {
-                rtc.add_local_candidate(candidate);
-            }
+        let udp = self.candidates.iter().map(|address| Candidate::host(*address, "udp"));
+        let passive = |address: &SocketAddr| {
+            Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build()
+        };
+        for candidate in udp.chain(self.tcp_candidates.iter().map(passive)).flatten() {
+            rtc.add_local_candidate(candidate);
         }
         let answer = offer.answer(&mut rtc)?;
         let credentials = rtc.direct_api().local_ice_credentials();
         let secrets = Secrets { sources, password: credentials.pass.clone() };
         let mut peer = Peer::new(leg, tenant, rtc, egress, secrets, now.instant);
         peer.add_lines(sends, offer.slots());
+        peer.open_messages(offer);
         peer.answered();
         peer.wake(now, &mut self.out.datagrams);
         Ok((peer, answer))
     }
 
-    fn rtc_config(&self) -> RtcConfig {
+    fn rtc_config(&self, begins: Begins) -> RtcConfig {
+        let (crypto, version) = match begins {
+            Begins::We => (&self.crypto_aead, DtlsVersion::Auto),
+            Begins::They => (&self.crypto, DtlsVersion::Dtls12),
+        };
         let mut config = RtcConfig::new()
-            .set_crypto_provider(self.crypto.clone())
+            .set_crypto_provider(crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_stats_interval(Some(quality::EVERY))
-            .set_dtls_version(DtlsVersion::Auto)
+            .set_dtls_version(version)
+            .set_sctp_max_message_size(MESSAGE_BYTES_MAX as u32)
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)
@@ -391,6 +441,7 @@ impl Shard {
             });
             if answer.is_ok() {
                 peer.add_lines(sends, offer.slots());
+                peer.open_messages(&offer);
             }
             peer.answered();
             answer
@@ -428,7 +479,7 @@ impl Shard {
     /// A room that cannot be trusted any more: its counters are kept, its people are told.
     fn give_up(&mut self, at: Key, now: Now) {
         let Some(mut room) = self.rooms.remove(at) else { return };
-        self.room_by_id.remove(&room.id);
+        self.forget_room(room.id);
         self.tally.given_up += 1;
         self.tally.past += room.counts();
         tracing::error!(room = %room.id.0, "a room is given up after a panic in its path");
@@ -472,7 +523,15 @@ impl Shard {
             && let Some(room) = self.rooms.remove(at)
         {
             self.tally.past += room.counts();
-            self.room_by_id.remove(&room.id);
+            self.forget_room(room.id);
+        }
+    }
+
+    /// Nobody of a room is here any more; the other shards may have some of it.
+    fn forget_room(&mut self, room: RoomId) {
+        self.room_by_id.remove(&room);
+        for shard in self.shards.others() {
+            self.out.relays.push((shard, Relay { room, word: Word::Closed }));
         }
     }
 }
@@ -495,7 +554,14 @@ mod tests {
     }
 
     fn shard(legs_max: usize, now: Now) -> Shard {
-        Shard::new(vec![([127, 0, 0, 1], 9).into()], Arc::default(), legs_max, EgressKind::Own, now.instant)
+        Shard::new(
+            vec![([127, 0, 0, 1], 9).into()],
+            Arc::default(),
+            legs_max,
+            EgressKind::Own,
+            Shards::ONE,
+            now.instant,
+        )
     }
 
     fn leg(n: u128) -> LegId {

@@ -31,6 +31,11 @@ impl Sources {
         self.handshake.agreed()
     }
 
+    /// Whether the handshake is over without keys for media.
+    pub(crate) fn are_in_vain(&self) -> bool {
+        self.handshake.is_in_vain()
+    }
+
     /// Whether str0m may see a datagram that came from an address of the leg. It may still be a copy of an earlier one:
     /// str0m finds that out.
     pub(crate) fn admits(&mut self, datagram: &[u8]) -> bool {

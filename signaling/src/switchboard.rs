@@ -112,7 +112,8 @@ impl Switchboard {
     pub fn quality(&self, tenant: TenantId, call: CallId) -> Vec<Quality> {
         let is_meant = |room: &Room| room.tenant() == tenant && room.call() == call;
         let room = self.room_by_id.iter().find(|(_, room)| is_meant(room));
-        room.and_then(|(id, _)| self.quality_by_room.get(id)).cloned().unwrap_or_default()
+        let legs = room.and_then(|(id, _)| self.quality_by_room.get(id)).into_iter().flatten();
+        legs.filter(|quality| self.room_by_leg.contains_key(&quality.leg)).cloned().collect()
     }
 
     /// Is this leg one of the tenant's call in progress?
@@ -175,9 +176,15 @@ impl Switchboard {
     }
 
     fn measured(&mut self, room: RoomId, legs: Vec<Quality>) {
-        if self.room_by_id.contains_key(&room) {
-            self.quality_by_room.insert(room, legs);
+        if !self.room_by_id.contains_key(&room) {
+            return;
         }
+        // The threads that share a large room tell of their own legs each.
+        let known = self.quality_by_room.entry(room).or_default();
+        known.retain(|known| {
+            self.room_by_leg.contains_key(&known.leg) && !legs.iter().any(|quality| quality.leg == known.leg)
+        });
+        known.extend(legs);
     }
 
     fn remove(&mut self, tenant: TenantId, participant: ParticipantId, now: Instant) {

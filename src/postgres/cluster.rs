@@ -268,11 +268,6 @@ impl Cluster {
 /// The role that owns the schema, and its database. It is no superuser: row-level security binds everyone it lets in.
 const OWNER: &str = "tuppence";
 
-/// How to connect to the server that runs on these files, if one does.
-pub(super) fn access_of_running(home: &Path) -> Option<Access> {
-    Some(Access::at(Postmaster::find(home)?.socket_dir()?))
-}
-
 /// How to connect to a running cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Access {
@@ -280,7 +275,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    fn at(socket_dir: &Path) -> Self {
+    pub(super) fn at(socket_dir: &Path) -> Self {
         Self { socket_dir: socket_dir.to_owned() }
     }
 

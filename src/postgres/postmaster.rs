@@ -30,9 +30,13 @@ pub(super) struct Postmaster {
 impl Postmaster {
     /// The server that runs in `home` already, by its pid file, if the process of that number really is one.
     pub(super) fn find(home: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(home.join("postmaster.pid")).ok()?;
-        let (pid, socket_dir) = parse(&text)?;
-        is_postmaster_of(pid, home).then(|| Self { pid, home: home.to_owned(), child: None, socket_dir })
+        let (pid, socket_dir) = running(home)?;
+        Some(Self { pid, home: home.to_owned(), child: None, socket_dir })
+    }
+
+    /// The socket's folder of a server that somebody else keeps running.
+    pub(super) fn socket_of_running(home: &Path) -> Option<PathBuf> {
+        running(home)?.1
     }
 
     /// A server that we have just started.
@@ -118,6 +122,12 @@ impl Drop for Postmaster {
             let _ = kill_process(self.pid, Signal::INT);
         }
     }
+}
+
+/// The process that runs in `home`, and where its socket is.
+fn running(home: &Path) -> Option<(Pid, Option<PathBuf>)> {
+    let text = std::fs::read_to_string(home.join("postmaster.pid")).ok()?;
+    parse(&text).filter(|(pid, _)| is_postmaster_of(*pid, home))
 }
 
 fn age(file: &Path) -> Option<Duration> {

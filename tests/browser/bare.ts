@@ -79,7 +79,9 @@ export async function cold({ url, token }: { url: string; token: string }): Prom
     { mid: microphone.mid, source: 'microphone' },
     { mid: camera.mid, source: 'camera' },
   ];
-  socket.send(JSON.stringify({ type: 'join', token, offer: offer.sdp, sends, name: 'Cold' }));
+  // `passive`: the hub begins the DTLS handshake.
+  const passive: string = (offer.sdp ?? '').replaceAll('a=setup:actpass', 'a=setup:passive');
+  socket.send(JSON.stringify({ type: 'join', token, offer: passive, sends, name: 'Cold' }));
   await answered;
   const late = new Promise<never>((_, failed) => setTimeout(() => failed(new Error(`no frame: ${JSON.stringify(moments)}`)), 10_000));
   await Promise.race([shown, late]);

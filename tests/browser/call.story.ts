@@ -33,6 +33,9 @@ describe('a call', () => {
     const first = await Promise.all(people.map((person) => person.seen()));
     // Both figures must go on rising on both sides, not only have risen once.
     await Promise.all(people.map((person, at) => person.seesAndHears(first[at]!)));
+    for (const { srtpCiphers } of await Promise.all(people.map((person) => person.seen()))) {
+      assert.match(srtpCiphers.join(), /^SRTP_AEAD_AES_(128|256)_GCM$/, 'the media is not sealed with AES-GCM');
+    }
     const named = await ann.page.getByText('Ben').first().isVisible();
     assert.ok(named, 'Ann does not see whom she sees');
     await ann.screenshot(OUT, 'call-two');

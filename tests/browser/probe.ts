@@ -27,6 +27,10 @@ export interface Seen {
   readonly framesSent: number;
   readonly connections: number;
   readonly negotiations: number;
+  /** What seals the media, by its name in the registry of DTLS-SRTP protection profiles. */
+  readonly srtpCiphers: readonly string[];
+  /** Over what packets travel: `udp` or `tcp`. */
+  readonly ways: readonly string[];
 }
 
 export interface Probe {
@@ -130,10 +134,19 @@ export function installProbe(): void {
   );
 
   const seen = async (): Promise<Seen> => {
+    const srtpCiphers: string[] = [];
+    const ways: string[] = [];
     const sum = { framesDecoded: 0, pictures: 0, totalAudioEnergy: 0, bytesReceived: 0, framesSent: 0 };
     for (const connection of connections) {
       if (connection.connectionState === 'closed') continue;
-      for (const entry of (await connection.getStats()).values()) {
+      const report: RTCStatsReport = await connection.getStats();
+      for (const entry of report.values()) {
+        if (entry.type === 'transport' && entry.selectedCandidatePairId !== undefined) {
+          const pair = report.get(entry.selectedCandidatePairId) as { localCandidateId: string } | undefined;
+          const local = report.get(pair?.localCandidateId ?? '') as { protocol?: string } | undefined;
+          if (local?.protocol !== undefined) ways.push(local.protocol);
+        }
+        if (entry.type === 'transport' && entry.srtpCipher !== undefined) srtpCiphers.push(entry.srtpCipher);
         if (entry.type === 'outbound-rtp') sum.framesSent += entry.framesSent ?? 0;
         if (entry.type !== 'inbound-rtp') continue;
         sum.bytesReceived += entry.bytesReceived ?? 0;
@@ -142,7 +155,7 @@ export function installProbe(): void {
         if (entry.kind === 'video' && (entry.framesPerSecond ?? 0) > 0) sum.pictures += 1;
       }
     }
-    return { ...sum, connections: connections.length, negotiations };
+    return { ...sum, connections: connections.length, negotiations, srtpCiphers, ways };
   };
 
   const cutSockets = (): number => {

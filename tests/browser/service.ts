@@ -43,7 +43,8 @@ export class Service {
     this.#child = child;
   }
 
-  static async start(): Promise<Service> {
+  /** `settings` are environment variables of its own. */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<Service> {
     const dir: string = mkdtempSync(join(tmpdir(), 'tuppence-'));
     // The private PostgreSQL of a service that runs as root is another user, who must be able to enter.
     chmodSync(dir, 0o755);
@@ -59,6 +60,7 @@ export class Service {
         TUPPENCE_MEDIA_LISTEN: `127.0.0.1:${await freeUdpPort()}`,
         TUPPENCE_PUBLIC_URL: `http://localhost:${http}`,
         TUPPENCE_ANNOUNCE: announce,
+        ...settings,
       },
       stdio: ['ignore', log, log],
     });

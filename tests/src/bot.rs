@@ -21,7 +21,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
+    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, SrtpProtectionProfile,
     register_default_interceptors,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
@@ -75,8 +75,20 @@ impl Bot {
     /// # Errors
     /// The join is refused, or ICE and DTLS do not come up within 10 s.
     pub async fn lobby(socket_url: &str, token: &str) -> Result<Bot> {
+        Self::lobby_sealing_with(socket_url, token, Vec::new()).await
+    }
+
+    /// The same for a device that knows these SRTP profiles only; none means those of the stack.
+    ///
+    /// # Errors
+    /// As [`Bot::lobby`].
+    pub async fn lobby_sealing_with(
+        socket_url: &str,
+        token: &str,
+        profiles: Vec<SrtpProtectionProfile>,
+    ) -> Result<Bot> {
         let seen = Arc::new(Seen::default());
-        let connection = Box::pin(connection(seen.clone())).await?;
+        let connection = Box::pin(connection_sealing_with(seen.clone(), profiles)).await?;
         let (voice, picture) = tracks();
         let sends = publish_lines(&*connection, &voice, &picture).await?;
         add_slots(&*connection, AUDIO_SLOTS, VIDEO_SLOTS).await?;
@@ -222,6 +234,13 @@ impl PeerConnectionEventHandler for Handler {
 
 /// A peer connection that counts what it receives.
 pub(crate) async fn connection(seen: Arc<Seen>) -> Result<Arc<dyn PeerConnection>> {
+    connection_sealing_with(seen, Vec::new()).await
+}
+
+async fn connection_sealing_with(
+    seen: Arc<Seen>,
+    profiles: Vec<SrtpProtectionProfile>,
+) -> Result<Arc<dyn PeerConnection>> {
     let mut media = MediaEngine::default();
     media.register_codec(codec(opus(), OPUS), RtpCodecKind::Audio)?;
     media.register_codec(codec(vp8(), VP8), RtpCodecKind::Video)?;
@@ -230,10 +249,13 @@ pub(crate) async fn connection(seen: Arc<Seen>) -> Result<Arc<dyn PeerConnection
         media.register_header_extension(extension, RtpCodecKind::Audio, None)?;
     }
     let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
+    let settings = SettingEngineBuilder::default()
+        .with_include_loopback_candidate(true)
+        .with_srtp_protection_profiles(profiles);
     let builder = PeerConnectionBuilder::new()
         .with_media_engine(media)
         .with_interceptor_registry(interceptors)
-        .with_setting_engine(SettingEngineBuilder::default().with_include_loopback_candidate(true).build())
+        .with_setting_engine(settings.build())
         .with_handler(Arc::new(Handler(seen)))
         .with_udp_addrs(vec!["127.0.0.1:0"]);
     Ok(Arc::new(Box::pin(builder.build()).await?))

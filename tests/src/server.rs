@@ -163,16 +163,35 @@ impl Home {
         Ok((ended?, fs::read_to_string(log)?))
     }
 
+    /// `tuppence audit` of what is kept here, beside a running service or without one: the number of differences and
+    /// all that it printed.
+    ///
+    /// # Errors
+    /// It cannot read the books.
+    pub async fn audit(&self) -> Result<(u32, String)> {
+        let answer = tokio::process::Command::from(self.tuppence("audit")).output().await?;
+        let said = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let count = said.trim_end().strip_suffix(" differences").and_then(|said| said.rsplit(' ').next());
+        let count = count.with_context(|| String::from_utf8_lossy(&answer.stderr).into_owned())?;
+        Ok((count.parse()?, said))
+    }
+
     fn command(&self, announce: &Path) -> Command {
-        let mut command = Command::new(binary().unwrap_or_else(|why| panic!("{why}")));
+        let mut command = self.tuppence("serve");
         command
-            .arg("serve")
-            .env("TUPPENCE_DATA_DIR", self.data())
             .env("TUPPENCE_LISTEN", self.0.http.to_string())
             .env("TUPPENCE_MEDIA_LISTEN", self.0.media.to_string())
             .env("TUPPENCE_METRICS_LISTEN", self.0.metrics.to_string())
             .env("TUPPENCE_PUBLIC_URL", format!("http://{}", self.0.http))
-            .env("TUPPENCE_ANNOUNCE", announce)
+            .env("TUPPENCE_ANNOUNCE", announce);
+        command
+    }
+
+    fn tuppence(&self, action: &str) -> Command {
+        let mut command = Command::new(binary().unwrap_or_else(|why| panic!("{why}")));
+        command
+            .arg(action)
+            .env("TUPPENCE_DATA_DIR", self.data())
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null());
         command.envs(

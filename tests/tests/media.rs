@@ -3,6 +3,7 @@
 use anyhow::Result;
 use std::time::Duration;
 use tuppence_tests::{Bot, Home, Received, Socket, eventually};
+use webrtc::peer_connection::SrtpProtectionProfile;
 
 #[tokio::test]
 async fn two_bots_hear_and_see_each_other_and_the_lobby_hears_nothing() -> Result<()> {
@@ -20,6 +21,28 @@ async fn two_bots_hear_and_see_each_other_and_the_lobby_hears_nothing() -> Resul
         hears_and_sees(bot).await?;
     }
     assert_eq!(bots[2].received(), Received { audio: 0, video: 0 }, "the lobby hears or sees");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_device_without_aes_gcm_calls_one_that_has_it() -> Result<()> {
+    let service = Home::new()?.start().await?;
+    let room_id = service.api.room(2).await?;
+    let old = vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80];
+    let new =
+        vec![SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm, SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm];
+    let mut bots = Vec::new();
+    for profiles in [old, new] {
+        let token = service.api.token(&room_id, &format!("bot-{}", bots.len())).await?;
+        let url = service.socket_url();
+        bots.push(Box::pin(Bot::lobby_sealing_with(&url, &token, profiles)).await?);
+    }
+    for bot in &mut bots {
+        bot.enter("Bot").await?;
+    }
+    for bot in &bots {
+        hears_and_sees(bot).await?;
+    }
     Ok(())
 }
 

@@ -345,7 +345,8 @@ fn any_model() -> impl Strategy<Value = Model> {
     ]
 }
 
-fn any_metered() -> impl Strategy<Value = Price> {
+/// Any price by a meter that makes sense.
+pub(crate) fn any_metered() -> impl Strategy<Value = Price> {
     let bounds = prop::option::of((0_i64..1_000_000_000, 0_i64..1_000_000_000));
     // A minor unit is two, no or three digits; sums are in micros of it all the same.
     let currency = prop::sample::select(vec!["USD", "JPY", "KWD"]);

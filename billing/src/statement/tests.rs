@@ -73,25 +73,25 @@ fn books(subscriptions: Vec<Subscription>) -> Books {
 }
 
 /// A service in memory: it finalises as the store does, and keeps the same books and ledger.
-struct Service {
-    books: Books,
-    ledger: Ledger,
-    statements: Vec<Statement>,
+pub(crate) struct Service {
+    pub(crate) books: Books,
+    pub(crate) ledger: Ledger,
+    pub(crate) statements: Vec<Statement>,
 }
 
 impl Service {
-    fn new(subscriptions: Vec<Subscription>) -> Self {
+    pub(crate) fn new(subscriptions: Vec<Subscription>) -> Self {
         Self { books: books(subscriptions), ledger: Ledger::default(), statements: Vec::new() }
     }
 
-    fn record(&mut self, hour: Hour, quantity: i64) {
+    pub(crate) fn record(&mut self, hour: Hour, quantity: i64) {
         self.books.usage.add(Meter::ParticipantMs, hour, quantity);
         if self.books.finals.iter().any(|last| last.month == hour.month()) {
             self.books.late.insert(hour.month());
         }
     }
 
-    fn finalise(&mut self) -> &Statement {
+    pub(crate) fn finalise(&mut self) -> &Statement {
         let month = self.books.open_month().expect("a subscription");
         let id = StatementId(Uuid::from_u128(1_000 + self.statements.len() as u128));
         let last = draft(&self.books, month, month.end()).expect("small");

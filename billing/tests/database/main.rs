@@ -1,5 +1,6 @@
 //! Billing on a real PostgreSQL: what the database itself enforces, and what the queries do.
 
+mod audit;
 mod facts;
 mod finalising;
 mod ledger;

@@ -63,6 +63,7 @@ impl Stage {
             shards: 1,
             legs_max: 10_000,
             egress,
+            ways: sfu::Ways::Both,
         };
         let (node, mut events) = Node::start(config).expect("a node");
         let (told, answers) = channel();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpWrite};
@@ -42,6 +43,10 @@ pub(super) struct Client {
     pub(super) keyframes_asked: Vec<Instant>,
     /// SRTP and SRTCP as it went over the wire, while somebody records.
     pub(super) recorded: Option<Vec<Vec<u8>>>,
+    /// For messages: reliable and lossy.
+    pub(super) channels: Vec<ChannelId>,
+    /// Messages received.
+    pub(super) messages: Vec<Vec<u8>>,
     handshake: Handshake,
     outbox: Vec<Vec<u8>>,
     keyframe_due: bool,
@@ -54,6 +59,15 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(n: u16, now: Instant) -> (Client, String, SdpPendingOffer) {
+        Client::with_channels(n, &[], now)
+    }
+
+    /// One whose offer has these data channels, too.
+    pub(super) fn with_channels(
+        n: u16,
+        channels: &[ChannelConfig],
+        now: Instant,
+    ) -> (Client, String, SdpPendingOffer) {
         let address = SocketAddr::from(([198, 51, 100, 7], 10_000 + n));
         let config = RtcConfig::new()
             .set_crypto_provider(Arc::new(keys::overheard()))
@@ -71,6 +85,7 @@ impl Client {
         for kind in [MediaKind::Audio, MediaKind::Audio, MediaKind::Video, MediaKind::Video] {
             api.add_media(kind, Direction::RecvOnly, None, None, None);
         }
+        let channels = channels.iter().map(|config| api.add_channel_with_config(config.clone())).collect();
         let (offer, pending) = api.apply().unwrap();
         let client = Client {
             leg: LegId(Uuid::from_u128(u128::from(n))),
@@ -89,6 +104,8 @@ impl Client {
             received_payloads: None,
             keyframes_asked: Vec::new(),
             recorded: None,
+            channels,
+            messages: Vec::new(),
             handshake,
             outbox: Vec::new(),
             keyframe_due: true,
@@ -98,7 +115,8 @@ impl Client {
             next_frame: now,
             next_voice: now,
         };
-        (client, offer.to_sdp_string(), pending)
+        // As our pages write it.
+        (client, offer.to_sdp_string().replace("a=setup:actpass", "a=setup:passive"), pending)
     }
 
     pub(super) fn sends(&self) -> Vec<SendLine> {
@@ -189,9 +207,20 @@ impl Client {
                         payloads.push(packet.payload.to_vec());
                     }
                 }
+                Output::Event(RtcEvent::ChannelData(data)) => self.messages.push(data.data),
                 Output::Event(_) => {}
             }
         }
+    }
+
+    /// Sends a message on one of its channels; answers whether there was room for it.
+    pub(super) fn message(&mut self, channel: usize, bytes: &[u8], now: Instant) -> bool {
+        let Some(mut channel) = self.rtc.channel(self.channels[channel]) else { return false };
+        let taken = matches!(channel.write(true, bytes), Ok(true));
+        if self.rtc.handle_input(Input::Timeout(now)).is_ok() {
+            self.drain(now);
+        }
+        taken
     }
 
     fn transmit(&mut self, datagram: Vec<u8>) {

@@ -38,7 +38,7 @@ fn a_certificate_that_the_offer_does_not_name_connects_in_no_role() {
             let mut lab = Lab::new();
             let mut clients = lab.call::<2>(ROOM);
             let bend = |offer: String| {
-                fingerprint(&offer, lines).replace("a=setup:actpass", &format!("a=setup:{role}"))
+                fingerprint(&offer, lines).replace("a=setup:passive", &format!("a=setup:{role}"))
             };
             let Some(foul) = lab.join_with(ROOM, bend) else { continue };
             let leg = foul.leg;
@@ -59,7 +59,7 @@ fn a_certificate_that_the_offer_does_not_name_connects_in_no_role() {
 fn the_right_certificate_connects_in_every_role() {
     for role in ["actpass", "active", "passive"] {
         let mut lab = Lab::new();
-        let bend = |offer: String| offer.replace("a=setup:actpass", &format!("a=setup:{role}"));
+        let bend = |offer: String| offer.replace("a=setup:passive", &format!("a=setup:{role}"));
         let mut clients = [lab.join_with(ROOM, bend).unwrap()];
         lab.run(&mut clients, 2_000);
         assert!(lab.events.contains(&Event::Connected { leg: clients[0].leg }), "{role}");

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::channel::ChannelConfig;
 use uuid::Uuid;
 
 use super::client::Client;
-use crate::control::{Command, Event, LegId, RoomId, SendLine, SlotTrack, TenantId};
+use crate::control::{Command, Event, LegId, RoomId, SendLine, SlotTrack, TenantId, UsageFact};
 use crate::egress::{EgressKind, Path, Wire};
 use crate::peer::Now;
+use crate::relay::Shards;
 use crate::shard::Shard;
 
 /// How far the clock goes at a time.
@@ -49,6 +51,8 @@ pub(super) struct Lab {
     pub(super) shard: Shard,
     pub(super) now: Now,
     pub(super) events: Vec<Event>,
+    /// What was counted, every time.
+    pub(super) facts: Vec<UsageFact>,
     /// All that left the shard, by destination.
     pub(super) sent: BTreeMap<SocketAddr, Sent>,
     /// Names the next client.
@@ -60,11 +64,24 @@ impl Lab {
         Lab::with_places(100)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
     pub(super) fn with_places(legs_max: usize) -> Lab {
+        Lab::on(Shards::ONE, legs_max)
+    }
+
+    /// One of several shards.
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; the test adds to it")]
+    pub(super) fn on(shards: Shards, legs_max: usize) -> Lab {
         let now = Now { instant: Instant::now(), wall: jiff::Timestamp::UNIX_EPOCH };
-        let shard = Shard::new(vec![server()], Arc::default(), legs_max, EgressKind::Own, now.instant);
-        Lab { shard, now, events: Vec::new(), sent: BTreeMap::new(), next: 1 }
+        let shard =
+            Shard::new(vec![server()], Arc::default(), legs_max, EgressKind::Own, shards, now.instant);
+        Lab {
+            shard,
+            now,
+            events: Vec::new(),
+            facts: Vec::new(),
+            sent: BTreeMap::new(),
+            next: 1 + 100 * shards.own as u16,
+        }
     }
 
     /// A client that has its answer and is not connected yet.
@@ -74,9 +91,19 @@ impl Lab {
 
     /// The same with its offer bent on the way; `None` when that is refused.
     pub(super) fn join_with(&mut self, room: RoomId, bend: impl Fn(String) -> String) -> Option<Client> {
+        self.join_writing(room, &[], bend)
+    }
+
+    /// The same with data channels.
+    pub(super) fn join_writing(
+        &mut self,
+        room: RoomId,
+        channels: &[ChannelConfig],
+        bend: impl Fn(String) -> String,
+    ) -> Option<Client> {
         let n = self.next;
         self.next += 1;
-        let (mut client, offer, pending) = Client::new(n, self.now.instant);
+        let (mut client, offer, pending) = Client::with_channels(n, channels, self.now.instant);
         let joined = self.offer(client.leg, room, bend(offer), client.sends());
         let Event::Joined { answer, slots, .. } = joined else { return None };
         client.accept(pending, &answer, slots);
@@ -126,8 +153,13 @@ impl Lab {
                 self.receive(clients[n].address, &datagram, clients);
             }
         }
+        self.step_alone(clients);
+    }
+
+    /// The shard does what is due.
+    pub(super) fn step_alone(&mut self, clients: &mut [Client]) {
         self.shard.time(self.now);
-        let _facts = self.shard.checkpoint(self.now);
+        self.facts.extend(self.shard.checkpoint(self.now));
         self.collect(clients);
     }
 
@@ -138,7 +170,7 @@ impl Lab {
 
     /// A datagram reaches the shard. What it answers reaches the clients at once.
     pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], clients: &mut [Client]) {
-        self.shard.datagram(server(), from, datagram, self.now);
+        self.shard.datagram(server(), from.into(), datagram, self.now);
         self.collect(clients);
     }
 
@@ -195,6 +227,6 @@ struct Left(Vec<(SocketAddr, Vec<u8>)>);
 
 impl Wire for Left {
     fn send(&mut self, path: Path, train: &[u8], segment: usize) {
-        self.0.extend(train.chunks(segment).map(|datagram| (path.remote, datagram.to_vec())));
+        self.0.extend(train.chunks(segment).map(|datagram| (path.remote.address, datagram.to_vec())));
     }
 }

@@ -298,9 +298,9 @@ mod tests {
             own.push(slot, Leaving::First(Pending { numbers, pt: 96.into(), rtx_pt: None, packet }));
         }
         let (mut heard, mut buffer) = (Heard::default(), vec![0; train::BYTES]);
-        let address = ([127, 0, 0, 1], 1).into();
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
         for _ in 0..4 {
-            let path = Path { local: address, remote: address };
+            let path = Path { local: address, remote: address.into() };
             own.write(now, Train::new(&mut heard, path, &mut buffer));
             own.tick(now);
         }

@@ -65,6 +65,8 @@ impl<'a> Train<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[derive(Default)]
@@ -78,9 +80,9 @@ mod tests {
 
     fn trains(sizes: &[usize]) -> Vec<Vec<usize>> {
         let mut heard = Heard::default();
-        let address = ([127, 0, 0, 1], 1).into();
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut bytes = vec![0; BYTES];
-        let mut train = Train::new(&mut heard, Path { local: address, remote: address }, &mut bytes);
+        let mut train = Train::new(&mut heard, Path { local: address, remote: address.into() }, &mut bytes);
         for (n, size) in sizes.iter().enumerate() {
             train.place()[..*size].fill(n as u8);
             train.add(*size);

@@ -1,19 +1,23 @@
-//! Clients for the node: str0m as a full ICE agent over loopback UDP, publishing made-up VP8 and Opus.
+//! Clients for the node: str0m as a full ICE agent over loopback, publishing made-up VP8 and Opus.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::net::{SocketAddr, UdpSocket};
+mod line;
+
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sfu::control::{Command, Event, LegId, RoomId, SendLine, Slot, SlotTrack, Source, TenantId, UsageFact};
 use sfu::{Events, Handle, Node, NodeConfig};
 use str0m::change::SdpAnswer;
 use str0m::media::{Direction, MediaKind, Mid};
-use str0m::net::{Protocol, Receive};
+use str0m::net::Receive;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Vp8Descriptor};
-use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
+use str0m::{Event as RtcEvent, Input, Output, Rtc, RtcConfig};
 use tempfile::TempDir;
 use uuid::Uuid;
+
+pub(crate) use line::Line;
 
 pub(crate) const TENANT: TenantId = TenantId(Uuid::from_u128(7));
 pub(crate) const ROOM: RoomId = RoomId(Uuid::from_u128(1));
@@ -44,13 +48,18 @@ impl Hub {
     }
 
     pub(crate) fn start_with(directory: TempDir, legs_max: usize, shards: usize) -> Hub {
+        Hub::start_at(([127, 0, 0, 1], 0).into(), directory, legs_max, shards)
+    }
+
+    pub(crate) fn start_at(listen: SocketAddr, directory: TempDir, legs_max: usize, shards: usize) -> Hub {
         let (node, events) = Node::start(NodeConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen,
             advertise: Vec::new(),
             journal_dir: directory.path().to_owned(),
             shards,
             legs_max,
             egress: crate::EGRESS,
+            ways: sfu::Ways::Both,
         })
         .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -129,7 +138,7 @@ impl Hub {
 pub(crate) struct Client {
     pub(crate) leg: LegId,
     rtc: Rtc,
-    socket: UdpSocket,
+    line: Line,
     audio: Mid,
     video: Mid,
     pub(crate) slots: Vec<Slot>,
@@ -155,7 +164,12 @@ pub(crate) struct Client {
 impl Client {
     /// An offer of one audio and one video line to send, and slots for three voices and four pictures.
     pub(crate) fn join(hub: &mut Hub, room: RoomId, n: u32) -> Client {
-        let (mut client, offer, pending, sends) = Client::prepare(n);
+        Client::join_by(Line::udp("127.0.0.1"), hub, room, n)
+    }
+
+    /// The same by another way.
+    pub(crate) fn join_by(line: Line, hub: &mut Hub, room: RoomId, n: u32) -> Client {
+        let (mut client, offer, pending, sends) = Client::prepare_by(line, n);
         let leg = client.leg;
         hub.send(Command::Join { leg, room, tenant: TENANT, offer, sends });
         let joined = hub.expect("the answer", |event| match event {
@@ -172,13 +186,15 @@ impl Client {
     }
 
     pub(crate) fn prepare(n: u32) -> (Client, String, str0m::change::SdpPendingOffer, Vec<SendLine>) {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_nonblocking(true).unwrap();
+        Client::prepare_by(Line::udp("127.0.0.1"), n)
+    }
+
+    fn prepare_by(line: Line, n: u32) -> (Client, String, str0m::change::SdpPendingOffer, Vec<SendLine>) {
         let mut rtc =
             RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).enable_vp8(true);
         rtc = rtc.set_dtls_version(str0m::config::DtlsVersion::Auto);
         let mut rtc = rtc.build(now());
-        rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
+        rtc.add_local_candidate(line.candidate());
         let mut api = rtc.sdp_api();
         let audio = api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
         let video = api.add_media(MediaKind::Video, Direction::SendOnly, None, None, None);
@@ -192,7 +208,7 @@ impl Client {
         let client = Client {
             leg: LegId(Uuid::from_u128(u128::from(n))),
             rtc,
-            socket,
+            line,
             audio,
             video,
             slots: Vec::new(),
@@ -251,6 +267,11 @@ impl Client {
         self.recording = Some(Vec::new());
     }
 
+    /// How many media packets it wrote.
+    pub(crate) fn written(&self) -> usize {
+        self.seq.iter().map(|seq| (*seq - 65_500) as usize).sum()
+    }
+
     pub(crate) fn recorded(&mut self) -> Vec<Vec<u8>> {
         self.recording.take().unwrap_or_default()
     }
@@ -258,14 +279,12 @@ impl Client {
     /// Sends what no honest stack would, from its own address.
     pub(crate) fn send_raw(&self, datagram: &[u8]) {
         let server = SocketAddr::from(([127, 0, 0, 1], self.server_port));
-        self.socket.send_to(datagram, server).unwrap();
+        self.line.send(datagram, server);
     }
 
     fn step(&mut self) {
-        let mut buffer = [0; 2_000];
-        while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
-            let destination = self.socket.local_addr().unwrap();
-            if let Ok(received) = Receive::new(Protocol::Udp, source, destination, &buffer[..length]) {
+        while let Some((packet, source)) = self.line.receive() {
+            if let Ok(received) = Receive::new(self.line.protocol(), source, self.line.local(), &packet) {
                 self.rtc.handle_input(Input::Receive(now(), received)).unwrap();
                 self.drain();
             }
@@ -287,7 +306,7 @@ impl Client {
                     {
                         recording.push(transmit.contents.to_vec());
                     }
-                    let _ = self.socket.send_to(&transmit.contents, transmit.destination);
+                    self.line.send(&transmit.contents, transmit.destination);
                 }
                 Output::Event(RtcEvent::Connected) => self.connected = true,
                 Output::Event(RtcEvent::KeyframeRequest(_)) => {

@@ -1,10 +1,11 @@
 //! `crash`: kill -9 of the whole service, PostgreSQL included, in the middle of a call, again and again on one data
 //! directory. However it falls, at most the last second of usage may be missing and no millisecond may stand twice. In
 //! some rounds the database has not answered for a while before the kill: what was used meanwhile stands in the media
-//! plane's journal and nowhere else.
+//! plane's journal and nowhere else. At the end the month is made final and the books are audited.
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use serde_json::json;
 use std::time::{Duration, Instant};
 use tuppence_tests::rows::{Row, print};
 use tuppence_tests::{Bot, Entered, Home, Killed, Service, eventually};
@@ -79,7 +80,8 @@ async fn main() -> Result<()> {
         }
     }
     let verdicts = judge(&service, &rounds).await?;
-    let rows = summarise(&rounds, &verdicts);
+    let mut rows = summarise(&rounds, &verdicts);
+    rows.push(Row::at_most("crash", "audit_differences", audit(&home, &service).await?, "", 0.0));
     print(&rows, arguments.json);
     if rows.iter().any(|row| row.met == Some(false)) {
         eprintln!("crash: a promise is broken; repeat with --seed {seed}\n{}", service.log());
@@ -145,6 +147,16 @@ async fn settled(service: &Service, round: &Round) -> Result<()> {
         Ok((last.1.elapsed() > Duration::from_secs(2)).then_some(()))
     })
     .await
+}
+
+/// Makes the month final and has the books audited beside the running service.
+async fn audit(home: &Home, service: &Service) -> Result<f64> {
+    service.api.post("/v1/clock/advance", &json!({ "hours": 745 })).await?.ok()?;
+    let (differences, said) = home.audit().await?;
+    if differences > 0 {
+        eprintln!("crash: {said}");
+    }
+    Ok(differences.into())
 }
 
 /// At least from the acknowledged click to the first signal; at most from the sent click until nothing was left alive.

@@ -36,6 +36,9 @@ export class Sources {
   #joined = false;
   #inCall = false;
   #rejoins = 0;
+  /** Whether the hub begins the DTLS handshake. Not any more once a connection ended before media could flow. */
+  #hubBegins = true;
+  #wasConnected = false;
   #name: string | undefined;
   #toldMuted = new Map<Source, boolean>();
   #toldView = '';
@@ -123,7 +126,8 @@ export class Sources {
     const current = (run: () => void): void => {
       if (turn === this.#turn) run();
     };
-    this.#peer = new Peer((state) => current(() => this.#mediaState(state)));
+    this.#wasConnected = false;
+    this.#peer = new Peer((state) => current(() => this.#mediaState(state)), this.#hubBegins);
     this.#connection = new Connection(
       this.#options.url,
       {
@@ -185,10 +189,13 @@ export class Sources {
 
   #mediaState(state: RTCPeerConnectionState): void {
     this.#tell({ fact: 'media', state });
+    if (state === 'connected') this.#wasConnected = true;
     if (state === 'failed' && this.#joined) this.#rejoin();
   }
 
+  /** A browser without AES-GCM cannot answer the hub's handshake, but can begin its own. */
   #rejoin(): void {
+    if (!this.#wasConnected) this.#hubBegins = false;
     this.#tell({ fact: 'rejoining' });
     void this.join();
   }

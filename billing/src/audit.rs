@@ -1,0 +1,184 @@
+//! A second opinion on every final statement: from facts, catalogue and subscriptions to lines, totals and the ledger.
+//!
+//! It shares no rule with the code that bills, only [`Money`]'s rounding: prices, months and sums are worked out again from
+//! the rows, in another way. [`examine`] is a pure function of [`Evidence`]; each [`Difference`] it finds names a rule, a
+//! place, what ought to stand there and what does. None is the only good answer.
+
+mod evidence;
+mod ledger;
+mod numbers;
+mod price;
+mod statements;
+mod usage;
+
+pub use evidence::{Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, Used};
+pub use numbers::{Number, Series, missing_numbers};
+
+use crate::{
+    db::Db,
+    ids::TenantId,
+    store::{self, StoreError},
+};
+use jiff::Timestamp;
+use std::fmt;
+use uuid::Uuid;
+
+/// Something that is not as it ought to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Whose books; nil for what belongs to all.
+    pub tenant: TenantId,
+    /// What must always hold.
+    pub rule: Rule,
+    /// Where it does not: a statement's number, a line, a transaction.
+    pub place: String,
+    /// What ought to stand there.
+    pub expected: String,
+    /// What does.
+    pub found: String,
+}
+
+/// What must always hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// A line bills what its price says about what was used.
+    LineBillsUsage,
+    /// What was billed has been used: counters do not fall.
+    UsageNeverFalls,
+    /// Each line is of a subscription of the account, at a price of its plan version, for its vendor.
+    LineIsOfASubscription,
+    /// A line, its statement and its account are in one currency.
+    OneCurrency,
+    /// A month is adjusted only if facts came for it after it was final.
+    OnlyLateMonthsAreAdjusted,
+    /// The hours of a line add up to it.
+    HoursAddUp,
+    /// An hour that is charged lies in the month that its line is about.
+    HourLiesInMonth,
+    /// The lines of a statement add up to its subtotal.
+    LinesAddUp,
+    /// What comes in is what the statement before carried on.
+    CarriedComesIn,
+    /// The total is the subtotal and what came in, in whole minor units.
+    TotalIsRoundedOnce,
+    /// What the rounding left is carried on.
+    RestIsCarriedOn,
+    /// The tab grows by each total from nothing.
+    TabGrowsByTotals,
+    /// An account's statements follow each other month by month.
+    MonthsFollow,
+    /// A statement is for one whole calendar month.
+    StatementIsAMonth,
+    /// A statement is posted as it says, under its own id.
+    StatementIsPosted,
+    /// Nothing else is posted.
+    PostingHasAStatement,
+    /// A transaction adds to zero in every currency.
+    TransactionBalances,
+    /// A number is its series' prefix and its place in it, and a sandbox has a series of its own.
+    NumberIsOfItsSeries,
+    /// Every number of a series is on exactly one statement.
+    NumbersHaveNoGaps,
+    /// Usage belongs to a leg that is known.
+    UsageHasALeg,
+    /// The draft shows what it would bill.
+    DraftBillsUsage,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { tenant, rule, place, expected, found } = self;
+        write!(f, "{rule:?} tenant {tenant}, {place}: expected {expected}, found {found}")
+    }
+}
+
+/// What an audit looked at, and what it found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Tenants with an account.
+    pub accounts: u64,
+    /// Final statements.
+    pub statements: u64,
+    /// What is not as it ought to be.
+    pub differences: Vec<Difference>,
+}
+
+/// All books, one tenant after the other. Runs beside the service: each tenant is read in one snapshot.
+pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    let service = db.service().await?;
+    // Read first: numbers that are given out from now on are not missed.
+    let series = store::number_series(&service).await?;
+    service.rollback().await?;
+    let (mut numbers, mut after) = (Vec::new(), TenantId(Uuid::nil()));
+    loop {
+        let service = db.service().await?;
+        let page = store::tenants_after(&service, after, PAGE).await?;
+        service.rollback().await?;
+        let Some(last) = page.last() else { break };
+        after = *last;
+        for tenant in page {
+            if let Some(evidence) = store::evidence(db, tenant, now).await? {
+                report.accounts += 1;
+                report.statements += evidence.statements.len() as u64;
+                numbers.extend(evidence.statements.iter().map(Number::of));
+                report.differences.extend(examine(&evidence));
+            }
+        }
+    }
+    report.differences.extend(missing_numbers(&series, numbers));
+    Ok(report)
+}
+
+/// Tenants listed at once.
+const PAGE: i64 = 500;
+
+/// One account's books.
+pub fn examine(evidence: &Evidence) -> Vec<Difference> {
+    let mut found = Findings { tenant: evidence.tenant, differences: Vec::new() };
+    usage::examine(evidence, &mut found);
+    statements::examine(evidence, &mut found);
+    ledger::examine(evidence, &mut found);
+    numbers::examine(evidence, &mut found);
+    found.differences
+}
+
+/// Where the parts of an audit write what they find.
+struct Findings {
+    tenant: TenantId,
+    differences: Vec<Difference>,
+}
+
+impl Findings {
+    /// Two things that ought to be the same.
+    fn compare<T: PartialEq + fmt::Display>(
+        &mut self,
+        rule: Rule,
+        place: impl fmt::Display,
+        expected: T,
+        found: T,
+    ) {
+        if expected != found {
+            self.add(rule, place, expected, found);
+        }
+    }
+
+    fn add(
+        &mut self,
+        rule: Rule,
+        place: impl fmt::Display,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) {
+        self.differences.push(Difference {
+            tenant: self.tenant,
+            rule,
+            place: place.to_string(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! The rows that an audit is about, as they stand in the tables.
+
+use crate::ids::TenantId;
+use jiff::{Timestamp, civil::Date};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Everything about one tenant's account.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Rehearsals count numbers apart.
+    pub sandbox: bool,
+    /// The payer.
+    pub account: Uuid,
+    /// In what it pays.
+    pub currency: String,
+    /// What was used, by meter and hour.
+    pub used: Vec<Used>,
+    /// Legs that facts name and nobody knows.
+    pub unknown_legs: Vec<Uuid>,
+    /// First days of months that facts came for after they were final.
+    pub late: BTreeSet<Date>,
+    /// What the account is subscribed to.
+    pub sold: Vec<Sold>,
+    /// Final statements in the order of their months.
+    pub statements: Vec<Statement>,
+    /// All entries of the tenant's ledger.
+    pub entries: Vec<Entry>,
+    /// Lines of the open month's draft, and until when it counts.
+    pub draft: Option<(Date, Timestamp, Vec<Line>)>,
+}
+
+/// A meter's sum over an hour.
+#[derive(Debug, Clone)]
+pub struct Used {
+    /// Which meter.
+    pub meter: String,
+    /// The hour's start.
+    pub hour: Timestamp,
+    /// The greatest count of each leg, added.
+    pub quantity: i64,
+}
+
+/// A subscription with the prices of its plan version.
+#[derive(Debug, Clone)]
+pub struct Sold {
+    /// Its name.
+    pub subscription: Uuid,
+    /// Who sells it.
+    pub vendor: Uuid,
+    /// The first hour that is paid.
+    pub starts: Timestamp,
+    /// The first hour that is not.
+    pub ends: Option<Timestamp>,
+    /// What it costs.
+    pub prices: Vec<PriceRow>,
+}
+
+/// A price as it is written.
+#[derive(Debug, Clone)]
+pub struct PriceRow {
+    /// Its name.
+    pub price: Uuid,
+    /// Null when recurring.
+    pub meter: Option<String>,
+    /// For a recurring price, `month` or `year`.
+    pub unit: String,
+    /// How much of the meter is a unit.
+    pub unit_size: i64,
+    /// How it grows.
+    pub model: String,
+    /// Ends of all tiers but the last.
+    pub up_to: Vec<i64>,
+    /// Rates of all tiers.
+    pub rates: Vec<i64>,
+    /// What is free.
+    pub included: i64,
+    /// What a month costs at least.
+    pub minimum: Option<i64>,
+    /// What it costs at most.
+    pub cap: Option<i64>,
+    /// In what.
+    pub currency: String,
+}
+
+/// A final statement; amounts in micros.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Its name, and that of its transaction.
+    pub statement: Uuid,
+    /// Whose numbers it takes.
+    pub entity: String,
+    /// Its place among them.
+    pub series_number: i64,
+    /// As the payer reads it.
+    pub number: String,
+    /// The month's first instant.
+    pub starts: Timestamp,
+    /// The first instant after it.
+    pub ends: Timestamp,
+    /// In what.
+    pub currency: String,
+    /// The sum of the lines.
+    pub subtotal: i64,
+    /// What the one before left.
+    pub carried_in: i64,
+    /// In whole minor units.
+    pub total: i64,
+    /// What rounding left.
+    pub carried_out: i64,
+    /// What was owed before.
+    pub tab_before: i64,
+    /// And with it.
+    pub tab_after: i64,
+    /// What it is made of.
+    pub lines: Vec<Line>,
+}
+
+/// One line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Its name.
+    pub line: Uuid,
+    /// `recurring`, `metered` or `adjustment`.
+    pub kind: String,
+    /// Of which subscription.
+    pub subscription: Uuid,
+    /// At which price.
+    pub price: Uuid,
+    /// Sold by whom.
+    pub vendor: Uuid,
+    /// How much.
+    pub quantity: Option<i64>,
+    /// For how much.
+    pub amount: i64,
+    /// In what.
+    pub currency: String,
+    /// First day of the month that it is about.
+    pub month: Date,
+    /// The hours that it is made of, where they are kept.
+    pub hours: Vec<Charged>,
+}
+
+/// What an hour was charged.
+#[derive(Debug, Clone)]
+pub struct Charged {
+    /// The hour's start.
+    pub hour: Timestamp,
+    /// How much.
+    pub quantity: i64,
+    /// For how much.
+    pub amount: i64,
+    /// In what.
+    pub currency: String,
+}
+
+/// One side of a transaction.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Of which transaction.
+    pub transaction: Uuid,
+    /// Where, as `receivable:…`.
+    pub account: String,
+    /// In what.
+    pub currency: String,
+    /// Debit above zero.
+    pub amount: i64,
+}

@@ -1,0 +1,64 @@
+//! The ledger next to the statements.
+
+use super::{
+    Findings, Rule,
+    evidence::{Evidence, Statement},
+};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// What stands on each account of a transaction.
+type Posting = BTreeMap<(String, String), i128>;
+
+pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
+    let mut posted: BTreeMap<Uuid, Posting> = BTreeMap::new();
+    for entry in &evidence.entries {
+        let key = (entry.account.clone(), entry.currency.clone());
+        *posted.entry(entry.transaction).or_default().entry(key).or_default() += i128::from(entry.amount);
+    }
+    for (transaction, posting) in &posted {
+        balances(*transaction, posting, found);
+    }
+    for statement in &evidence.statements {
+        let expected = expected(evidence, statement);
+        let posting = posted.remove(&statement.statement).unwrap_or_default();
+        found.compare(Rule::StatementIsPosted, &statement.number, text(&expected), text(&posting));
+    }
+    for transaction in posted.keys() {
+        found.add(Rule::PostingHasAStatement, format!("transaction {transaction}"), "a statement", "none");
+    }
+}
+
+fn balances(transaction: Uuid, posting: &Posting, found: &mut Findings) {
+    let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
+    for ((_, currency), amount) in posting {
+        *sums.entry(currency).or_default() += amount;
+    }
+    for (currency, sum) in sums {
+        found.compare(Rule::TransactionBalances, format!("transaction {transaction}, {currency}"), 0, sum);
+    }
+}
+
+/// The payer owes the total, what is carried grows by what rounding left, each vendor earned its lines.
+fn expected(evidence: &Evidence, statement: &Statement) -> Posting {
+    let mut posting = Posting::new();
+    let mut add = |account: String, amount: i128| {
+        *posting.entry((account, statement.currency.clone())).or_default() += amount;
+    };
+    add(format!("receivable:{}", evidence.account), statement.total.into());
+    let carried = i128::from(statement.carried_out) - i128::from(statement.carried_in);
+    add(format!("carried:{}", evidence.account), carried);
+    for line in &statement.lines {
+        add(format!("revenue:{}", line.vendor), -i128::from(line.amount));
+    }
+    posting.retain(|_, amount| *amount != 0);
+    posting
+}
+
+fn text(posting: &Posting) -> String {
+    let entries: Vec<String> = posting
+        .iter()
+        .map(|((account, currency), amount)| format!("{account} {amount} {currency}"))
+        .collect();
+    if entries.is_empty() { "nothing".to_owned() } else { entries.join(", ") }
+}

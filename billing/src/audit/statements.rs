@@ -1,0 +1,80 @@
+//! A statement by itself, and next to the one before it.
+
+use super::{
+    Findings, Rule,
+    evidence::{Evidence, Line, Statement},
+    usage::{day, end, start},
+};
+use crate::money::{MICROS_PER_MINOR, round_half_even};
+
+pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
+    let mut before: Option<&Statement> = None;
+    for statement in &evidence.statements {
+        sums(statement, found);
+        follows(statement, before, found);
+        for line in &statement.lines {
+            lines(evidence, statement, line, found);
+        }
+        before = Some(statement);
+    }
+}
+
+fn sums(statement: &Statement, found: &mut Findings) {
+    let place = &statement.number;
+    let lines: i128 = statement.lines.iter().map(|line| i128::from(line.amount)).sum();
+    found.compare(Rule::LinesAddUp, place, lines, statement.subtotal.into());
+    let exact = i128::from(statement.subtotal) + i128::from(statement.carried_in);
+    let whole = round_half_even(exact, MICROS_PER_MINOR.into()) * i128::from(MICROS_PER_MINOR);
+    found.compare(Rule::TotalIsRoundedOnce, place, whole, statement.total.into());
+    found.compare(Rule::RestIsCarriedOn, place, exact - whole, statement.carried_out.into());
+    let month = day(statement.starts);
+    let whole_month = (start(month), end(month)) == (statement.starts, statement.ends);
+    found.compare(Rule::StatementIsAMonth, place, true, whole_month);
+}
+
+fn follows(statement: &Statement, before: Option<&Statement>, found: &mut Findings) {
+    let place = &statement.number;
+    let (carried, owed) = before.map_or((0, 0), |before| (before.carried_out, before.tab_after));
+    found.compare(Rule::CarriedComesIn, place, carried, statement.carried_in);
+    found.compare(Rule::TabGrowsByTotals, format!("{place}, before"), owed, statement.tab_before);
+    let after = statement.tab_before.saturating_add(statement.total);
+    found.compare(Rule::TabGrowsByTotals, format!("{place}, after"), after, statement.tab_after);
+    if let Some(before) = before {
+        found.compare(Rule::MonthsFollow, place, before.ends, statement.starts);
+    }
+}
+
+fn lines(evidence: &Evidence, statement: &Statement, line: &Line, found: &mut Findings) {
+    let place = format!("{}, line {}", statement.number, line.line);
+    let sold = evidence.sold.iter().find(|sold| sold.subscription == line.subscription);
+    let is_of_it = sold.is_some_and(|sold| {
+        sold.vendor == line.vendor && sold.prices.iter().any(|price| price.price == line.price)
+    });
+    found.compare(Rule::LineIsOfASubscription, &place, true, is_of_it);
+    for currency in [&statement.currency, &line.currency] {
+        found.compare(Rule::OneCurrency, &place, &evidence.currency, currency);
+    }
+    let own = day(statement.starts);
+    let is_in_place = match line.kind.as_str() {
+        "adjustment" => line.month < own && evidence.late.contains(&line.month),
+        _ => line.month == own,
+    };
+    found.compare(Rule::OnlyLateMonthsAreAdjusted, &place, true, is_in_place);
+    hours(line, &place, found);
+}
+
+/// Recurring lines keep no hours: they can be derived for ever.
+fn hours(line: &Line, place: &str, found: &mut Findings) {
+    if line.kind == "recurring" {
+        return;
+    }
+    let amount: i128 = line.hours.iter().map(|hour| i128::from(hour.amount)).sum();
+    found.compare(Rule::HoursAddUp, format!("{place}, micros"), i128::from(line.amount), amount);
+    let quantity: i128 = line.hours.iter().map(|hour| i128::from(hour.quantity)).sum();
+    let expected = i128::from(line.quantity.unwrap_or(0));
+    found.compare(Rule::HoursAddUp, format!("{place}, quantity"), expected, quantity);
+    for hour in &line.hours {
+        found.compare(Rule::HourLiesInMonth, format!("{place}, {}", hour.hour), line.month, day(hour.hour));
+        found.compare(Rule::OneCurrency, format!("{place}, {}", hour.hour), &line.currency, &hour.currency);
+    }
+}

@@ -1,0 +1,425 @@
+//! What the billing code does is found sound; what somebody did to its rows afterwards is found.
+
+use super::*;
+use crate::{
+    charge,
+    currency::Currency,
+    ids::{PriceId, SubscriptionId, VendorId},
+    period::{Hour, Month},
+    price::{Metered, Model, Price, Pricing, tests::any_metered},
+    statement::{self, Books, LineKind, tests::Service},
+    subscription::Subscription,
+};
+use jiff::{SignedDuration, Timestamp, civil::date};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// A service in memory with the rows that a store would keep of it.
+struct Kept {
+    service: Service,
+    statements: Vec<Statement>,
+    /// What each hour of each price was charged so far: quantity and micros.
+    charged: BTreeMap<(SubscriptionId, PriceId, Hour), (i64, i64)>,
+}
+
+const JANUARY: i64 = 490_896; // 2026-01-01T00:00Z in hours
+
+impl Kept {
+    fn new(prices: Vec<Price>, starts: i64, ends: Option<i64>) -> Self {
+        let subscription = Subscription {
+            subscription_id: SubscriptionId(Uuid::from_u128(3)),
+            vendor_id: VendorId(Uuid::from_u128(1)),
+            plan: "Plan".into(),
+            starts: Hour(JANUARY + starts),
+            ends: ends.map(|ends| Hour(JANUARY + ends)),
+            prices,
+        };
+        let service = Service::new(vec![subscription]);
+        Kept { service, statements: Vec::new(), charged: BTreeMap::new() }
+    }
+
+    fn finalise(&mut self) {
+        let month = self.service.books.open_month().expect("a subscription");
+        let drafted = statement::draft(&self.service.books, month, month.end()).expect("small");
+        let hours: Vec<Vec<Charged>> = drafted.lines.iter().map(|line| self.hours(line, month)).collect();
+        let owed = self.service.books.owed.micros;
+        let last = self.service.finalise().clone();
+        let place = self.statements.len() as i64 + 1;
+        let lines = last.lines.iter().zip(hours).map(|(line, hours)| Line { hours, ..row(line, month) });
+        self.statements.push(Statement {
+            statement: last.statement_id.expect("final").0,
+            entity: "operator".into(),
+            series_number: place,
+            number: format!("TUP-{place:06}"),
+            starts: last.period.start,
+            ends: last.period.end,
+            currency: last.currency.to_string(),
+            subtotal: last.subtotal.micros,
+            carried_in: last.carried_in.micros,
+            total: last.total.micros,
+            carried_out: last.carried_out.micros,
+            tab_before: owed,
+            tab_after: owed + last.total.micros,
+            lines: lines.collect(),
+        });
+    }
+
+    /// The hours of a line less what they were charged before, as they are kept.
+    fn hours(&mut self, line: &statement::Line, month: Month) -> Vec<Charged> {
+        if line.kind == LineKind::Recurring {
+            return Vec::new();
+        }
+        let Books { subscriptions, usage, .. } = &self.service.books;
+        let price =
+            subscriptions[0].prices.iter().find(|price| price.price_id == line.price_id).expect("its price");
+        let month = line.for_month.unwrap_or(month);
+        let hours =
+            charge::hourly(&subscriptions[0], price, usage, month, month.next().first()).expect("small");
+        let kept = hours.iter().filter_map(|charge| {
+            let so_far = self.charged.entry((line.subscription_id, line.price_id, charge.hour)).or_default();
+            let now = (charge.quantity.unwrap_or(0), charge.amount.micros);
+            let (quantity, amount) = (now.0 - so_far.0, now.1 - so_far.1);
+            *so_far = now;
+            let charged = Charged {
+                hour: charge.hour.start(),
+                quantity,
+                amount,
+                currency: charge.amount.currency.to_string(),
+            };
+            (quantity != 0 || amount != 0).then_some(charged)
+        });
+        kept.collect()
+    }
+
+    /// The rows, with the draft of the open month as of its tenth day.
+    fn evidence(&self) -> Evidence {
+        let books = &self.service.books;
+        let month = books.open_month().expect("a subscription");
+        let as_of = month.start() + SignedDuration::from_hours(24 * 9) + SignedDuration::from_mins(5);
+        let draft = statement::draft(books, month, as_of).expect("small");
+        let lines = draft.lines.iter().map(|line| row(line, month)).collect();
+        let transactions = self.service.ledger.transactions();
+        Evidence {
+            tenant: TenantId(Uuid::from_u128(9)),
+            sandbox: false,
+            account: books.account.account_id.0,
+            currency: books.account.currency.to_string(),
+            used: used(books),
+            unknown_legs: Vec::new(),
+            late: books.late.iter().map(|month| month.first_day()).collect(),
+            sold: books.subscriptions.iter().map(sold).collect(),
+            statements: self.statements.clone(),
+            entries: transactions
+                .flat_map(|transaction| transaction.entries().iter().map(|entry| (transaction.id, entry)))
+                .map(|(transaction, entry)| Entry {
+                    transaction,
+                    account: entry.account.to_string(),
+                    currency: entry.amount.currency.to_string(),
+                    amount: entry.amount.micros,
+                })
+                .collect(),
+            draft: Some((month.first_day(), as_of, lines)),
+        }
+    }
+}
+
+fn used(books: &Books) -> Vec<Used> {
+    let whole = Hour(0)..Hour(1 << 30);
+    let meters = [crate::usage::Meter::ParticipantMs, crate::usage::Meter::EgressBytes];
+    let of = |meter: crate::usage::Meter| {
+        let hours = books.usage.hours(meter, whole.clone());
+        hours.map(move |(hour, quantity)| Used { meter: meter.to_string(), hour: hour.start(), quantity })
+    };
+    meters.into_iter().flat_map(of).collect()
+}
+
+fn row(line: &statement::Line, month: Month) -> Line {
+    Line {
+        line: line.line_id.0,
+        kind: line.kind.as_str().into(),
+        subscription: line.subscription_id.0,
+        price: line.price_id.0,
+        vendor: line.vendor_id.0,
+        quantity: line.quantity,
+        amount: line.amount.micros,
+        currency: line.amount.currency.to_string(),
+        month: line.for_month.unwrap_or(month).first_day(),
+        hours: Vec::new(),
+    }
+}
+
+fn sold(subscription: &Subscription) -> Sold {
+    Sold {
+        subscription: subscription.subscription_id.0,
+        vendor: subscription.vendor_id.0,
+        starts: subscription.starts.start(),
+        ends: subscription.ends.map(Hour::start),
+        prices: subscription.prices.iter().map(price_row).collect(),
+    }
+}
+
+fn price_row(price: &Price) -> PriceRow {
+    let row = PriceRow {
+        price: price.price_id.0,
+        meter: price.meter().map(|meter| meter.to_string()),
+        unit: String::new(),
+        unit_size: 1,
+        model: "graduated".into(),
+        up_to: Vec::new(),
+        rates: Vec::new(),
+        included: 0,
+        minimum: None,
+        cap: None,
+        currency: price.currency().to_string(),
+    };
+    match &price.pricing {
+        Pricing::Recurring { amount, every } => {
+            PriceRow { unit: every.as_str().into(), rates: vec![amount.micros], ..row }
+        }
+        Pricing::Metered(metered) => metered_row(metered, row),
+    }
+}
+
+fn metered_row(metered: &Metered, row: PriceRow) -> PriceRow {
+    let (model, tiers, rate) = match &metered.model {
+        Model::Flat { micros } => ("flat", None, *micros),
+        Model::PerUnit { micros } => ("per_unit", None, *micros),
+        Model::Package { micros } => ("package", None, *micros),
+        Model::Percentage { millionths } => ("percentage", None, *millionths),
+        Model::Graduated(tiers) => ("graduated", Some(tiers), 0),
+        Model::Volume(tiers) => ("volume", Some(tiers), 0),
+    };
+    let tiers = tiers.map_or(&[][..], |tiers| tiers.as_slice());
+    let rates: Vec<i64> = tiers.iter().map(|tier| tier.rate_micros).collect();
+    PriceRow {
+        unit: metered.unit.clone(),
+        unit_size: metered.unit_size,
+        model: model.into(),
+        up_to: tiers.iter().filter_map(|tier| tier.up_to).collect(),
+        rates: if rates.is_empty() { vec![rate] } else { rates },
+        included: metered.included,
+        minimum: metered.minimum.map(|minimum| minimum.micros),
+        cap: metered.cap.map(|cap| cap.micros),
+        ..row
+    }
+}
+
+fn named(id: u128, price: Price) -> Price {
+    Price { price_id: PriceId(Uuid::from_u128(id)), ..price }
+}
+
+/// Three months with a monthly price and minutes; facts for January come late, in February.
+fn sound() -> Evidence {
+    use crate::money::Money;
+    let monthly = Price {
+        price_id: PriceId(Uuid::from_u128(11)),
+        description: "Plan".into(),
+        pricing: Pricing::Recurring {
+            amount: Money::micros(25_400_000, Currency::USD),
+            every: crate::price::Every::Month,
+        },
+    };
+    let minutes = Metered {
+        meter: crate::usage::Meter::ParticipantMs,
+        currency: Currency::USD,
+        unit: "participant-minute".into(),
+        unit_size: 60_000,
+        included: 60_000,
+        model: Model::PerUnit { micros: 50_000 },
+        minimum: None,
+        cap: None,
+    };
+    let minutes = Price {
+        price_id: PriceId(Uuid::from_u128(12)),
+        description: "Minutes".into(),
+        pricing: Pricing::Metered(minutes),
+    };
+    let mut kept = Kept::new(vec![monthly, minutes], 100, None);
+    kept.service.record(Hour(JANUARY + 200), 5_000_000);
+    kept.finalise();
+    kept.service.record(Hour(JANUARY + 300), 7_654_321);
+    kept.service.record(Hour(JANUARY + 800), 3_333_333);
+    kept.finalise();
+    kept.service.record(Hour(JANUARY + 1_500), 1_000_000);
+    kept.finalise();
+    kept.service.record(Hour(JANUARY + 2_200), 2_000_000);
+    kept.evidence()
+}
+
+#[test]
+fn what_billing_does_is_found_sound() {
+    let evidence = sound();
+    assert_eq!(examine(&evidence), []);
+    assert_eq!(evidence.statements.len(), 3);
+    assert!(evidence.statements[1].lines.iter().any(|line| line.kind == "adjustment"));
+    let series = Series { entity: "operator".into(), prefix: "TUP".into(), last: 3 };
+    assert_eq!(missing_numbers(&[series], evidence.statements.iter().map(Number::of).collect()), []);
+}
+
+/// Each row is one thing that somebody did to the rows, and the rule that notices.
+#[test]
+fn every_planted_error_is_found() {
+    use Rule::*;
+    type Plant = fn(&mut Evidence);
+    let planted: [(&str, Plant, Rule); 31] = [
+        ("usage that was billed late shrank", |e| e.used[0].quantity -= 1_000_000, UsageNeverFalls),
+        ("a fact grew after the close", |e| e.used[2].quantity += 1_000_000, LineBillsUsage),
+        ("a fact vanished", |e| drop(e.used.remove(2)), LineBillsUsage),
+        (
+            "a fact moved to another month",
+            |e| e.used[2].hour += SignedDuration::from_hours(744),
+            LineBillsUsage,
+        ),
+        ("a price changed", |e| e.sold[0].prices[0].rates[0] += 1, LineBillsUsage),
+        ("an allowance changed", |e| e.sold[0].prices[1].included = 0, LineBillsUsage),
+        ("a price became unreadable", |e| e.sold[0].prices[1].model = "guess".into(), LineBillsUsage),
+        ("a subscription began earlier", |e| e.sold[0].starts = time("2025-11-01"), DraftBillsUsage),
+        ("a subscription ended", |e| e.sold[0].ends = Some(time("2026-02-10")), LineBillsUsage),
+        ("a subscription was forgotten", |e| e.sold.clear(), LineIsOfASubscription),
+        ("a line is off by a micro", |e| e.statements[2].lines[0].amount += 1, LineBillsUsage),
+        ("a line is off by a micro, and its sum", |e| e.statements[0].lines[0].amount += 1, LinesAddUp),
+        ("a line's quantity changed", |e| e.statements[2].lines[1].quantity = Some(1), LineBillsUsage),
+        ("a line vanished", |e| drop(e.statements[2].lines.pop()), LinesAddUp),
+        (
+            "a line went to another vendor",
+            |e| e.statements[1].lines[0].vendor = Uuid::nil(),
+            LineIsOfASubscription,
+        ),
+        ("a line's currency was swapped", |e| e.statements[1].lines[0].currency = "EUR".into(), OneCurrency),
+        ("an adjustment of a month that was not late", |e| e.late.clear(), OnlyLateMonthsAreAdjusted),
+        ("an hour's charge is off by a micro", |e| e.statements[2].lines[1].hours[0].amount += 1, HoursAddUp),
+        ("an hour's quantity changed", |e| e.statements[2].lines[1].hours[0].quantity += 1, HoursAddUp),
+        (
+            "an hour is of another month",
+            |e| e.statements[2].lines[1].hours[0].hour = time("2026-07-01"),
+            HourLiesInMonth,
+        ),
+        (
+            "an hour is in another currency",
+            |e| e.statements[2].lines[1].hours[0].currency = "JPY".into(),
+            OneCurrency,
+        ),
+        ("a subtotal is off by a micro", |e| e.statements[0].subtotal += 1, LinesAddUp),
+        ("a total was rounded up", |e| e.statements[0].total += 1_000_000, TotalIsRoundedOnce),
+        ("a remainder was dropped", |e| e.statements[0].carried_out = 0, RestIsCarriedOn),
+        ("a remainder did not come in", |e| e.statements[1].carried_in += 1, CarriedComesIn),
+        ("a tab forgot a statement", |e| e.statements[2].tab_before = 0, TabGrowsByTotals),
+        ("a month was left out", |e| drop(e.statements.remove(1)), MonthsFollow),
+        ("a statement ends early", |e| e.statements[2].ends = time("2026-03-31"), StatementIsAMonth),
+        ("an entry changed", |e| e.entries[0].amount += 1, TransactionBalances),
+        (
+            "a posting vanished",
+            |e| e.entries.retain(|entry| entry.transaction != Uuid::from_u128(1_001)),
+            StatementIsPosted,
+        ),
+        (
+            "a draft shows too little",
+            |e| drop(e.draft.as_mut().map(|(_, _, lines)| lines.pop())),
+            DraftBillsUsage,
+        ),
+    ];
+    for (what, plant, rule) in planted {
+        let mut evidence = sound();
+        plant(&mut evidence);
+        let differences = examine(&evidence);
+        assert!(differences.iter().any(|difference| difference.rule == rule), "{what}: {differences:?}");
+    }
+}
+
+/// The same, for what shows only among all entries or all numbers.
+#[test]
+fn strange_entries_legs_and_numbers_are_found() {
+    let mut evidence = sound();
+    let strange = Uuid::from_u128(77);
+    for (account, amount) in [("receivable", 5), ("revenue", -5)] {
+        let account = format!("{account}:{}", evidence.account);
+        evidence.entries.push(Entry { transaction: strange, account, currency: "USD".into(), amount });
+    }
+    evidence.unknown_legs.push(strange);
+    evidence.sandbox = true;
+    let rules: Vec<Rule> = examine(&evidence).iter().map(|difference| difference.rule).collect();
+    assert_eq!(
+        rules,
+        [
+            Rule::UsageHasALeg,
+            Rule::PostingHasAStatement,
+            Rule::NumberIsOfItsSeries,
+            Rule::NumberIsOfItsSeries,
+            Rule::NumberIsOfItsSeries
+        ]
+    );
+    let series = |last| [Series { entity: "operator".into(), prefix: "TUP".into(), last }];
+    let numbers = |places: &[i64]| -> Vec<Number> {
+        let number = |place: &i64| Number {
+            entity: "operator".into(),
+            place: *place,
+            text: format!("TUP-{place:06}"),
+        };
+        places.iter().map(number).collect()
+    };
+    for (last, places, missed) in [
+        (3, &[1, 3][..], &["TUP-000002"][..]),
+        (2, &[1, 2, 2], &["TUP-000002"]),
+        (2, &[1, 2, 3], &[]), // given out while the audit ran
+        (0, &[], &[]),
+    ] {
+        let found = missing_numbers(&series(last), numbers(places));
+        let found: Vec<&str> = found.iter().map(|difference| difference.place.as_str()).collect();
+        assert_eq!(found, missed, "{places:?}");
+    }
+    let renamed = vec![Number { entity: "operator".into(), place: 1, text: "TUP-1".into() }];
+    assert_eq!(missing_numbers(&series(1), renamed)[0].rule, Rule::NumberIsOfItsSeries);
+}
+
+fn time(day: &str) -> Timestamp {
+    format!("{day}T00:00:00Z").parse().expect(day)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Two ways to the same money: whatever is sold and used, early or late, the audit agrees with the bill.
+    #[test]
+    fn the_audit_agrees_with_the_bill(
+        metered in prop::collection::vec(any_metered(), 0..3),
+        monthly in 0_i64..1_000_000_000,
+        yearly in any::<bool>(),
+        starts in 0_i64..700,
+        length in prop::option::of(1_i64..3_000),
+        steps in prop::collection::vec(prop::option::weighted(0.8, (0_i64..2_880, 0_i64..5_000_000_000)), 0..24),
+    ) {
+        use crate::{money::Money, price::Every};
+        let every = if yearly { Every::Year } else { Every::Month };
+        let recurring = Pricing::Recurring { amount: Money::micros(monthly, Currency::USD), every };
+        let recurring = Price { price_id: PriceId(Uuid::nil()), description: "Plan".into(), pricing: recurring };
+        let prices = metered.into_iter().map(in_dollars).chain([recurring]);
+        let prices = (20..).zip(prices).map(|(id, price)| named(id, price)).collect();
+        let mut kept = Kept::new(prices, starts, length.map(|length| starts + length));
+        for step in steps {
+            match step {
+                Some((hour, quantity)) => kept.service.record(Hour(JANUARY + hour), quantity),
+                None => kept.finalise(),
+            }
+        }
+        prop_assert_eq!(examine(&kept.evidence()), []);
+    }
+}
+
+/// An account is in one currency.
+fn in_dollars(price: Price) -> Price {
+    let Pricing::Metered(metered) = price.pricing else { return price };
+    let dollars = |money: crate::money::Money| crate::money::Money { currency: Currency::USD, ..money };
+    let metered = Metered {
+        currency: Currency::USD,
+        minimum: metered.minimum.map(dollars),
+        cap: metered.cap.map(dollars),
+        ..metered
+    };
+    Price { pricing: Pricing::Metered(metered), ..price }
+}
+
+#[test]
+fn january_is_where_the_tests_think() {
+    assert_eq!(Hour(JANUARY).month().first_day(), date(2026, 1, 1));
+    assert_eq!(Hour(JANUARY).month().first(), Hour(JANUARY));
+}

@@ -1,0 +1,185 @@
+//! Reads the rows that an audit is about.
+
+use super::{StoreError, row::month, statements};
+use crate::{
+    audit::{Charged, Entry, Evidence, Line, PriceRow, Series, Sold, Statement, Used},
+    db::{Db, DbError, Transaction},
+    ids::TenantId,
+    statement as biller,
+};
+use jiff::{Timestamp, civil::Date};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// The series of numbers, as a service.
+pub async fn number_series(service: &Transaction) -> Result<Vec<Series>, DbError> {
+    let rows = service.all(include_str!("audit_series.sql"), &[]).await?;
+    let read = |row: &Row| Series {
+        entity: row.get("legal_entity"),
+        prefix: row.get("prefix"),
+        last: row.get("last_number"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// Everything about a tenant's account, in one snapshot; `None` if it has none. The draft is what the billing code says.
+pub async fn evidence(db: &Db, tenant: TenantId, now: Timestamp) -> Result<Option<Evidence>, StoreError> {
+    let tx = db.tenant(tenant).await?;
+    tx.batch_execute("set transaction isolation level repeatable read").await.map_err(DbError::from)?;
+    let Some(account) = tx.optional(include_str!("audit_account.sql"), &[&tenant.0]).await? else {
+        return Ok(None);
+    };
+    let (id, by_account): (Uuid, _) = (account.get("account_id"), include_str!("late_months.sql"));
+    let late = tx.all(by_account, &[&tenant.0, &id]).await?;
+    let draft = draft(&tx, tenant, now).await?;
+    let evidence = Evidence {
+        tenant,
+        sandbox: account.get("sandbox"),
+        account: id,
+        currency: account.get("currency"),
+        used: used(&tx, tenant).await?,
+        unknown_legs: unknown_legs(&tx, tenant).await?,
+        late: late.iter().map(|row| month(row).first_day()).collect::<BTreeSet<Date>>(),
+        sold: sold(&tx, tenant, id).await?,
+        statements: finals(&tx, tenant, id).await?,
+        entries: entries(&tx, tenant).await?,
+        draft: Some(draft),
+    };
+    tx.rollback().await?;
+    Ok(Some(evidence))
+}
+
+async fn draft(
+    tx: &Transaction,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<(Date, Timestamp, Vec<Line>), StoreError> {
+    let (books, month, as_of) = statements::drafted(tx, tenant, now).await?;
+    let draft = biller::draft(&books, month, as_of)?;
+    let line = |line: &biller::Line| Line {
+        line: line.line_id.0,
+        kind: line.kind.as_str().to_owned(),
+        subscription: line.subscription_id.0,
+        price: line.price_id.0,
+        vendor: line.vendor_id.0,
+        quantity: line.quantity,
+        amount: line.amount.micros,
+        currency: line.amount.currency.to_string(),
+        month: line.for_month.unwrap_or(month).first_day(),
+        hours: Vec::new(),
+    };
+    Ok((month.first_day(), as_of, draft.lines.iter().map(line).collect()))
+}
+
+async fn used(tx: &Transaction, tenant: TenantId) -> Result<Vec<Used>, DbError> {
+    let rows = tx.all(include_str!("audit_usage.sql"), &[&tenant.0]).await?;
+    let read =
+        |row: &Row| Used { meter: row.get("meter"), hour: row.get("hour"), quantity: row.get("quantity") };
+    Ok(rows.iter().map(read).collect())
+}
+
+async fn unknown_legs(tx: &Transaction, tenant: TenantId) -> Result<Vec<Uuid>, DbError> {
+    let rows = tx.all(include_str!("audit_unknown_legs.sql"), &[&tenant.0]).await?;
+    Ok(rows.iter().map(|row| row.get("leg_id")).collect())
+}
+
+async fn sold(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<Sold>, DbError> {
+    let mut all: Vec<Sold> = Vec::new();
+    for row in tx.all(include_str!("subscriptions.sql"), &[&tenant.0, &account]).await? {
+        let subscription = row.get("subscription_id");
+        match all.last_mut().filter(|last| last.subscription == subscription) {
+            Some(last) => last.prices.push(price(&row)),
+            None => all.push(Sold {
+                subscription,
+                vendor: row.get("vendor_id"),
+                starts: row.get("starts_at"),
+                ends: row.get("ends_at"),
+                prices: vec![price(&row)],
+            }),
+        }
+    }
+    Ok(all)
+}
+
+fn price(row: &Row) -> PriceRow {
+    PriceRow {
+        price: row.get("price_id"),
+        meter: row.get("meter"),
+        unit: row.get("unit"),
+        unit_size: row.get("unit_size"),
+        model: row.get("model"),
+        up_to: row.get("tier_up_to"),
+        rates: row.get("tier_rate_micros"),
+        included: row.get("included"),
+        minimum: row.get("minimum_micros"),
+        cap: row.get("cap_micros"),
+        currency: row.get("currency"),
+    }
+}
+
+async fn finals(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<Statement>, DbError> {
+    let mut lines = lines(tx, tenant).await?;
+    let rows = tx.all(include_str!("audit_statements.sql"), &[&tenant.0, &account]).await?;
+    let read = |row: &Row| {
+        let statement = row.get("statement_id");
+        Statement {
+            statement,
+            entity: row.get("legal_entity"),
+            series_number: row.get("series_number"),
+            number: row.get("number"),
+            starts: row.get("period_start"),
+            ends: row.get("period_end"),
+            currency: row.get("currency"),
+            subtotal: row.get("subtotal_micros"),
+            carried_in: row.get("carried_in_micros"),
+            total: row.get("total_micros"),
+            carried_out: row.get("carried_out_micros"),
+            tab_before: row.get("tab_before_micros"),
+            tab_after: row.get("tab_after_micros"),
+            lines: lines.remove(&statement).unwrap_or_default(),
+        }
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// All lines with their hours, by statement.
+async fn lines(tx: &Transaction, tenant: TenantId) -> Result<BTreeMap<Uuid, Vec<Line>>, DbError> {
+    let mut hours: BTreeMap<Uuid, Vec<Charged>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_charges.sql"), &[&tenant.0]).await? {
+        hours.entry(row.get("line_id")).or_default().push(Charged {
+            hour: row.get("hour"),
+            quantity: row.get("quantity"),
+            amount: row.get("amount_micros"),
+            currency: row.get("currency"),
+        });
+    }
+    let mut lines: BTreeMap<Uuid, Vec<Line>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_lines.sql"), &[&tenant.0]).await? {
+        let line = row.get("line_id");
+        lines.entry(row.get("statement_id")).or_default().push(Line {
+            line,
+            kind: row.get("kind"),
+            subscription: row.get("subscription_id"),
+            price: row.get("price_id"),
+            vendor: row.get("vendor_id"),
+            quantity: row.get("quantity"),
+            amount: row.get("amount_micros"),
+            currency: row.get("currency"),
+            month: row.get("month"),
+            hours: hours.remove(&line).unwrap_or_default(),
+        });
+    }
+    Ok(lines)
+}
+
+async fn entries(tx: &Transaction, tenant: TenantId) -> Result<Vec<Entry>, DbError> {
+    let rows = tx.all(include_str!("audit_entries.sql"), &[&tenant.0]).await?;
+    let read = |row: &Row| Entry {
+        transaction: row.get("transaction_id"),
+        account: row.get("ledger_account"),
+        currency: row.get("currency"),
+        amount: row.get("amount_micros"),
+    };
+    Ok(rows.iter().map(read).collect())
+}

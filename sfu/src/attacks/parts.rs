@@ -1,0 +1,177 @@
+//! A room on two shards: its people notice nothing, whatever becomes of one of its parts.
+
+use super::client::Client;
+use super::lab::{Lab, ROOM};
+use crate::control::{Command, Event, Meter};
+use crate::relay::{Relay, Shards, Word};
+
+/// Two shards with one clock, and what they say to each other.
+struct Pair {
+    labs: [Lab; 2],
+    /// Whether what they say gets through.
+    is_linked: bool,
+    packets: usize,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let mut labs = [0, 1].map(|own| Lab::on(Shards { own, count: 2 }, 100));
+        labs[1].now = labs[0].now;
+        Pair { labs, is_linked: true, packets: 0 }
+    }
+
+    fn run(&mut self, clients: &mut [Vec<Client>; 2], ms: u64) {
+        for _ in 0..ms / 5 {
+            for (lab, clients) in self.labs.iter_mut().zip(clients.iter_mut()) {
+                lab.step(clients);
+            }
+            self.relay();
+        }
+    }
+
+    /// Until nobody has anything to say.
+    fn relay(&mut self) {
+        loop {
+            let said: Vec<Vec<(usize, Relay)>> =
+                self.labs.iter_mut().map(|lab| std::mem::take(&mut lab.shard.out.relays)).collect();
+            if said.iter().all(Vec::is_empty) {
+                return;
+            }
+            for (from, said) in said.into_iter().enumerate() {
+                for (to, relay) in said.into_iter().filter(|_| self.is_linked) {
+                    self.packets += usize::from(matches!(relay.word, Word::Packet(_)));
+                    let now = self.labs[to].now;
+                    self.labs[to].shard.relayed(from, relay, now);
+                }
+            }
+        }
+    }
+
+    /// So many people on each shard, in one call.
+    fn call(&mut self, people: [usize; 2]) -> [Vec<Client>; 2] {
+        let join = |lab: &mut Lab, people| (0..people).map(|_| lab.join(ROOM)).collect::<Vec<Client>>();
+        let mut clients = [join(&mut self.labs[0], people[0]), join(&mut self.labs[1], people[1])];
+        self.run(&mut clients, 2_000);
+        for (lab, clients) in self.labs.iter_mut().zip(&clients) {
+            for client in clients {
+                assert!(client.connected);
+                lab.command(Command::Enter { leg: client.leg });
+            }
+        }
+        self.run(&mut clients, 1_000);
+        clients
+    }
+}
+
+#[test]
+fn people_on_two_shards_see_and_hear_each_other_whole() {
+    let mut pair = Pair::new();
+    let mut clients = pair.call([1, 2]);
+    let before: Vec<usize> = clients[1].iter().map(|client| client.packets_from(&clients[0][0])).collect();
+    let back = clients[0][0].packets_from(&clients[1][1]);
+    let (written, theirs) = (clients[0][0].written(), clients[1][1].written());
+    pair.run(&mut clients, 5_000);
+    let written = clients[0][0].written() - written;
+    for (client, before) in clients[1].iter().zip(before) {
+        assert_eq!(client.packets_from(&clients[0][0]) - before, written, "not one is missing");
+    }
+    assert_eq!(clients[0][0].packets_from(&clients[1][1]) - back, clients[1][1].written() - theirs);
+    let speakers =
+        |lab: &Lab| lab.events.iter().filter(|event| matches!(event, Event::Speakers { .. })).count();
+    assert!(speakers(&pair.labs[0]) > 0 && speakers(&pair.labs[1]) == 0, "one part speaks for all");
+}
+
+#[test]
+fn a_room_on_one_shard_sends_nothing_to_the_other() {
+    let mut pair = Pair::new();
+    let mut clients = pair.call([2, 0]);
+    pair.run(&mut clients, 2_000);
+    assert_eq!(pair.packets, 0);
+}
+
+#[test]
+fn who_comes_later_on_the_other_shard_gets_a_keyframe_that_is_asked_for_across() {
+    let mut pair = Pair::new();
+    let mut clients = pair.call([2, 0]);
+    pair.run(&mut clients, 3_000);
+    let asked = clients[0][0].keyframes_asked.len();
+    clients[1].push(pair.labs[1].join(ROOM));
+    pair.run(&mut clients, 2_000);
+    let leg = clients[1][0].leg;
+    pair.labs[1].command(Command::Enter { leg });
+    pair.run(&mut clients, 1_000);
+    assert!(clients[0][0].keyframes_asked.len() > asked);
+    assert!(clients[1][0].packets_from(&clients[0][0]) > 100, "voice and picture");
+}
+
+#[test]
+fn a_part_that_ends_or_panics_leaves_the_rest_of_the_room_whole() {
+    for panics in [false, true] {
+        let mut pair = Pair::new();
+        let mut clients = pair.call([2, 2]);
+        if panics {
+            pair.labs[1].shard.plant_panic(ROOM);
+        } else {
+            clients[1].iter().for_each(|client| pair.labs[1].command(Command::Leave { leg: client.leg }));
+        }
+        pair.run(&mut clients, 200);
+        clients[1].clear();
+        let (one, two) = (clients[0][0].written(), clients[0][1].packets_from(&clients[0][0]));
+        pair.run(&mut clients, 2_000);
+        assert_eq!(clients[0][1].packets_from(&clients[0][0]) - two, clients[0][0].written() - one);
+        let slots = pair.labs[0].slots_of(clients[0][0].leg);
+        let left = clients[0][1].leg;
+        assert!(!slots.is_empty() && slots.iter().all(|slot| slot.track.unwrap().leg == left), "{slots:?}");
+        assert_eq!(pair.labs[1].shard.sizes().rooms, 0);
+        // And they can come back.
+        clients[1].push(pair.labs[1].join(ROOM));
+        pair.run(&mut clients, 2_000);
+        let leg = clients[1][0].leg;
+        pair.labs[1].command(Command::Enter { leg });
+        pair.run(&mut clients, 1_000);
+        assert!(clients[0][0].packets_from(&clients[1][0]) > 100);
+    }
+}
+
+#[test]
+fn what_is_said_to_a_deaf_shard_is_said_again_and_a_dumb_one_is_forgotten() {
+    let mut pair = Pair::new();
+    pair.is_linked = false;
+    let mut clients = pair.call([1, 1]);
+    assert_eq!(clients[0][0].packets_from(&clients[1][0]), 0);
+    pair.is_linked = true;
+    pair.run(&mut clients, 2_000);
+    assert!(clients[0][0].packets_from(&clients[1][0]) > 50);
+    pair.is_linked = false;
+    pair.run(&mut clients, 5_000);
+    assert!(pair.labs[0].slots_of(clients[0][0].leg).is_empty());
+}
+
+#[test]
+fn each_leg_is_counted_where_it_is_and_once() {
+    let mut pair = Pair::new();
+    let mut clients = pair.call([1, 1]);
+    let counted = |pair: &Pair, n: usize, leg| {
+        let facts = pair.labs[n].facts.iter().filter(|fact| fact.leg == leg);
+        facts
+            .filter(|fact| fact.meter == Meter::EgressBytes)
+            .map(|fact| fact.quantity as usize)
+            .max()
+            .unwrap_or(0)
+    };
+    let own = |clients: &[Vec<Client>; 2], n: usize| (clients[n][0].leg, clients[n][0].address);
+    let figures = |pair: &Pair, clients: &[Vec<Client>; 2]| {
+        [0, 1].map(|n| {
+            let (leg, address) = own(clients, n);
+            (pair.labs[n].sent_to(address).bytes, counted(pair, n, leg), counted(pair, 1 - n, leg))
+        })
+    };
+    let before = figures(&pair, &clients);
+    pair.run(&mut clients, 10_000);
+    for (before, after) in before.into_iter().zip(figures(&pair, &clients)) {
+        let (sent, counted) = (after.0 - before.0, after.1 - before.1);
+        // Checks are answered, and not counted; a checkpoint is 250 ms old at most.
+        assert!(counted <= sent && counted * 100 >= sent * 96, "{counted} of {sent}");
+        assert_eq!(after.2, 0, "the other shard does not know the leg");
+    }
+}
