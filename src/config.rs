@@ -21,6 +21,11 @@ pub(crate) struct Cli {
 pub(crate) enum Action {
     /// Run the whole service: calls, pages, billing and a private PostgreSQL (the default)
     Serve(Box<Config>),
+    /// Run only a media node, which dials a hub: no database, no pages
+    Node(Box<NodeConfig>),
+    /// Say which media nodes may dial in
+    #[command(subcommand)]
+    Nodes(NodesAction),
     /// Run only the private PostgreSQL of a data directory and print its URL, for psql, pg_dump and tests
     Postgres(Box<Config>),
     /// Work out every statement again from the facts, compare, and print each difference; beside a running service or without
@@ -36,6 +41,74 @@ pub(crate) enum Action {
     },
 }
 
+/// Which media nodes may dial in.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesAction {
+    /// Make a token for a node and print it, once
+    Add {
+        /// The node's name: small letters, digits and hyphens
+        name: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// Revoke a node's token: it is cut off within seconds, and its people are placed elsewhere
+    Revoke {
+        /// The node's name
+        name: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// List the nodes that may dial in
+    List {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+}
+
+impl NodesAction {
+    /// How it logs.
+    pub(crate) fn log(&self) -> &LogConfig {
+        let (Self::Add { log, .. } | Self::Revoke { log, .. } | Self::List { log, .. }) = self;
+        log
+    }
+}
+
+/// What a node without a hub can be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeConfig {
+    /// Where the hub is, such as https://calls.example.com
+    #[arg(long, env = "TUPPENCE_HUB", value_name = "URL", value_parser = public_url)]
+    pub hub: String,
+    /// The token that `tuppence nodes add` printed
+    #[arg(long, env = "TUPPENCE_NODE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub node_token: String,
+    /// Folder for the usage journal [default: ./data, or /var/lib/tuppence for root]
+    #[arg(long, env = "TUPPENCE_DATA_DIR", value_name = "PATH")]
+    pub data_dir: Option<PathBuf>,
+    /// The media.
+    #[command(flatten)]
+    pub media: MediaConfig,
+    /// Who may look inside.
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
+    /// What it says.
+    #[command(flatten)]
+    pub log: LogConfig,
+}
+
+impl NodeConfig {
+    /// The data directory that was set, or the default for this user.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        data_dir_or_default(self.data_dir.as_ref())
+    }
+}
+
 /// Everything that can be set.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Config {
@@ -45,12 +118,18 @@ pub(crate) struct Config {
     /// The media node.
     #[command(flatten)]
     pub media: MediaConfig,
+    /// Further nodes.
+    #[command(flatten)]
+    pub fleet: FleetConfig,
     /// Signalling.
     #[command(flatten)]
     pub signaling: SignalingConfig,
     /// Where data lives.
     #[command(flatten)]
     pub database: DatabaseConfig,
+    /// Who may look inside.
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
     /// What it says.
     #[command(flatten)]
     pub log: LogConfig,
@@ -97,6 +176,18 @@ pub(crate) struct MediaConfig {
     pub media_ways: Ways,
 }
 
+/// Further nodes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Nodes")]
+pub(crate) struct FleetConfig {
+    /// Carry media in this process, too; without it, calls need a node that dials in
+    #[arg(long, env = "TUPPENCE_MEDIA_NODE", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub media_node: bool,
+    /// How long a node may be silent before its people are placed on another, in seconds
+    #[arg(long, env = "TUPPENCE_NODE_LEASE_S", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub node_lease_s: u64,
+}
+
 /// Signalling.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Signalling")]
@@ -128,6 +219,19 @@ pub(crate) struct DatabaseConfig {
     /// User that runs the private PostgreSQL when tuppence runs as root
     #[arg(long, env = "TUPPENCE_POSTGRES_USER", value_name = "NAME", default_value = "postgres")]
     pub postgres_user: String,
+}
+
+/// Who may look inside.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Metrics")]
+pub(crate) struct MetricsConfig {
+    /// Address and TCP port of /metrics for Prometheus; whoever reaches it may read it, so keep it off the internet
+    /// [default: none, and no metrics]
+    #[arg(long, env = "TUPPENCE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// How many rooms have metrics of their own, the busiest first; the rest is one
+    #[arg(long, env = "TUPPENCE_METRICS_ROOMS", value_name = "COUNT", default_value_t = 20)]
+    pub metrics_rooms: usize,
 }
 
 /// What it says.
@@ -170,9 +274,13 @@ impl HttpConfig {
 impl DatabaseConfig {
     /// The data directory that was set, or the default for this user.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        let default = if rustix::process::geteuid().is_root() { "/var/lib/tuppence" } else { "data" };
-        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(default))
+        data_dir_or_default(self.data_dir.as_ref())
     }
+}
+
+fn data_dir_or_default(set: Option<&PathBuf>) -> PathBuf {
+    let default = if rustix::process::geteuid().is_root() { "/var/lib/tuppence" } else { "data" };
+    set.cloned().unwrap_or_else(|| PathBuf::from(default))
 }
 
 /// Takes `http://host[:port]` or `https://…` and drops a closing slash.

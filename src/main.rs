@@ -4,6 +4,9 @@ mod announce;
 mod audit;
 mod config;
 mod data_dir;
+mod metrics;
+mod node;
+mod nodes;
 mod pages;
 mod postgres;
 mod serve;
@@ -11,7 +14,7 @@ mod stop;
 
 use anyhow::{Context, Result};
 use clap::{FromArgMatches, Parser};
-use config::{Action, Cli, Config, LogFormat};
+use config::{Action, Cli, LogConfig, LogFormat};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -29,9 +32,11 @@ fn run() -> Result<()> {
     let matches = config::command().get_matches();
     let action = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
     match action.unwrap_or_else(serve_with_defaults) {
-        Action::Serve(config) => on_a_runtime(&config, serve::serve(&config)),
-        Action::Audit(config) => on_a_runtime(&config, audit::audit(&config)),
-        Action::Postgres(config) => on_a_runtime(&config, serve::postgres_alone(&config)),
+        Action::Serve(config) => on_a_runtime(&config.log, serve::serve(&config)),
+        Action::Node(config) => on_a_runtime(&config.log, node::run(&config)),
+        Action::Nodes(action) => on_a_runtime(&action.log().clone(), nodes::run(action)),
+        Action::Audit(config) => on_a_runtime(&config.log, audit::audit(&config)),
+        Action::Postgres(config) => on_a_runtime(&config.log, serve::postgres_alone(&config)),
         Action::Show { env_example: true, .. } => {
             print!("{}", config::env_example());
             Ok(())
@@ -50,8 +55,8 @@ fn serve_with_defaults() -> Action {
     cli.command.expect("`serve` was just given")
 }
 
-fn on_a_runtime(config: &Config, work: impl Future<Output = Result<()>>) -> Result<()> {
-    start_log(config)?;
+fn on_a_runtime(log: &LogConfig, work: impl Future<Output = Result<()>>) -> Result<()> {
+    start_log(log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(work);
     // What still runs after an orderly stop has said all it had to say.
@@ -62,11 +67,12 @@ fn on_a_runtime(config: &Config, work: impl Future<Output = Result<()>>) -> Resu
 /// What others say at each start without news in it; a filter that names them wins.
 const QUIET: &str = "refinery_core=warn,tokio_postgres=warn";
 
-fn start_log(config: &Config) -> Result<()> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log.log))
-        .context("--log is no level and no filter")?;
+fn start_log(log: &LogConfig) -> Result<()> {
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{}", log.log)).context("--log is no level and no filter")?;
+    let format = log.log_format;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log.log_format {
+    match format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => log.json().init(),
     }

@@ -3,6 +3,7 @@
 use crate::announce::Announcement;
 use crate::config::{Config, HttpConfig, MediaConfig};
 use crate::data_dir::DataDir;
+use crate::metrics::{self, Sources};
 use crate::pages;
 use crate::postgres::PrivatePostgres;
 use crate::stop::Stop;
@@ -12,6 +13,7 @@ use axum::serve::ListenerExt;
 use billing::clock::Clock;
 use billing::db::Db;
 use signaling::hub::{Hub, HubConfig};
+use signaling::nodes::{self, Local, Nodes};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -63,7 +65,7 @@ struct Service {
 
 /// What stands on the database.
 struct Roles {
-    media: sfu::Handle,
+    media: Option<sfu::Handle>,
     hub: Hub,
     billing: JoinHandle<()>,
     http: Http,
@@ -121,18 +123,26 @@ impl Roles {
             true => Some(signaling::bootstrap::ensure_demo(&db, &clock, &public_url).await?),
             false => None,
         };
-        let node = node_config(&config.media, data_dir.private_folder("journal")?);
-        let (media, events) = sfu::Node::start(node).context("the media node does not start")?;
+        let local = match config.fleet.media_node {
+            true => Some(start_media(&config.media, data_dir.private_folder("journal")?)?),
+            false => None,
+        };
+        let media = local.as_ref().map(|local| local.handle.clone());
+        let lease = Duration::from_secs(config.fleet.node_lease_s);
+        let (nodes, plane) = Nodes::start(db.clone(), lease, local);
         let hub = Hub::start(HubConfig {
             resume_within: Duration::from_secs(config.signaling.resume_within_s),
             heartbeat: Duration::from_secs(config.signaling.heartbeat_s),
-            ..HubConfig::new(&public_url, db.clone(), clock.clone(), (media.clone(), events))
+            ..HubConfig::new(&public_url, db.clone(), clock.clone(), plane)
         })
         .await
         .context("signalling does not start")?;
+        let sources =
+            Sources { media: media.clone(), hub: Some(hub.clone()), rooms: config.metrics.metrics_rooms };
+        metrics::start(&config.metrics, sources).await?;
         let billing = tokio::spawn(billing::jobs::run(db, clock));
         let secure = public_url.starts_with("https://");
-        let router = signaling::router(hub.clone()).merge(pages::router(secure));
+        let router = signaling::router(hub.clone()).merge(nodes::routes(nodes)).merge(pages::router(secure));
         let http = Http::start(listener, router);
         let announcement =
             Announcement::new(&public_url, demo.as_ref(), private.map(PrivatePostgres::admin_url));
@@ -144,8 +154,9 @@ impl Roles {
     /// Callers are told first, then the packets stop and usage is journaled, then the last requests end.
     async fn stop(self) {
         self.hub.shutdown().await;
-        let media = self.media;
-        if tokio::task::spawn_blocking(move || media.stop()).await.is_err() {
+        if let Some(media) = self.media
+            && tokio::task::spawn_blocking(move || media.stop()).await.is_err()
+        {
             warn!("the media node did not stop in order; its journal is read again at the next start");
         }
         self.billing.abort();
@@ -203,7 +214,18 @@ fn lacks_ipv6(error: &std::io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-fn node_config(media: &MediaConfig, journal_dir: PathBuf) -> sfu::NodeConfig {
+/// The name of this process' own node in the legs' rows.
+const LOCAL: &str = "local";
+
+fn start_media(config: &MediaConfig, journal_dir: PathBuf) -> Result<Local> {
+    let config = media_config(config, journal_dir);
+    let legs_max = config.legs_max;
+    let (handle, events) = sfu::Node::start(config).context("the media node does not start")?;
+    Ok(Local { name: LOCAL.into(), handle, events, legs_max })
+}
+
+/// What a media node is started with.
+pub(crate) fn media_config(media: &MediaConfig, journal_dir: PathBuf) -> sfu::NodeConfig {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     sfu::NodeConfig {
         listen: media.media_listen,

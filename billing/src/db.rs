@@ -50,6 +50,19 @@ pub struct Db {
     owner: Config,
 }
 
+/// The connections to the database at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolLook {
+    /// How many there are.
+    pub open: usize,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+    /// How many there may be.
+    pub max: usize,
+}
+
 impl Db {
     /// Makes the pool for a `postgres://` URL or a `host=… user=…` string and tries one connection.
     pub async fn connect(url: &str) -> Result<Self, DbError> {
@@ -103,6 +116,12 @@ impl Db {
     /// A transaction that sees the one room whose link somebody holds.
     pub async fn presented_room(&self, room: Uuid) -> Result<Transaction, DbError> {
         self.begin("tuppence.presented_room", &room.to_string()).await
+    }
+
+    /// How the connections stand.
+    pub fn pool_look(&self) -> PoolLook {
+        let status = self.pool.status();
+        PoolLook { open: status.size, idle: status.available, waiting: status.waiting, max: status.max_size }
     }
 
     /// Is the database there? For readiness, never for liveness.

@@ -20,7 +20,7 @@ pub use accounts::{BUSINESS, DEMO, PlanVersionId, open_account, open_account_on}
 pub use audit::{evidence, number_series};
 pub use clock::{AdvanceError, Advanced, TenantClock, advance_clock, tenant_clock};
 pub use drilldown::{StatementRef, hour_calls, line_hours};
-pub use facts::{Recorded, record_batch, record_facts};
+pub use facts::{Recorded, record_batch, record_facts, set_aside};
 pub use finalise::{FinaliseError, finalise, finalise_ended};
 pub use ledger::{balance, post};
 pub use statements::{draft, statement, statements};

@@ -1,4 +1,5 @@
-//! What signalling may say to the media plane and what it hears back: plain values, no sockets, no shared state.
+//! What signalling may say to the media plane and what it hears back: plain values, no sockets, no shared state. They
+//! travel as JSON between a hub and the nodes of other processes.
 //!
 //! A leg is one participant's connection. It begins in the lobby ([`Command::Join`]): connected, sending nothing,
 //! hearing nothing. [`Command::Enter`] is the click; from then on media flows and is metered.
@@ -96,7 +97,8 @@ pub struct Want {
 }
 
 /// What signalling asks for. Commands about an unknown leg are ignored: it has just been lost, and an event says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Answers an offer and holds the leg in the lobby. Answered by [`Event::Joined`] or [`Event::Refused`].
     Join {
@@ -141,6 +143,16 @@ pub enum Command {
         /// In order of importance, at most 64.
         wants: Vec<Want>,
     },
+    /// Records the headers of what a leg sends and is sent, without payloads and addresses. Answered by [`Event::Tapped`];
+    /// a leg that has a tap already keeps that one.
+    Tap {
+        /// Whose.
+        leg: LegId,
+        /// For how long, at most 60.
+        seconds: u32,
+        /// How many packets; 512 KiB of them at most.
+        packets: u32,
+    },
     /// Ends the leg. Its last usage is journaled before this is answered by [`Event::Left`].
     Leave {
         /// Whose.
@@ -154,7 +166,8 @@ pub enum Command {
 }
 
 /// Why an offer was refused. The wording for people is the caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// More bytes or lines than the limits.
     #[error("the offer is larger than 64 KiB or has more than 64 media lines or 32 candidates")]
@@ -170,8 +183,21 @@ pub enum Refusal {
     Full,
 }
 
+impl Refusal {
+    /// The reason's name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::OfferTooLarge => "offer_too_large",
+            Refusal::OfferNotUnderstood => "offer_not_understood",
+            Refusal::SendLinesDoNotMatch => "send_lines_do_not_match",
+            Refusal::Full => "full",
+        }
+    }
+}
+
 /// What the media plane tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The answer to [`Command::Join`].
     Joined {
@@ -224,6 +250,20 @@ pub enum Event {
         /// Who.
         legs: Vec<LegId>,
     },
+    /// How the connections of a room do, every few seconds. News: left out when the receiver is far behind.
+    Quality {
+        /// Where.
+        room: RoomId,
+        /// All who have entered.
+        legs: Vec<Quality>,
+    },
+    /// The answer to [`Command::Tap`], when its time or room is over or the leg has ended.
+    Tapped {
+        /// Whose.
+        leg: LegId,
+        /// A capture file (pcap).
+        file: Vec<u8>,
+    },
     /// The connection is silent for good (no authenticated packet for 15 s) or broke; the leg is over and its usage journaled.
     Lost {
         /// Whose.
@@ -241,6 +281,66 @@ pub enum Event {
         /// Cumulative counters.
         facts: Vec<UsageFact>,
     },
+}
+
+/// How one connection does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Whose.
+    pub leg: LegId,
+    /// Over what.
+    pub transport: Transport,
+    /// To the participant and back, in milliseconds; none before a report has come.
+    pub rtt_ms: Option<u32>,
+    /// From the participant to us.
+    pub up: Flow,
+    /// From us to the participant.
+    pub down: Flow,
+    /// What its slots play now; empty ones are left out.
+    pub layers: Vec<SlotLayer>,
+}
+
+/// One direction of a connection over the last few seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// UDP payload.
+    pub bits_per_s: u64,
+    /// Packets lost on the way, of a thousand; none when nothing was sent or reported.
+    pub loss_permille: Option<u16>,
+    /// The worst voice's interarrival jitter (RFC 3550 §6.4.1) in milliseconds, or the worst picture's where there is no
+    /// voice: a picture's packets also wait for its encoder.
+    pub jitter_ms: Option<u32>,
+}
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection, where a network lets no datagrams out.
+    Tcp,
+}
+
+impl Transport {
+    /// The transport's name in answers and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+}
+
+/// What a slot plays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotLayer {
+    /// Which slot.
+    pub mid: String,
+    /// Whose medium.
+    pub track: TrackKey,
+    /// The `rid` of the layer (RFC 8851); none where the publisher sends one.
+    pub layer: Option<String>,
 }
 
 /// What is counted by the media plane.

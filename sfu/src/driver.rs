@@ -25,6 +25,7 @@ use crate::control::{Command, Event, UsageFact};
 use crate::egress::{Path, Wire};
 use crate::keeper::{KeeperDoor, Note};
 use crate::links::{Bell, Links};
+use crate::metrics::ShardLook;
 use crate::node::{Busy, NodeConfig, StartError, Ways};
 use crate::peer::Now;
 use crate::relay::Shards;
@@ -34,6 +35,8 @@ use tcp::TcpPort;
 
 /// Commands that wait for a shard at most; further ones are [`Busy`].
 const COMMANDS_MAX: usize = 1_024;
+/// Those who look at a shard at once; further ones see nothing of it.
+const LOOKS_MAX: usize = 4;
 /// Commands and datagrams are taken in turns of this many.
 const TURN: usize = 64;
 /// Relays of each other shard are taken in turns of this many.
@@ -48,7 +51,7 @@ const TCP_READ_BYTES: usize = 16 * 1024;
 const RECEPTION_BYTES_MAX: usize = 65_536;
 /// When no port is given: how often another free one is tried until all addresses have it.
 const PORT_TRIES: usize = 32;
-/// With this many events untaken, mere news of speakers is left out.
+/// With this many events untaken, mere news of speakers and lines is left out.
 const SPEAKERS_HELD_MAX: usize = 1_024;
 
 /// The monotonic clock.
@@ -71,6 +74,7 @@ fn clock() -> Now {
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     commands: SyncSender<Command>,
+    looks: SyncSender<SyncSender<ShardLook>>,
     bell: Bell,
     stopping: Arc<AtomicBool>,
     local_addr: SocketAddr,
@@ -82,6 +86,16 @@ impl Door {
         self.commands.try_send(command).map_err(|_| Busy)?;
         self.bell.ring();
         Ok(())
+    }
+
+    /// Asks how the shard stands; it answers between two turns.
+    pub(crate) fn look(&self) -> Receiver<ShardLook> {
+        let (answer, look) = sync_channel(1);
+        // Too many ask: the answer's other end is dropped, which says so.
+        if self.looks.try_send(answer).is_ok() {
+            self.bell.ring();
+        }
+        look
     }
 
     /// The address of the shard's first socket.
@@ -113,9 +127,10 @@ pub(crate) fn start(
     let now = monotonic_clock();
     let (sockets, tcp) = open_ports(config, port, now).map_err(listen)?;
     let (commands, inbox) = sync_channel(COMMANDS_MAX);
+    let (looks, looking) = sync_channel(LOOKS_MAX);
     let stopping = Arc::new(AtomicBool::new(false));
     let local_addr = sockets.list[0].local;
-    let door = Door { commands, bell: links.bell.clone(), stopping: stopping.clone(), local_addr };
+    let door = Door { commands, looks, bell: links.bell.clone(), stopping: stopping.clone(), local_addr };
     let told = |is_told: bool| if is_told { sockets.candidates.clone() } else { Vec::new() };
     let (udp, tcp_told) = (told(config.ways != Ways::Tcp), told(tcp.is_some()));
     let shards = links.shards;
@@ -127,11 +142,14 @@ pub(crate) fn start(
         tcp,
         links,
         inbox,
+        looking,
         stopping,
         events,
         keeper,
         held: VecDeque::new(),
         unkept: VecDeque::new(),
+        started_at: monotonic_clock(),
+        slept: Duration::ZERO,
     };
     let thread = std::thread::Builder::new().name(format!("media-{}", shards.own));
     let run = move || {
@@ -181,6 +199,7 @@ struct Driver {
     tcp: Option<TcpPort>,
     links: Links,
     inbox: Receiver<Command>,
+    looking: Receiver<SyncSender<ShardLook>>,
     stopping: Arc<AtomicBool>,
     events: mpsc::Sender<Event>,
     keeper: KeeperDoor,
@@ -188,6 +207,9 @@ struct Driver {
     held: VecDeque<Event>,
     /// Usage that the keeper has no room for. While there is any, no checkpoint is made.
     unkept: VecDeque<(Vec<UsageFact>, Option<Event>)>,
+    started_at: Instant,
+    /// How long the thread had nothing to do since then.
+    slept: Duration,
 }
 
 impl Driver {
@@ -215,6 +237,7 @@ impl Driver {
                 self.keep_all();
                 return;
             }
+            self.show(now.instant);
             if !busy {
                 self.sleep(now.instant);
             }
@@ -286,7 +309,7 @@ impl Driver {
             }
         }
         for event in self.shard.out.events.drain(..) {
-            let is_news = matches!(event, Event::Speakers { .. });
+            let is_news = matches!(event, Event::Speakers { .. } | Event::Quality { .. });
             if !is_news || self.held.len() < SPEAKERS_HELD_MAX {
                 self.held.push_back(event);
             }
@@ -307,7 +330,23 @@ impl Driver {
         }
     }
 
-    fn sleep(&self, now: Instant) {
+    /// Answers whoever looks.
+    fn show(&self, now: Instant) {
+        while let Ok(answer) = self.looking.try_recv() {
+            let running = now.saturating_duration_since(self.started_at);
+            let look = ShardLook {
+                busy_ns: running.saturating_sub(self.slept).as_nanos() as u64,
+                running_ns: running.as_nanos() as u64,
+                events_held: self.held.len(),
+                usage_held: self.unkept.len(),
+                ..self.shard.look()
+            };
+            // Whoever asked has given up waiting.
+            let _gone = answer.try_send(look);
+        }
+    }
+
+    fn sleep(&mut self, now: Instant) {
         let wait = self.shard.deadline().saturating_duration_since(now);
         // What is held is offered again soon: the hub does not ring when it has room.
         let wait = if self.held.is_empty() { wait } else { wait.min(Duration::from_millis(5)) };
@@ -317,7 +356,9 @@ impl Driver {
         fds.push(PollFd::new(&self.links.bell, PollFlags::IN));
         fds.extend(self.tcp.as_ref().map(|tcp| PollFd::new(tcp, PollFlags::IN)));
         // Interrupted or not, everything is looked at again.
+        let begun = monotonic_clock();
         let _ready = poll(&mut fds, Some(&timeout));
+        self.slept += monotonic_clock().saturating_duration_since(begun);
         self.links.bell.silence();
     }
 }

@@ -23,7 +23,9 @@ use str0m::rtp::ExtensionValues;
 
 use crate::forward::Packet;
 use crate::keys::Handshake;
+use crate::metrics::Counts;
 use crate::peer::Now;
+use crate::quality::Measured;
 use crate::remote::Remote;
 use crate::rewrite::Numbers;
 
@@ -106,7 +108,7 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     fn send(&mut self, rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool;
 
     /// Takes what the subscriber reports, opened. Answers the slots whose picture it cannot go on with.
-    fn hear(&mut self, _report: &[u8]) -> Vec<Mid> {
+    fn hear(&mut self, _report: &[u8], _now: Now) -> Vec<Mid> {
         Vec::new()
     }
 
@@ -118,6 +120,16 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     /// Lets time pass. Answers the slots that lost packets here and need a keyframe.
     fn tick(&mut self, _now: Now) -> Vec<Mid> {
         Vec::new()
+    }
+
+    /// Packets that were reported missing, sent again or had no room. str0m keeps its own to itself.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+
+    /// What became of what was sent since the last time, as the subscriber reports. str0m keeps it to itself.
+    fn take_measured(&mut self) -> Measured {
+        Measured::default()
     }
 
     /// Whether [`Egress::write`] has something to do.

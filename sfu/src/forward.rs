@@ -102,6 +102,11 @@ impl Player {
         self.wanted == self.playing.map(|playing| (playing.track, playing.rid))
     }
 
+    /// The layer whose packets leave here, if any.
+    pub(crate) fn source(&self) -> Option<&SourceId> {
+        self.playing.as_ref()
+    }
+
     /// The track whose packets leave here, if any.
     #[cfg(test)]
     pub(crate) fn playing(&self) -> Option<TrackKey> {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::control::{Event, UsageFact};
 use crate::driver;
 use crate::journal::Journal;
+use crate::metrics::JournalLook;
 use crate::node::{Busy, StartError};
 use crate::ship::Shipper;
 
@@ -40,6 +41,8 @@ pub(crate) enum Note {
     Keep { facts: Vec<UsageFact>, then: Option<Event> },
     /// The hub has a batch.
     Stored(u64),
+    /// Somebody asks how things stand.
+    Look(SyncSender<JournalLook>),
     /// The end: everything is journaled before the thread ends.
     Stop,
 }
@@ -63,6 +66,14 @@ impl KeeperDoor {
     /// The hub has a batch.
     pub(crate) fn stored(&self, batch: u64) -> Result<(), Busy> {
         self.notes.try_send(Note::Stored(batch)).map_err(|_| Busy)
+    }
+
+    /// Asks how the journal stands.
+    pub(crate) fn look(&self) -> Receiver<JournalLook> {
+        let (answer, look) = sync_channel(1);
+        // Too busy to say: the answer's other end is dropped, which says so.
+        let _busy = self.notes.try_send(Note::Look(answer));
+        look
     }
 
     /// Ends the thread after what was handed over is durable.
@@ -92,6 +103,8 @@ pub(crate) fn start(
         unwritten: BTreeMap::new(),
         unsynced: Vec::new(),
         after_sync: Vec::new(),
+        unwritten_since: None,
+        unshipped_since: None,
         synced_at: None,
         retry_at: None,
         complained_at: None,
@@ -114,6 +127,10 @@ struct Keeper {
     unsynced: Vec<UsageFact>,
     /// To be told once everything before is durable.
     after_sync: Vec<Event>,
+    /// Since when something waits for the disk and nothing has reached it.
+    unwritten_since: Option<Instant>,
+    /// Since when something waits for the hub and it has confirmed nothing.
+    unshipped_since: Option<Instant>,
     synced_at: Option<Instant>,
     retry_at: Option<Instant>,
     complained_at: Option<Instant>,
@@ -133,6 +150,7 @@ impl Keeper {
             }
             self.write();
             self.ship();
+            self.note_lags();
             self.flush_outbox();
             if stop {
                 return;
@@ -151,6 +169,7 @@ impl Keeper {
                 self.after_sync.extend(then);
             }
             Note::Stored(batch) => {
+                self.unshipped_since = None;
                 if let Some(position) = self.shipper.stored(batch) {
                     let marked = self.journal.mark_shipped(position, driver::wall_clock());
                     if let Err(error) = marked {
@@ -158,9 +177,35 @@ impl Keeper {
                     }
                 }
             }
+            Note::Look(answer) => {
+                // Whoever asked has given up waiting.
+                let _gone = answer.try_send(self.look());
+            }
             Note::Stop => return true,
         }
         false
+    }
+
+    /// Remembers since when there is no progress.
+    fn note_lags(&mut self) {
+        let now = driver::monotonic_clock();
+        let since = |waits: bool, since: Option<Instant>| waits.then(|| since.unwrap_or(now));
+        let unwritten = !self.unwritten.is_empty() || !self.unsynced.is_empty();
+        self.unwritten_since = since(unwritten, self.unwritten_since);
+        self.unshipped_since = since(self.shipper.unconfirmed() > 0, self.unshipped_since);
+    }
+
+    fn look(&self) -> JournalLook {
+        let now = driver::monotonic_clock();
+        let age_ms = |since: Option<Instant>| {
+            since.map_or(0, |since| now.saturating_duration_since(since).as_millis() as u64)
+        };
+        JournalLook {
+            unwritten: self.unwritten.len() + self.unsynced.len(),
+            unwritten_ms: age_ms(self.unwritten_since),
+            unshipped: self.shipper.unconfirmed(),
+            unshipped_ms: age_ms(self.unshipped_since),
+        }
     }
 
     fn remember(&mut self, fact: UsageFact) {
@@ -201,7 +246,10 @@ impl Keeper {
     fn sync(&mut self, now: Instant) {
         self.synced_at = Some(now);
         match self.journal.sync() {
-            Ok(()) => self.unsynced.clear(),
+            Ok(()) => {
+                self.unwritten_since = None;
+                self.unsynced.clear();
+            }
             Err(error) => {
                 self.complain(&error);
                 for fact in std::mem::take(&mut self.unsynced) {

@@ -60,6 +60,35 @@ pub(crate) struct Agreed {
     pub(crate) material: Vec<u8>,
     /// Whether our side was the DTLS client.
     pub(crate) active: bool,
+    /// Of DTLS.
+    pub(crate) version: Option<ProtocolVersion>,
+}
+
+impl Agreed {
+    /// The same as the other side has it: what it opens is what this side sealed.
+    pub(crate) fn turned(&self) -> Agreed {
+        let Agreed { profile, ref material, active, version } = *self;
+        Agreed { profile, material: material.clone(), active: !active, version }
+    }
+
+    /// The version of DTLS, as metrics name it.
+    pub(crate) fn version_name(&self) -> &'static str {
+        match self.version {
+            Some(ProtocolVersion::DTLS1_2) => "1.2",
+            Some(ProtocolVersion::DTLS1_3) => "1.3",
+            _ => "unknown",
+        }
+    }
+
+    /// The SRTP profile, as metrics name it.
+    pub(crate) fn profile_name(&self) -> &'static str {
+        match self.profile {
+            SrtpProfile::AES128_CM_SHA1_80 => "aes128_cm_sha1_80",
+            SrtpProfile::AEAD_AES_128_GCM => "aead_aes_128_gcm",
+            SrtpProfile::AEAD_AES_256_GCM => "aead_aes_256_gcm",
+            _ => "other",
+        }
+    }
 }
 
 impl Handshake {
@@ -76,7 +105,7 @@ impl Handshake {
     /// A handshake that is over.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn said(material: &[u8], profile: SrtpProfile, active: bool) -> Handshake {
-        let said = Agreed { material: material.to_vec(), profile, active };
+        let said = Agreed { material: material.to_vec(), profile, active, version: None };
         Handshake { said: Arc::new(OnceLock::from(Ok(said))) }
     }
 }
@@ -125,7 +154,9 @@ impl DtlsInstance for Overheard {
         let output = self.inner.poll_output(buf);
         match &output {
             DtlsOutput::KeyingMaterial(material, profile) => {
-                let said = Agreed { material: material.to_vec(), profile: *profile, active };
+                let (material, profile) = (material.to_vec(), *profile);
+                let version = self.inner.protocol_version();
+                let said = Agreed { material, profile, active, version };
                 let _said_before = self.handshake.said.set(Ok(said));
             }
             DtlsOutput::Connected => self.connected = true,

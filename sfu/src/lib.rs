@@ -43,6 +43,7 @@
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room`, `peers`, `peer` (one str0m connection), `aead` (its DTLS), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
+//! | view | `metrics` (what each thread counted, asked for between two turns), `quality` (how each line does), `tap` (headers of one leg, on demand) | numbers only |
 //! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `allowance`, `placement`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
@@ -53,6 +54,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod control;
+pub mod metrics;
 
 mod addresses;
 mod aead;
@@ -83,6 +85,7 @@ mod offer;
 mod peer;
 mod peers;
 mod placement;
+mod quality;
 mod relay;
 mod remote;
 mod repairs;
@@ -96,6 +99,7 @@ mod slots;
 mod sources;
 mod speaker;
 mod srtp;
+mod tap;
 mod track;
 mod usage;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,10 +15,14 @@ use crate::egress::EgressKind;
 use crate::journal::JournalError;
 use crate::keeper::{self, KeeperDoor};
 use crate::links;
+use crate::metrics::NodeLook;
 use crate::placement::Placement;
 
 /// How many events wait for a slow receiver before commands are refused.
 const EVENTS_MAX: usize = 16_384;
+
+/// How long whoever looks waits for a thread that is busy.
+const LOOK_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -120,6 +125,8 @@ impl Node {
             shards,
             keeper,
             placement: placement.clone(),
+            events: events_in.downgrade(),
+            legs_max: config.legs_max,
             threads: Mutex::new(Some(Threads { shards: threads, keeper: keeper_thread })),
         };
         Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, placement }))
@@ -131,6 +138,9 @@ struct Inner {
     shards: Vec<Door>,
     keeper: KeeperDoor,
     placement: Arc<Mutex<Placement>>,
+    /// Only to see how full it is; weak, so that receivers learn of the end.
+    events: mpsc::WeakSender<Event>,
+    legs_max: usize,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -181,6 +191,18 @@ impl Handle {
     /// The address of the first shard's socket; its port is the real one when the configuration said 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.shards[0].local_addr()
+    }
+
+    /// How the node stands. Blocks for half a second at most, while a thread is busy.
+    pub fn look(&self) -> NodeLook {
+        let asked: Vec<_> = self.inner.shards.iter().map(Door::look).collect();
+        let journal = self.inner.keeper.look();
+        NodeLook {
+            shards: asked.iter().map(|look| look.recv_timeout(LOOK_WITHIN).ok()).collect(),
+            journal: journal.recv_timeout(LOOK_WITHIN).ok(),
+            events_waiting: self.inner.events.upgrade().map_or(0, |events| EVENTS_MAX - events.capacity()),
+            legs_max: self.inner.legs_max,
+        }
     }
 
     /// Ends all legs, journals their usage and joins the threads. Blocks for a moment; further calls do nothing.
@@ -249,6 +271,7 @@ fn leg_of(command: &Command) -> Option<LegId> {
         | Command::Offer { leg, .. }
         | Command::Mute { leg, .. }
         | Command::View { leg, .. }
+        | Command::Tap { leg, .. }
         | Command::Leave { leg } => Some(*leg),
         Command::UsageStored { .. } => None,
     }

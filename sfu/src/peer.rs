@@ -15,20 +15,25 @@ use str0m::{Event as RtcEvent, Input, Output, Rtc};
 
 use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
-use crate::control::{Kind, LegId, SendLine, Source, TenantId, TrackKey, Want};
+use crate::control::{
+    Kind, LegId, Quality, SendLine, SlotLayer, Source, TenantId, TrackKey, Transport, Want,
+};
 use crate::demux::DATAGRAM_BYTES_MAX;
 use crate::egress::train::Train;
 use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
 use crate::messages::{Delivery, Mailbox, Message};
+use crate::metrics::{Counts, Dropped, Secured};
 use crate::offer::Offer;
+use crate::quality::{Rates, Uplink};
 use crate::relay::Entered;
-use crate::remote::Remote;
+use crate::remote::{self, Remote};
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
 use crate::sources::Sources;
+use crate::tap::Tap;
 use crate::track::Track;
 use crate::usage::LegUsage;
 
@@ -104,6 +109,11 @@ pub(crate) struct Peer {
     /// On the room's list of those who have something to send.
     pub(crate) queued: bool,
     pub(crate) clock: CaptureClock,
+    counts: Counts,
+    uplink: Uplink,
+    rates: Rates,
+    /// Open while somebody looks for a fault.
+    tap: Option<Box<Tap>>,
     egress: Box<dyn Egress>,
     /// Where checks said that it can be reached.
     path: Option<Path>,
@@ -163,6 +173,10 @@ impl Peer {
             timer: None,
             queued: false,
             clock: CaptureClock::default(),
+            counts: Counts::default(),
+            uplink: Uplink::default(),
+            rates: Rates::default(),
+            tap: None,
             egress,
             path: None,
             joined_at: now,
@@ -224,6 +238,7 @@ impl Peer {
         said: &mut Said,
     ) {
         if !self.allowance.is_left(now.instant) {
+            self.counts.drop(Dropped::Excess);
             return;
         }
         self.remote = Some(incoming.remote);
@@ -241,8 +256,17 @@ impl Peer {
         }
     }
 
+    /// A datagram that is the leg's.
+    fn note(&mut self, incoming: &Incoming<'_>, now: Now) {
+        self.counts.received(incoming.bytes.len());
+        if let Some(tap) = &mut self.tap {
+            tap.came(incoming.bytes, now.wall);
+        }
+    }
+
     /// A check with the right integrity.
     fn take_check(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>, said: &mut Said) {
+        self.note(incoming, now);
         self.hear(now);
         self.follow(incoming);
         self.feed(incoming, incoming.bytes, now.instant);
@@ -271,9 +295,13 @@ impl Peer {
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
         let Some(buffer) = buffer.get_mut(..incoming.bytes.len()) else { return false };
         buffer.copy_from_slice(incoming.bytes);
-        let Some(report) = self.sources.open_report(buffer) else { return false };
+        let Some(report) = self.sources.open_report(buffer) else {
+            self.counts.drop(Dropped::Unproven);
+            return false;
+        };
+        self.note(incoming, now);
         self.hear(now);
-        said.keyframes_for = self.egress.hear(report);
+        said.keyframes_for = self.egress.hear(report, now);
         if self.egress.leaves_feedback_to_str0m() || rtcp::is_of_a_sender(report) {
             self.feed(incoming, incoming.bytes, now.instant);
             self.drain(now, out, said);
@@ -290,8 +318,10 @@ impl Peer {
         said: &mut Said,
     ) -> bool {
         if !self.sources.admits(incoming.bytes) {
+            self.counts.drop(Dropped::Unproven);
             return false;
         }
+        self.note(incoming, now);
         self.feed(incoming, incoming.bytes, now.instant);
         self.drain(now, out, said);
         !said.packets.is_empty()
@@ -356,8 +386,76 @@ impl Peer {
         let Some(path) = self.path.filter(|path| self.has_consent(path.remote, now.instant)) else {
             return self.egress.discard();
         };
-        let sent = self.egress.write(now, Train::new(wire, path, buffer));
+        let mut wire = Counted { wire, packets: 0, tap: self.tap.as_deref_mut(), wall: now.wall };
+        let sent = self.egress.write(now, Train::new(&mut wire, path, buffer));
+        self.counts.sent(wire.packets, sent);
         self.usage.sent(sent);
+    }
+
+    /// What was counted so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        counts += self.egress.counts();
+        counts
+    }
+
+    /// Records headers from now on, unless that is done already.
+    pub(crate) fn open_tap(&mut self, seconds: u32, packets: u32, now: Instant) {
+        let agreed = self.sources.agreed();
+        self.tap.get_or_insert_with(|| Box::new(Tap::open(seconds, packets, agreed, now)));
+    }
+
+    /// What was recorded, if anything was.
+    pub(crate) fn close_tap(&mut self) -> Option<Vec<u8>> {
+        self.tap.take().map(|tap| tap.finish())
+    }
+
+    /// What was recorded, once its time or its room is over.
+    pub(crate) fn close_tap_if_over(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.tap.take_if(|tap| tap.is_over(now)).map(|tap| tap.finish())
+    }
+
+    /// How the connection did since the last time.
+    pub(crate) fn quality(&mut self, now: Instant) -> Quality {
+        let (up_bits, down_bits) = self.rates.take(self.counts(), now);
+        let (up, down) = (self.uplink.take(), self.egress.take_measured());
+        let playing = self.players.iter().filter_map(|slot| Some((slot, slot.player.source()?)));
+        let layers = playing.map(|(slot, source)| SlotLayer {
+            mid: slot.mid.to_string(),
+            track: source.track,
+            layer: source.rid.map(|rid| rid.to_string()),
+        });
+        Quality {
+            leg: self.leg,
+            transport: self.transport(),
+            rtt_ms: down.rtt.map(|rtt| rtt.as_millis() as u32),
+            layers: layers.collect(),
+            up: up.at(up_bits),
+            down: down.at(down_bits),
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        match self.path.map(|path| path.remote.transport) {
+            Some(remote::Transport::Tcp(_)) => Transport::Tcp,
+            Some(remote::Transport::Udp) | None => Transport::Udp,
+        }
+    }
+
+    /// Media came from the lobby.
+    pub(crate) fn ignore_from_lobby(&mut self) {
+        self.counts.drop(Dropped::Lobby);
+    }
+
+    /// The subscriber cannot go on with a picture.
+    pub(crate) fn wants_keyframe(&mut self) {
+        self.counts.keyframes_wanted += 1;
+    }
+
+    /// How the connection is secured, once its handshake is over.
+    pub(crate) fn secured(&self) -> Option<Secured> {
+        let agreed = self.sources.agreed()?;
+        Some((agreed.version_name(), agreed.profile_name(), 1))
     }
 
     /// Opens the channels for messages, if an offer has a line for them.
@@ -410,6 +508,7 @@ impl Peer {
     ) -> Said {
         if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, rid) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
+            self.counts.keyframes_asked += 1;
         }
         self.wake(now, out)
     }
@@ -467,6 +566,10 @@ impl Peer {
                     }
                     if bytes.first().is_some_and(|byte| (128..192).contains(byte)) {
                         self.usage.sent(bytes.len());
+                        self.counts.sent(1, bytes.len());
+                        if let Some(tap) = &mut self.tap {
+                            tap.left(&bytes, bytes.len(), now.wall);
+                        }
                     }
                     out.push(Datagram { local: transmit.source, remote, bytes });
                 }
@@ -493,6 +596,11 @@ impl Peer {
                 said.messages.extend(delivery.map(|delivery| (delivery, data.data)));
             }
             RtcEvent::Closed => self.broken = true,
+            RtcEvent::MediaIngressStats(stats) => {
+                let kind = self.rtc.media(stats.mid).map(|media| media.kind());
+                let rate_hz = if kind.is_some_and(|kind| kind.is_audio()) { 48_000 } else { 90_000 };
+                self.uplink.measured(&stats, rate_hz);
+            }
             _ => {}
         }
     }
@@ -571,6 +679,24 @@ impl Peer {
             tracing::info!(leg = %self.leg.0, "a connection broke");
         }
         self.broken = true;
+    }
+}
+
+/// A wire that counts datagrams and shows them to a tap.
+struct Counted<'a> {
+    wire: &'a mut dyn Wire,
+    packets: usize,
+    tap: Option<&'a mut Tap>,
+    wall: Timestamp,
+}
+
+impl Wire for Counted<'_> {
+    fn send(&mut self, path: Path, train: &[u8], segment: usize) {
+        self.packets += train.len().div_ceil(segment.max(1));
+        if let Some(tap) = &mut self.tap {
+            tap.left(train, segment, self.wall);
+        }
+        self.wire.send(path, train, segment);
     }
 }
 

@@ -13,8 +13,10 @@ use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, Us
 use crate::egress::{Wire, content_extensions};
 use crate::forward::{Packet, SourceId};
 use crate::messages::{Delivery, Message};
+use crate::metrics::{Counts, RoomLook};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
+use crate::quality;
 use crate::relay::{Elsewhere, Entered, Playlist, Relay, Shards, Word};
 use crate::rewrite::Numbers;
 use crate::slab::Key;
@@ -81,6 +83,10 @@ pub(crate) struct Room {
     /// What the other shards were told last, and when.
     told: Option<(Instant, Playlist)>,
     entries: u64,
+    /// Of legs that have ended.
+    past: Counts,
+    /// When it is next told how the connections do.
+    quality_at: Option<Instant>,
     /// What the connection that was heard last said: empty, but for the room it has.
     said: Said,
     /// For messages; since the first.
@@ -103,6 +109,8 @@ impl Room {
             elsewhere: Elsewhere::default(),
             told: None,
             entries: 0,
+            past: Counts::default(),
+            quality_at: None,
             said: Said::default(),
             fan_out: None,
             #[cfg(test)]
@@ -162,11 +170,20 @@ impl Room {
         self.choose_layers(at, now, out);
     }
 
+    /// Records the headers of a leg for a while.
+    pub(crate) fn tap(&mut self, at: Key, seconds: u32, packets: u32, now: Now) {
+        if let Some(peer) = self.peers.get_mut(at) {
+            peer.open_tap(seconds, packets, now.instant);
+        }
+    }
+
     /// Ends a leg; `then` is told once its usage is durable.
     pub(crate) fn leave(&mut self, at: Key, then: Event, now: Now, out: &mut Out) {
         let Some(mut peer) = self.peers.remove(at) else { return };
         peer.close(now, &mut out.datagrams);
         peer.usage.advance(now.instant, now.wall);
+        self.past += peer.counts();
+        out.events.extend(peer.close_tap().map(|file| Event::Tapped { leg: peer.leg, file }));
         out.usage.push((peer.usage.take_changed(), Some(then)));
         self.speakers.forget(peer.leg);
         self.assign_all(now, out);
@@ -211,6 +228,8 @@ impl Room {
                 self.leave(at, Event::Lost { leg }, now, out);
                 continue;
             }
+            let (leg, tapped) = (peer.leg, peer.close_tap_if_over(now.instant));
+            out.events.extend(tapped.map(|file| Event::Tapped { leg, file }));
             let mut said = peer.tick(now);
             self.queue(at);
             self.attend(at, &mut said, now, out);
@@ -218,6 +237,7 @@ impl Room {
             self.want_missing_keyframes(at);
         }
         self.ask_keyframes(now, out);
+        self.tell_quality(now.instant, out);
     }
 
     /// Whether [`Room::write`] has something to do.
@@ -257,6 +277,34 @@ impl Room {
         }
     }
 
+    /// What was counted here so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = self.past;
+        self.peers.values().for_each(|peer| counts += peer.counts());
+        counts
+    }
+
+    /// How it stands.
+    pub(crate) fn look(&self) -> RoomLook {
+        let entered = self.peers.values().filter(|peer| peer.entered.is_some()).count();
+        let lobby = self.peers.values().count() - entered;
+        RoomLook { room: self.id, lobby, entered, counts: self.counts() }
+    }
+
+    /// Tells how the connections do, when it is time.
+    fn tell_quality(&mut self, now: Instant, out: &mut Out) {
+        let due = *self.quality_at.get_or_insert(now + quality::EVERY);
+        if now < due {
+            return;
+        }
+        self.quality_at = Some(now + quality::EVERY);
+        let entered = self.peers.values_mut().filter(|peer| peer.entered.is_some());
+        let legs: Vec<_> = entered.map(|peer| peer.quality(now)).collect();
+        if !legs.is_empty() {
+            out.events.push(Event::Quality { room: self.id, legs });
+        }
+    }
+
     /// Acts on all that a connection said, and leaves nothing of it.
     fn attend(&mut self, at: Key, said: &mut Said, now: Now, out: &mut Out) {
         if std::mem::take(&mut said.connected)
@@ -265,6 +313,7 @@ impl Room {
             out.events.push(Event::Connected { leg: peer.leg });
         }
         for mid in said.keyframes_for.drain(..) {
+            self.peers.get_mut(at).into_iter().for_each(Peer::wants_keyframe);
             let slot = self.peers.get(at).and_then(|peer| peer.players.iter().find(|slot| slot.mid == mid));
             if let Some((track, rid)) = slot.and_then(|slot| slot.player.wanted()) {
                 self.want_keyframe(track, rid, now, out);
@@ -438,7 +487,11 @@ impl Room {
 
     /// Makes a shared packet of what str0m received; `None` from the lobby or on a line without a source.
     fn packet(&mut self, at: Key, packet: RtpPacket, now: Now) -> Option<Arc<Packet>> {
-        let peer = self.peers.get_mut(at).filter(|peer| peer.entered.is_some())?;
+        let peer = self.peers.get_mut(at)?;
+        if peer.entered.is_none() {
+            peer.ignore_from_lobby();
+            return None;
+        }
         let ssrc = packet.header.ssrc;
         let (mid, rid) = peer.rtc.direct_api().stream_rx(&ssrc).map(|stream| (stream.mid(), stream.rid()))?;
         let key = peer.tracks.iter().find(|track| track.mid == mid)?.key;

@@ -8,12 +8,28 @@ pub(crate) enum Item<'a> {
     /// A picture cannot be decoded (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
     KeyframeRequest { ssrc: u32 },
     /// How one stream arrives (RFC 3550 §6.4.1).
-    Report { ssrc: u32, fraction_lost: u8 },
+    Report(Report),
     /// How every packet arrived: the body of a transport-wide report (draft-holmer-rmcat-transport-wide-cc-extensions-01
     /// §3.1), from its base sequence number on.
     Transport(&'a [u8]),
     /// The most that the receiver believes it can take, in bit/s (draft-alvestrand-rmcat-remb-03 §2.2).
     Remb(u64),
+}
+
+/// What a receiver says of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) ssrc: u32,
+    /// Packets that did not come since the beginning; duplicates make it less.
+    pub(crate) lost: i32,
+    /// The highest number that came, with its wraps.
+    pub(crate) highest: u32,
+    /// In units of the stream's clock.
+    pub(crate) jitter: u32,
+    /// The middle of the NTP time of the last sender report, or 0.
+    pub(crate) last_sender_report: u32,
+    /// How long that was kept, in 1/65536 s.
+    pub(crate) delay: u32,
 }
 
 /// Version, padding bit, count or format, type and length.
@@ -50,7 +66,8 @@ pub(crate) fn is_of_a_sender(compound: &[u8]) -> bool {
     packets(compound).any(|packet| matches!(packet[1], SENDER_REPORT | GOODBYE))
 }
 
-fn packets(mut compound: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The packets of a compound, up to the first that is not whole.
+pub(crate) fn packets(mut compound: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (packet, rest) = split(compound)?;
         compound = rest;
@@ -120,9 +137,16 @@ fn remb(body: &[u8]) -> Option<u64> {
 fn read_reports<'a>(packet: &'a [u8], head: usize, count: u8, take: &mut impl FnMut(Item<'a>)) {
     let blocks = packet.get(head..).unwrap_or_default().chunks_exact(REPORT_BLOCK);
     for block in blocks.take(usize::from(count)) {
-        if let Some(ssrc) = word(block, 0) {
-            take(Item::Report { ssrc, fraction_lost: block[4] });
-        }
+        let word = |at| word(block, at).unwrap_or_default();
+        take(Item::Report(Report {
+            ssrc: word(0),
+            // 24 bits with a sign.
+            lost: (word(4) << 8).cast_signed() >> 8,
+            highest: word(8),
+            jitter: word(12),
+            last_sender_report: word(16),
+            delay: word(20),
+        }));
     }
 }
 
@@ -156,14 +180,16 @@ mod tests {
 
     #[test]
     fn a_compound_is_read_item_by_item() {
-        let mut compound = vec![0x81, 201, 0, 7, 0, 0, 0, 1, 0, 0, 0, 5, 64, 0, 0, 0];
-        compound.resize(32, 0);
+        let mut compound = vec![0x81, 201, 0, 7, 0, 0, 0, 1, 0, 0, 0, 5, 64, 0xff, 0xff, 0xfe];
+        compound.extend([0, 1, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5]);
         compound.extend([0x81, 205, 0, 3, 0, 0, 0, 1, 0, 0, 0, 6, 0, 9, 0, 5]);
         compound.extend([0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 7]);
         compound.extend([0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0]);
         let entries = [0, 9, 0, 5];
+        let (highest, jitter, last_sender_report, delay) = (65_538, 3, 4, 5);
+        let report = Report { ssrc: 5, lost: -2, highest, jitter, last_sender_report, delay };
         let expected = [
-            Item::Report { ssrc: 5, fraction_lost: 64 },
+            Item::Report(report),
             Item::Nack { ssrc: 6, entries: &entries },
             Item::KeyframeRequest { ssrc: 7 },
             Item::KeyframeRequest { ssrc: 8 },

@@ -19,8 +19,10 @@ use crate::egress::{EgressKind, Path, Wire, train};
 use crate::fast_join::{self, Begins};
 use crate::keys;
 use crate::messages::MESSAGE_BYTES_MAX;
+use crate::metrics::{Counts, Dropped, Secured, ShardLook};
 use crate::offer::{Offer, name_seats};
 use crate::peer::{Datagram, Incoming, Now, Peer, Secrets};
+use crate::quality;
 use crate::relay::{Relay, Shards, Word};
 use crate::remote::{Remote, Transport};
 use crate::room::{Out, Room};
@@ -63,7 +65,20 @@ pub(crate) struct Shard {
     shards: Shards,
     /// Where packets are written and sealed before they leave.
     buffer: Vec<u8>,
+    tally: Tally,
     pub(crate) out: Out,
+}
+
+/// What a shard counts itself; the rest is counted in its rooms.
+#[derive(Default)]
+struct Tally {
+    /// Of rooms that are over, and of datagrams that belong to none.
+    past: Counts,
+    joins: u64,
+    refusals: BTreeMap<Refusal, u64>,
+    left: u64,
+    lost: u64,
+    given_up: u64,
 }
 
 /// See [`Shard::sizes`].
@@ -108,6 +123,7 @@ impl Shard {
             egress,
             shards,
             buffer: vec![0; train::BYTES],
+            tally: Tally::default(),
             out: Out::default(),
         }
     }
@@ -123,6 +139,7 @@ impl Shard {
         match command {
             Command::Join { leg, room, tenant, offer, sends } => {
                 if let Err(reason) = self.join(leg, room, tenant, &offer, &sends, now) {
+                    *self.tally.refusals.entry(reason).or_default() += 1;
                     self.out.events.push(Event::Refused { leg, reason });
                 }
             }
@@ -135,6 +152,9 @@ impl Shard {
                 wants.truncate(WANTS_MAX);
                 self.for_leg(leg, now, |room, at, out| room.view(at, wants, now, out));
             }
+            Command::Tap { leg, seconds, packets } => {
+                self.for_leg(leg, now, |room, at, _| room.tap(at, seconds, packets, now));
+            }
             Command::Leave { leg } => {
                 self.for_leg(leg, now, |room, at, out| room.leave(at, Event::Left { leg }, now, out));
             }
@@ -146,7 +166,10 @@ impl Shard {
     pub(crate) fn datagram(&mut self, local: SocketAddr, remote: Remote, datagram: &[u8], now: Now) -> bool {
         // Anybody may have sent this: a check that trips its parser up is dropped like any other rubbish.
         let routed = catch_unwind(AssertUnwindSafe(|| self.demux.route(remote, datagram)));
-        let Ok(Some(admitted)) = routed else { return false };
+        let Ok(Some(admitted)) = routed else {
+            self.tally.past.drop(Dropped::Stranger);
+            return false;
+        };
         // Of several advertised addresses behind one socket, the first of the family stands for all.
         let known = match remote.transport {
             Transport::Udp => &self.candidates,
@@ -238,6 +261,36 @@ impl Shard {
         due.min().unwrap_or(self.tick_at)
     }
 
+    /// How it stands. What the thread around it counts is left empty.
+    pub(crate) fn look(&self) -> ShardLook {
+        let mut counts = self.tally.past;
+        let rooms: Vec<_> = self.rooms.values().map(Room::look).collect();
+        rooms.iter().for_each(|room| counts += room.counts);
+        ShardLook {
+            rooms,
+            counts,
+            joins: self.tally.joins,
+            refusals: self.tally.refusals.iter().map(|(reason, count)| (*reason, *count)).collect(),
+            left: self.tally.left,
+            lost: self.tally.lost,
+            given_up: self.tally.given_up,
+            secured: self.secured(),
+            busy_ns: 0,
+            running_ns: 0,
+            events_held: 0,
+            usage_held: 0,
+        }
+    }
+
+    fn secured(&self) -> Vec<Secured> {
+        let mut kinds: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let peers = self.rooms.values().flat_map(|room| room.peers.values());
+        for (version, profile, count) in peers.filter_map(Peer::secured) {
+            *kinds.entry((version, profile)).or_default() += count;
+        }
+        kinds.into_iter().map(|((version, profile), count)| (version, profile, count)).collect()
+    }
+
     /// How much there is of everything that comes and goes with legs.
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> Sizes {
@@ -290,6 +343,7 @@ impl Shard {
             }
         };
         let slots = peer.slots.list();
+        self.tally.joins += 1;
         let credentials = peer.rtc.direct_api().local_ice_credentials();
         let place = self.seat(room, peer);
         self.demux.admit(place, &credentials.ufrag, &credentials.pass);
@@ -356,6 +410,7 @@ impl Shard {
             .set_crypto_provider(crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
+            .set_stats_interval(Some(quality::EVERY))
             .set_dtls_version(version)
             .set_sctp_max_message_size(MESSAGE_BYTES_MAX as u32)
             .clear_codecs()
@@ -425,6 +480,8 @@ impl Shard {
     fn give_up(&mut self, at: Key, now: Now) {
         let Some(mut room) = self.rooms.remove(at) else { return };
         self.forget_room(room.id);
+        self.tally.given_up += 1;
+        self.tally.past += room.counts();
         tracing::error!(room = %room.id.0, "a room is given up after a panic in its path");
         for at in room.peers.keys() {
             let Some(peer) = room.peers.get_mut(at) else { continue };
@@ -454,6 +511,10 @@ impl Shard {
             if let Some(Event::Left { leg } | Event::Lost { leg }) = then
                 && let Some(place) = self.place_by_leg.remove(leg)
             {
+                match then {
+                    Some(Event::Left { .. }) => self.tally.left += 1,
+                    _ => self.tally.lost += 1,
+                }
                 self.demux.forget(place);
                 self.legs.fetch_sub(1, Ordering::Relaxed);
             }
@@ -461,6 +522,7 @@ impl Shard {
         if self.rooms.get(at).is_some_and(|room| room.peers.is_empty())
             && let Some(room) = self.rooms.remove(at)
         {
+            self.tally.past += room.counts();
             self.forget_room(room.id);
         }
     }

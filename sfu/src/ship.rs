@@ -67,6 +67,11 @@ impl Shipper {
         self.waiting.len()
     }
 
+    /// How many counters the hub has not confirmed, those in flight included.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.waiting.len() + self.flying.as_ref().map_or(0, |batch| batch.facts.len())
+    }
+
     fn next_batch(&mut self, position: Position) -> Option<Batch> {
         let mut facts = Vec::new();
         while facts.len() < BATCH_FACTS_MAX

@@ -5,7 +5,7 @@
 //! - Every SRTCP packet must prove itself and be new: str0m does not know replays there, and a report that is sent again by
 //!   somebody else would keep a leg heard, and paying, that is long gone.
 
-use crate::keys::Handshake;
+use crate::keys::{Agreed, Handshake};
 use crate::srtp::Opener;
 
 /// SSRCs that one leg may come with in its life. A call with 64 lines, three layers and repair each has fewer.
@@ -24,6 +24,11 @@ impl Sources {
     /// Nothing yet.
     pub(crate) fn new(handshake: Handshake) -> Self {
         Sources { handshake, opener: None, proven: Vec::new() }
+    }
+
+    /// What the handshake agreed on, once it is over.
+    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+        self.handshake.agreed()
     }
 
     /// Whether the handshake is over without keys for media.

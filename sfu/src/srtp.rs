@@ -385,7 +385,7 @@ mod tests {
     }
 
     fn agreed(profile: SrtpProfile, active: bool) -> Agreed {
-        Agreed { profile, material: (0..100).collect(), active }
+        Agreed { profile, material: (0..100).collect(), active, version: None }
     }
 
     /// What the client sends: its own end and the other.
@@ -449,7 +449,7 @@ mod tests {
     #[test]
     fn keys_that_do_not_fit_their_profile_are_refused() {
         for profile in PROFILES {
-            let keys = Agreed { profile, material: vec![0; 50], active: true };
+            let keys = Agreed { profile, material: vec![0; 50], active: true, version: None };
             assert!(Sealer::new(&keys).is_none() && Opener::new(&keys).is_none(), "{profile:?}");
         }
     }

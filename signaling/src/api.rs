@@ -1,13 +1,17 @@
 //! What every handler of the HTTP API is given.
 
+use crate::exchange::{Tap, TapRefusal};
 use crate::hub::Hub;
 use crate::limits::Limiter;
 use crate::resource::Outcome;
+use crate::room::CallId;
 use crate::switchboard::Ask;
 use crate::text;
 use crate::tokens::TokenKeys;
+use billing::TenantId;
 use billing::db::Db;
 use jiff::Timestamp;
+use sfu::control::{self, Quality};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -63,6 +67,16 @@ impl Api {
     /// Asks for a publisher or a viewer without a page.
     pub(crate) async fn ask(&self, ask: Ask) -> Outcome {
         self.0.hub.exchange().ask(ask).await
+    }
+
+    /// How the connections of a tenant's call in progress do.
+    pub(crate) async fn quality(&self, tenant: TenantId, call: CallId) -> Vec<Quality> {
+        self.0.hub.exchange().quality(control::TenantId(tenant.0), call).await
+    }
+
+    /// Records the headers of a leg.
+    pub(crate) async fn tap(&self, tap: Tap) -> Result<Vec<u8>, TapRefusal> {
+        self.0.hub.exchange().tap(tap).await
     }
 
     /// May new calls begin here?

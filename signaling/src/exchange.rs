@@ -4,17 +4,18 @@
 
 use crate::admission::admit;
 use crate::media::{Commands, Happenings, MediaPlane};
+use crate::metrics::Tally;
 use crate::protocol::ServerFrame;
 use crate::records::{Records, Stamped};
 use crate::refusal::Refusal;
 use crate::resource::{Denial, Outcome, RequestId};
-use crate::room::{NewLeg, ParticipantId};
+use crate::room::{CallId, NewLeg, ParticipantId};
 use crate::session::SocketId;
 use crate::switchboard::{Ask, Input, LiveCall, Output, Switchboard, Timing};
 use crate::usage::{self, Batch};
 use billing::clock::Clock;
 use billing::db::Db;
-use sfu::control::{self, Command, TenantId};
+use sfu::control::{self, Command, LegId, Quality, TenantId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,24 +45,51 @@ enum Job {
     Input(Input),
     Ask(Ask, oneshot::Sender<Outcome>),
     LiveCalls(TenantId, oneshot::Sender<Vec<LiveCall>>),
+    Quality(TenantId, CallId, oneshot::Sender<Vec<Quality>>),
+    Tap(Tap, oneshot::Sender<Result<Vec<u8>, TapRefusal>>),
     Remove(TenantId, ParticipantId, oneshot::Sender<bool>),
     ShutDown(oneshot::Sender<()>),
+}
+
+/// A leg whose headers are to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tap {
+    pub(crate) tenant: TenantId,
+    pub(crate) call: CallId,
+    pub(crate) leg: LegId,
+    pub(crate) seconds: u32,
+    pub(crate) packets: u32,
+}
+
+/// Why there is no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TapRefusal {
+    /// There is no such leg in that call now.
+    NotThere,
+    /// Somebody records it already.
+    Open,
 }
 
 /// The way to the exchange. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Exchange(mpsc::Sender<Job>);
 
+/// What the exchange works with.
+pub(crate) struct Parts {
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    /// The name of the node.
+    pub(crate) node: String,
+    pub(crate) timing: Timing,
+    pub(crate) media: MediaPlane,
+    pub(crate) records: Records,
+    pub(crate) tally: Arc<Tally>,
+}
+
 impl Exchange {
     /// Starts the task.
-    pub fn start(
-        db: Db,
-        clock: Clock,
-        node: String,
-        timing: Timing,
-        media: MediaPlane,
-        records: Records,
-    ) -> Self {
+    pub(crate) fn start(parts: Parts) -> Self {
+        let Parts { db, clock, node, timing, media, records, tally } = parts;
         let (near, far) = mpsc::channel(INPUTS_MAX);
         let usage = usage::start(db.clone(), clock.clone(), media.commands.clone());
         let worker = Worker {
@@ -69,6 +97,7 @@ impl Exchange {
             jobs: near.downgrade(),
             sockets: BTreeMap::new(),
             requests: BTreeMap::new(),
+            taps: BTreeMap::new(),
             last_request: 0,
             commands: media.commands,
             waiting: VecDeque::new(),
@@ -77,6 +106,7 @@ impl Exchange {
             db,
             clock,
             node,
+            tally,
             stopped: None,
         };
         tokio::spawn(worker.work(far, media.happenings));
@@ -107,6 +137,20 @@ impl Exchange {
         calls.await.unwrap_or_default()
     }
 
+    /// How the connections of a call in progress do.
+    pub(crate) async fn quality(&self, tenant: TenantId, call: CallId) -> Vec<Quality> {
+        let (answer, quality) = oneshot::channel();
+        self.0.send(Job::Quality(tenant, call, answer)).await.ok();
+        quality.await.unwrap_or_default()
+    }
+
+    /// Records the headers of a leg; answers when its time is over.
+    pub(crate) async fn tap(&self, tap: Tap) -> Result<Vec<u8>, TapRefusal> {
+        let (answer, file) = oneshot::channel();
+        self.0.send(Job::Tap(tap, answer)).await.ok();
+        file.await.unwrap_or(Err(TapRefusal::NotThere))
+    }
+
     /// Takes a participant out of their room. Tells whether they were there.
     pub async fn remove(&self, tenant: TenantId, participant: ParticipantId) -> bool {
         let (answer, was_there) = oneshot::channel();
@@ -127,6 +171,8 @@ struct Worker {
     jobs: mpsc::WeakSender<Job>,
     sockets: BTreeMap<SocketId, mpsc::Sender<ToSocket>>,
     requests: BTreeMap<RequestId, oneshot::Sender<Outcome>>,
+    /// Whoever waits for the record of a leg.
+    taps: BTreeMap<LegId, oneshot::Sender<Result<Vec<u8>, TapRefusal>>>,
     last_request: u64,
     commands: Arc<dyn Commands>,
     /// For a media plane that was too busy.
@@ -136,6 +182,7 @@ struct Worker {
     db: Db,
     clock: Clock,
     node: String,
+    tally: Arc<Tally>,
     stopped: Option<oneshot::Sender<()>>,
 }
 
@@ -174,6 +221,8 @@ impl Worker {
                 self.handle(Input::Ask { request, ask });
             }
             Job::LiveCalls(tenant, answer) => drop(answer.send(self.board.live_calls(tenant))),
+            Job::Quality(tenant, call, answer) => drop(answer.send(self.board.quality(tenant, call))),
+            Job::Tap(tap, answer) => self.tap(tap, answer),
             Job::Remove(tenant, participant, answer) => {
                 let was_there = self.board.has_participant(tenant, participant);
                 self.handle(Input::Remove { tenant, participant });
@@ -185,6 +234,26 @@ impl Worker {
             }
         }
         self.say_when_stopped();
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the exchange is the shell that gives the cores their time"
+    )]
+    fn tap(&mut self, tap: Tap, answer: oneshot::Sender<Result<Vec<u8>, TapRefusal>>) {
+        let Tap { tenant, call, leg, seconds, packets } = tap;
+        // Whoever waited and has gone makes room.
+        self.taps.retain(|_, waiting| !waiting.is_closed());
+        let refused = match (self.board.has_leg(tenant, call, leg), self.taps.contains_key(&leg)) {
+            (false, _) => Some(TapRefusal::NotThere),
+            (true, true) => Some(TapRefusal::Open),
+            (true, false) => None,
+        };
+        if let Some(refused) = refused {
+            return drop(answer.send(Err(refused)));
+        }
+        self.taps.insert(leg, answer);
+        self.command(Command::Tap { leg, seconds, packets }, Instant::now());
     }
 
     fn say_when_stopped(&mut self) {
@@ -200,6 +269,10 @@ impl Worker {
         match event {
             // When the writer is behind, the journal sends the batch again.
             control::Event::Usage { batch, facts } => drop(self.usage.try_send(Batch { batch, facts })),
+            control::Event::Tapped { leg, file } => {
+                // Whoever asked may have gone.
+                self.taps.remove(&leg).map(|answer| answer.send(Ok(file)));
+            }
             event => self.handle(Input::Media(event)),
         }
     }
@@ -227,6 +300,7 @@ impl Worker {
                 Output::Frame { socket, frame } => self.send(socket, frame),
                 Output::HangUp { socket } => self.hang_up(socket),
                 Output::Reply { request, outcome } => {
+                    self.tally.outcome(&outcome);
                     // A client that has gone is not told; without media its leg ends soon.
                     self.requests.remove(&request).map(|answer| answer.send(outcome));
                 }
@@ -241,6 +315,7 @@ impl Worker {
 
     /// A socket that does not keep up loses its queue and with it its task.
     fn send(&mut self, socket: SocketId, frame: ServerFrame) {
+        self.tally.frame(&frame);
         let Some(sender) = self.sockets.get(&socket) else { return };
         if sender.try_send(ToSocket::Frame(Box::new(frame))).is_err() {
             self.sockets.remove(&socket);
@@ -257,7 +332,8 @@ impl Worker {
 
     fn store(&self, row: Box<NewLeg>) {
         let Some(jobs) = self.jobs.upgrade() else { return };
-        let (db, node, now) = (self.db.clone(), self.node.clone(), self.clock.now());
+        let node = self.commands.node_for(row.room).unwrap_or_else(|| self.node.clone());
+        let (db, now) = (self.db.clone(), self.clock.now());
         tokio::spawn(async move {
             let result = admit(&db, &row, &node, now).await;
             jobs.send(Job::Input(Input::Stored { row, result })).await.ok();

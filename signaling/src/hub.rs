@@ -1,11 +1,12 @@
 //! One process of the service as its parts see it: the database, the clock, the media plane and the calls in progress.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Parts};
 use crate::media::MediaPlane;
+use crate::metrics::{HubLook, Tally};
 use crate::records::{Records, close_lost};
 use crate::room::ParticipantId;
 use crate::session::SocketId;
-use crate::store::token_keys;
+use crate::store::{self, token_keys};
 use crate::switchboard::{LiveCall, Timing};
 use crate::tokens::{BrokenKey, TokenKeys};
 use billing::clock::Clock;
@@ -80,6 +81,8 @@ struct Inner {
     token_keys: TokenKeys,
     exchange: Exchange,
     records: Records,
+    tally: Arc<Tally>,
+    sockets_max: usize,
     heartbeat: Duration,
     sockets: Arc<Semaphore>,
     last_socket: AtomicU64,
@@ -93,15 +96,26 @@ impl Hub {
         let started_at = config.clock.now();
         let keys = token_keys::load_or_create(&config.db, started_at).await?;
         let token_keys = TokenKeys::new(&config.public_url, &keys)?;
-        let lost = close_lost(&config.db, &config.node, started_at).await?;
+        let mut nodes = store::nodes::all_names(&config.db).await?;
+        nodes.push(config.node.clone());
+        let lost = close_lost_of(&config.db, &nodes, started_at).await?;
         if lost > 0 {
             tracing::warn!(lost, "legs of a process that died are closed where their usage ends");
-            tokio::spawn(repair_again(config.db.clone(), config.node.clone(), started_at));
+            tokio::spawn(repair_again(config.db.clone(), nodes, started_at));
         }
         let records = Records::start(config.db.clone());
         let timing = Timing { heartbeat: config.heartbeat, resume_within: config.resume_within };
         let (db, clock) = (config.db.clone(), config.clock.clone());
-        let exchange = Exchange::start(db, clock, config.node, timing, config.media, records.clone());
+        let tally = Arc::new(Tally::default());
+        let exchange = Exchange::start(Parts {
+            db,
+            clock,
+            node: config.node,
+            timing,
+            media: config.media,
+            records: records.clone(),
+            tally: tally.clone(),
+        });
         Ok(Self(Arc::new(Inner {
             public_url: config.public_url,
             db: config.db,
@@ -109,6 +123,8 @@ impl Hub {
             token_keys,
             exchange,
             records,
+            tally,
+            sockets_max: config.sockets_max,
             heartbeat: config.heartbeat,
             sockets: Arc::new(Semaphore::new(config.sockets_max)),
             last_socket: AtomicU64::new(0),
@@ -165,6 +181,24 @@ impl Hub {
         self.0.exchange.remove(tenant, participant).await
     }
 
+    /// How the hub stands.
+    pub fn look(&self) -> HubLook {
+        let Inner { tally, sockets, sockets_max, db, .. } = &*self.0;
+        HubLook {
+            sockets: sockets_max.saturating_sub(sockets.available_permits()),
+            sockets_max: *sockets_max,
+            joins: tally.joins.load(Ordering::Relaxed),
+            resumes: tally.resumes.load(Ordering::Relaxed),
+            refusals: tally.refusals(),
+            answers: tally.answers.each_ref().map(|counter| counter.load(Ordering::Relaxed)),
+            database: db.pool_look(),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
     pub(crate) fn exchange(&self) -> &Exchange {
         &self.0.exchange
     }
@@ -183,10 +217,19 @@ impl Hub {
     }
 }
 
-async fn repair_again(db: Db, node: String, started_at: jiff::Timestamp) {
+/// The legs that this hub does not know, on whatever node: their pages join anew.
+async fn close_lost_of(db: &Db, nodes: &[String], started_at: jiff::Timestamp) -> Result<i64, DbError> {
+    let mut lost = 0;
+    for node in nodes {
+        lost += close_lost(db, node, started_at).await?;
+    }
+    Ok(lost)
+}
+
+async fn repair_again(db: Db, nodes: Vec<String>, started_at: jiff::Timestamp) {
     for pause in REPAIR_AGAIN {
         tokio::time::sleep(pause).await;
-        if let Err(error) = close_lost(&db, &node, started_at).await {
+        if let Err(error) = close_lost_of(&db, &nodes, started_at).await {
             tracing::warn!(%error, "the ends of lost legs could not be corrected yet");
         }
     }

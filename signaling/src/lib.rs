@@ -20,6 +20,8 @@ pub mod idempotency;
 pub mod input;
 pub mod limits;
 pub mod media;
+pub mod metrics;
+pub mod nodes;
 pub mod openapi;
 pub mod problem;
 pub mod protocol;
@@ -41,5 +43,6 @@ pub mod usage;
 /// Everything that a hub answers: the HTTP API, the key set, the probes and the WebSocket.
 pub fn router(hub: hub::Hub) -> axum::Router {
     let sockets = socket::routes(hub.clone()).layer(axum::middleware::from_fn(routes::with_headers));
-    routes::router(api::Api::of(hub)).merge(sockets)
+    let counted = axum::middleware::from_fn_with_state(hub.clone(), metrics::count_answer);
+    routes::router(api::Api::of(hub)).merge(sockets).layer(counted)
 }

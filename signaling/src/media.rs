@@ -1,8 +1,8 @@
 //! The media plane as the hub holds it: something that takes commands and tells events.
 //!
-//! In one process that is an [`sfu::Node`]; tests bring their own.
+//! In one process that is an [`sfu::Node`], in several [`crate::nodes::Nodes`]; tests bring their own.
 
-use sfu::control::{Command, Event};
+use sfu::control::{Command, Event, LegId, RoomId};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +11,32 @@ use std::sync::Arc;
 pub trait Commands: Send + Sync + 'static {
     /// Queues a command without waiting; commands of one leg are done in the order they are sent.
     fn send(&self, command: Command) -> Result<(), sfu::Busy>;
+
+    /// The name of the node where a room is or would be placed; none where there is only one.
+    fn node_for(&self, _room: RoomId) -> Option<String> {
+        None
+    }
+
+    /// Who has reported a batch of usage.
+    fn reporter(&self, _batch: u64) -> Reporter {
+        Reporter::Own
+    }
+
+    /// Whether usage of this leg came too late to be billed.
+    fn is_fenced(&self, _leg: LegId) -> bool {
+        false
+    }
+}
+
+/// Who has reported a batch of usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reporter {
+    /// The media plane of this process.
+    Own,
+    /// A node in another process, by its name.
+    Node(String),
+    /// Nobody knows any more; it will come again.
+    Forgotten,
 }
 
 /// Tells what happens in the media plane.

@@ -94,6 +94,8 @@ codes! {
         "Send the ETag of the last answer, or * to restart ICE.";
     PreconditionFailed "precondition_failed" PRECONDITION_FAILED "The ICE session is another one by now"
         "Send the ETag of the last answer, or * to restart ICE.";
+    CaptureInProgress "capture_in_progress" CONFLICT "The connection is being captured already"
+        "Wait until that capture is over, at most a quarter of a minute.";
     LimitReached "limit_reached" CONFLICT "A limit of the tenant is reached"
         "The detail names the limit. Remove what is no longer used.";
     BadIdempotencyKey "bad_idempotency_key" BAD_REQUEST "The Idempotency-Key is not allowed"

@@ -353,7 +353,7 @@ impl LeaveReason {
 }
 
 /// Why something was refused. Documented in `docs/protocol.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// Not JSON of this protocol, or an unknown field.

@@ -1,12 +1,14 @@
 //! The routes: one resource a file, each handler with its documentation.
 
 mod calls;
+mod captures;
 mod clock;
 mod demo;
 mod health;
 mod keys;
 mod me;
 mod page;
+mod quality;
 mod resources;
 mod rooms;
 mod service;

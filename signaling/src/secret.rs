@@ -27,6 +27,8 @@ pub enum SecretKind {
     Session,
     /// `sl_`: signs a member in, once.
     SignInLink,
+    /// `nt_`: lets a media node dial in.
+    NodeToken,
 }
 
 impl SecretKind {
@@ -36,6 +38,7 @@ impl SecretKind {
             SecretKind::PublishableKey => "pk_",
             SecretKind::Session => "cs_",
             SecretKind::SignInLink => "sl_",
+            SecretKind::NodeToken => "nt_",
         }
     }
 }

@@ -70,6 +70,9 @@ async fn upgrade(
         .on_upgrade(async move |socket| {
             let mut wire = Wire::new(socket, hub.heartbeat() * MISSED_MAX);
             if let Err(end) = serve(&hub, &mut wire, origin).await {
+                if let End::Refused(refusal) = &end {
+                    hub.tally().refused(refusal.code);
+                }
                 wire.close(end).await;
             }
             drop(place);

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod keys;
+pub mod nodes;
 pub mod rooms;
 pub mod sessions;
 pub mod tenants;

@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::resource::{RequestId, Resource, ResourceId};
 use crate::room::{CallId, Effect, Event, NewLeg, ParticipantId, Policy, Record, Room};
 use crate::session::{ResumeSecret, Session, SocketId};
-use sfu::control::{self, Command, LegId, RoomId, TenantId};
+use sfu::control::{self, Command, LegId, Quality, RoomId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -29,6 +29,8 @@ pub struct Switchboard {
     timing: Timing,
     stopping: bool,
     room_by_id: BTreeMap<RoomId, Room>,
+    /// What the media plane last said of each room's connections.
+    quality_by_room: BTreeMap<RoomId, Vec<Quality>>,
     room_by_leg: BTreeMap<LegId, RoomId>,
     session_by_leg: BTreeMap<LegId, Session>,
     resource_by_leg: BTreeMap<LegId, Resource>,
@@ -58,6 +60,7 @@ impl Switchboard {
             timing,
             stopping: false,
             room_by_id: BTreeMap::new(),
+            quality_by_room: BTreeMap::new(),
             room_by_leg: BTreeMap::new(),
             session_by_leg: BTreeMap::new(),
             resource_by_leg: BTreeMap::new(),
@@ -105,6 +108,20 @@ impl Switchboard {
             .collect()
     }
 
+    /// How the connections of a call in progress did over the last few seconds; nothing before the first word of it.
+    pub fn quality(&self, tenant: TenantId, call: CallId) -> Vec<Quality> {
+        let is_meant = |room: &Room| room.tenant() == tenant && room.call() == call;
+        let room = self.room_by_id.iter().find(|(_, room)| is_meant(room));
+        let legs = room.and_then(|(id, _)| self.quality_by_room.get(id)).into_iter().flatten();
+        legs.filter(|quality| self.room_by_leg.contains_key(&quality.leg)).cloned().collect()
+    }
+
+    /// Is this leg one of the tenant's call in progress?
+    pub fn has_leg(&self, tenant: TenantId, call: CallId, leg: LegId) -> bool {
+        let room = self.room_by_leg.get(&leg).and_then(|room| self.room_by_id.get(room));
+        room.is_some_and(|room| room.tenant() == tenant && room.call() == call)
+    }
+
     /// Is this participant here, in a lobby or in a call?
     pub fn has_participant(&self, tenant: TenantId, participant: ParticipantId) -> bool {
         let mut rooms = self.room_by_id.values().filter(|room| room.tenant() == tenant);
@@ -135,6 +152,9 @@ impl Switchboard {
 
     fn media(&mut self, event: control::Event, now: Instant) {
         use control::Event as Media;
+        if let Media::Quality { room, legs } = event {
+            return self.measured(room, legs);
+        }
         if let Media::Joined { leg, answer, .. } = &event {
             self.turn_away_halves(*leg, answer, now);
         }
@@ -148,11 +168,23 @@ impl Switchboard {
             | Media::Slots { leg, .. }
             | Media::Lost { leg }
             | Media::Left { leg } => self.room_by_leg.get(leg).copied(),
-            Media::Usage { .. } => None,
+            Media::Quality { .. } | Media::Tapped { .. } | Media::Usage { .. } => None,
         };
         if let Some(room) = room {
             self.tell_room(room, Event::Media(event), now);
         }
+    }
+
+    fn measured(&mut self, room: RoomId, legs: Vec<Quality>) {
+        if !self.room_by_id.contains_key(&room) {
+            return;
+        }
+        // The threads that share a large room tell of their own legs each.
+        let known = self.quality_by_room.entry(room).or_default();
+        known.retain(|known| {
+            self.room_by_leg.contains_key(&known.leg) && !legs.iter().any(|quality| quality.leg == known.leg)
+        });
+        known.extend(legs);
     }
 
     fn remove(&mut self, tenant: TenantId, participant: ParticipantId, now: Instant) {
@@ -208,6 +240,7 @@ impl Switchboard {
         }));
         let (tenant, call) = (room.tenant(), room.call());
         if room.is_empty() {
+            self.quality_by_room.remove(&id);
             self.room_by_id.remove(&id);
         }
         match worked {
@@ -219,6 +252,7 @@ impl Switchboard {
     /// A room has panicked: its pages are told to join anew and its legs end.
     fn bury(&mut self, id: RoomId, tenant: TenantId, call: CallId) {
         tracing::error!(room_id = %id.0, "a room has panicked and is closed");
+        self.quality_by_room.remove(&id);
         self.room_by_id.remove(&id);
         let legs: Vec<LegId> =
             self.room_by_leg.iter().filter(|(_, room)| **room == id).map(|(leg, _)| *leg).collect();

@@ -1,13 +1,16 @@
 //! Usage facts on their way from the media plane's journal into the database.
 
-use crate::media::Commands;
+use crate::media::{Commands, Reporter};
+use crate::store;
 use billing::clock::Clock;
-use billing::db::Db;
+use billing::db::{Db, DbError};
 use billing::ids::LegId;
 use billing::period::Hour;
-use billing::store::record_batch;
+use billing::store::{Recorded, record_batch, set_aside};
 use billing::usage::{Fact, FactKey, Meter};
+use jiff::Timestamp;
 use sfu::control::{self, Command, UsageFact};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -29,7 +32,12 @@ pub fn start(db: Db, clock: Clock, commands: Arc<dyn Commands>) -> mpsc::Sender<
     tokio::spawn(async move {
         while let Some(Batch { batch, facts }) = far.recv().await {
             let facts: Vec<_> = facts.into_iter().map(to_fact).collect();
-            match record_batch(&db, &facts, clock.now()).await {
+            let recorded = match commands.reporter(batch) {
+                Reporter::Own => record_batch(&db, &facts, clock.now()).await,
+                Reporter::Node(node) => record_from(&db, &node, facts, &*commands, clock.now()).await,
+                Reporter::Forgotten => continue,
+            };
+            match recorded {
                 Ok(recorded) => {
                     if recorded.refused > 0 {
                         tracing::error!(
@@ -51,6 +59,33 @@ pub fn start(db: Db, clock: Clock, commands: Arc<dyn Commands>) -> mpsc::Sender<
         }
     });
     near
+}
+
+/// A node of another process may report the legs that were placed on it, as long as it owned them; what else it reports is
+/// set aside.
+async fn record_from(
+    db: &Db,
+    node: &str,
+    facts: Vec<(billing::TenantId, Fact)>,
+    commands: &dyn Commands,
+    now: Timestamp,
+) -> Result<Recorded, DbError> {
+    let (late, facts): (Vec<_>, Vec<_>) =
+        facts.into_iter().partition(|(_, fact)| commands.is_fenced(control::LegId(fact.key.leg.0)));
+    let mut by_tenant: BTreeMap<uuid::Uuid, Vec<uuid::Uuid>> = BTreeMap::new();
+    for (tenant, fact) in &facts {
+        by_tenant.entry(tenant.0).or_default().push(fact.key.leg.0);
+    }
+    let mut own = BTreeSet::new();
+    for (tenant, legs) in by_tenant {
+        own.extend(store::calls::legs_of_node(db, billing::TenantId(tenant), &legs, node).await?);
+    }
+    let (own, foreign): (Vec<_>, Vec<_>) =
+        facts.into_iter().partition(|(_, fact)| own.contains(&fact.key.leg.0));
+    let mut recorded = record_batch(db, &own, now).await?;
+    recorded.refused += set_aside(db, late, "reported after the node's lease had ended", now).await?;
+    recorded.refused += set_aside(db, foreign, "reported by a node that does not have the leg", now).await?;
+    Ok(recorded)
 }
 
 fn to_fact(fact: UsageFact) -> (billing::TenantId, Fact) {

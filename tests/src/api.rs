@@ -84,6 +84,21 @@ impl Api {
         self.send(request).await
     }
 
+    /// `POST` without a body, for an answer that is no JSON: its content type and its bytes.
+    ///
+    /// # Errors
+    /// The service could not be reached or refuses.
+    pub async fn post_raw(&self, path: &str) -> Result<(String, Vec<u8>)> {
+        let mut request = self.http.post(format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        let answer = request.send().await?.error_for_status()?;
+        let content_type =
+            answer.headers().get("content-type").context("a content type")?.to_str()?.to_owned();
+        Ok((content_type, answer.bytes().await?.to_vec()))
+    }
+
     /// `POST` with any bytes that claim to be JSON.
     ///
     /// # Errors

@@ -132,6 +132,14 @@ impl Bot {
         self.joined["you"]["participant_id"].as_str().unwrap_or_default()
     }
 
+    /// Waits until the service tells this.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn hears(&mut self, event: &str) -> Result<()> {
+        self.socket.server_event(event).await.map(drop)
+    }
+
     /// Hangs up and waits for the goodbye.
     ///
     /// # Errors

@@ -24,7 +24,9 @@ struct Place {
     dir: TempDir,
     http: SocketAddr,
     media: SocketAddr,
+    metrics: SocketAddr,
     secret_key: Mutex<Option<String>>,
+    settings: Mutex<Vec<(String, String)>>,
 }
 
 /// What the binary writes to `TUPPENCE_ANNOUNCE` when it is ready.
@@ -77,8 +79,21 @@ impl Home {
         let dir = TempDir::with_prefix("tuppence-")?;
         // The private PostgreSQL of a service that runs as root is another user, who must be able to enter.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
-        let (http, media) = (free_tcp_port()?, free_udp_port()?);
-        Ok(Home(Arc::new(Place { dir, http, media, secret_key: Mutex::new(None) })))
+        let (http, media, metrics) = (free_tcp_port()?, free_udp_port()?, free_tcp_port()?);
+        Ok(Home(Arc::new(Place {
+            dir,
+            http,
+            media,
+            metrics,
+            secret_key: Mutex::new(None),
+            settings: Mutex::default(),
+        })))
+    }
+
+    /// Sets an environment variable for every start from now on.
+    pub fn set(&self, variable: &str, value: &str) {
+        let mut settings = self.0.settings.lock().expect("no test panics while it holds the settings");
+        settings.push((variable.to_owned(), value.to_owned()));
     }
 
     /// The data directory.
@@ -166,6 +181,7 @@ impl Home {
         command
             .env("TUPPENCE_LISTEN", self.0.http.to_string())
             .env("TUPPENCE_MEDIA_LISTEN", self.0.media.to_string())
+            .env("TUPPENCE_METRICS_LISTEN", self.0.metrics.to_string())
             .env("TUPPENCE_PUBLIC_URL", format!("http://{}", self.0.http))
             .env("TUPPENCE_ANNOUNCE", announce);
         command
@@ -178,6 +194,9 @@ impl Home {
             .env("TUPPENCE_DATA_DIR", self.data())
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null());
+        command.envs(
+            self.0.settings.lock().expect("no test panics while it holds the settings").iter().cloned(),
+        );
         command
     }
 
@@ -222,6 +241,15 @@ impl Service {
     /// The address for WebSockets.
     pub fn socket_url(&self) -> String {
         format!("{}/v1/ws", self.announced.url.replacen("http", "ws", 1))
+    }
+
+    /// The page for Prometheus.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn metrics(&self) -> Result<String> {
+        let url = format!("http://{}/metrics", self.home.0.metrics);
+        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
     }
 
     /// Its PostgreSQL hears nothing and answers nothing any more, as behind a cable that is pulled.

@@ -52,6 +52,26 @@ export interface CallDetail extends CallSummary {
   readonly legs: readonly Leg[];
 }
 
+/** One direction of a connection over the last seconds. */
+export interface ConnectionFlow {
+  readonly bits_per_s: number;
+  readonly loss_permille: number | null;
+  readonly jitter_ms: number | null;
+}
+
+export interface Connection {
+  readonly leg_id: string;
+  readonly transport: string;
+  readonly rtt_ms: number | null;
+  readonly up: ConnectionFlow;
+  readonly down: ConnectionFlow;
+  readonly plays: readonly { readonly mid: string; readonly leg_id: string; readonly source: string; readonly layer: string | null }[];
+}
+
+export interface CallQuality {
+  readonly connections: readonly Connection[];
+}
+
 export interface Calls {
   readonly calls: readonly CallSummary[];
   readonly next_cursor: string | null;

@@ -79,6 +79,20 @@ async fn record_for(
     Ok(grown)
 }
 
+/// Sets facts aside that must not be billed, for a person to look at. Tells how many.
+pub async fn set_aside(
+    db: &Db,
+    facts: Vec<(TenantId, Fact)>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let mut refused = 0;
+    for (tenant, fact) in facts {
+        refused += refuse(db, tenant, [fact], reason, now).await?;
+    }
+    Ok(refused)
+}
+
 /// Sets facts aside. What even this cannot keep is refused for good, and the batch with it.
 async fn refuse(
     db: &Db,

@@ -112,7 +112,7 @@ struct SessionKey {
 
 impl Keys {
     fn derive(agreed: &Agreed) -> Keys {
-        let Agreed { profile, material, active } = agreed;
+        let Agreed { profile, material, active, .. } = agreed;
         let (key, salt) = match *profile {
             SrtpProfile::AES128_CM_SHA1_80 => (16, 14),
             SrtpProfile::AEAD_AES_128_GCM => (16, 12),

@@ -8,14 +8,16 @@ use str0m::Rtc;
 use str0m::media::Mid;
 
 use super::header::ExtensionIds;
-use super::report;
+use super::report::{self, ntp_of};
 use super::stream::{Pending, Stream};
 use super::train::Train;
 use super::{Egress, Outgoing};
 use crate::keys::Handshake;
+use crate::metrics::{Counts, Dropped};
 use crate::peer::Now;
+use crate::quality::{Downlink, Measured};
 use crate::repairs::Repairs;
-use crate::rtcp::{self, Item};
+use crate::rtcp::{self, Item, Report};
 use crate::srtp::{SEAL_BYTES_MAX, Sealer};
 
 /// Packets that wait for the handshake, or for the end of a turn, at most.
@@ -40,6 +42,8 @@ pub(crate) struct Own {
     overflowed: bool,
     /// The same, but nobody can be sent one yet.
     discarded: bool,
+    counts: Counts,
+    downlink: Downlink,
 }
 
 #[derive(Debug)]
@@ -61,6 +65,8 @@ impl Own {
             report_due: false,
             overflowed: false,
             discarded: false,
+            counts: Counts::default(),
+            downlink: Downlink::default(),
         }
     }
 
@@ -69,6 +75,7 @@ impl Own {
             self.pending.push((slot, leaving));
         } else {
             self.overflowed = true;
+            self.counts.drop(Dropped::QueueFull);
         }
     }
 
@@ -76,11 +83,20 @@ impl Own {
         let is_meant = |stream: &Option<Stream>| stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc);
         let Some(slot) = self.streams.iter().position(is_meant) else { return };
         for seq in rtcp::missing(entries) {
+            self.counts.nacked += 1;
             if let Some(pending) =
                 self.streams[slot].as_mut().and_then(|stream| stream.again(seq, &mut self.repairs))
             {
                 self.push(slot, Leaving::Again(pending));
             }
+        }
+    }
+
+    /// A line's receiver says how it arrives.
+    fn reported(&mut self, report: &Report, ntp: u64) {
+        let line = self.streams.iter().flatten().find(|stream| stream.ssrc == report.ssrc);
+        if let Some(rate_hz) = line.and_then(Stream::rate_hz) {
+            self.downlink.report(report, rate_hz, ntp);
         }
     }
 
@@ -131,6 +147,8 @@ impl Own {
                 train.add(len);
                 if is_first {
                     self.repairs.earn(len);
+                } else {
+                    self.counts.repaired += 1;
                 }
                 self.transport_next = seq.wrapping_add(u16::from(is_numbered));
             }
@@ -169,7 +187,7 @@ impl Egress for Own {
         false
     }
 
-    fn hear(&mut self, report: &[u8]) -> Vec<Mid> {
+    fn hear(&mut self, report: &[u8], now: Now) -> Vec<Mid> {
         let mut keyframes_for = Vec::new();
         rtcp::read(report, |item| match item {
             Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
@@ -178,7 +196,8 @@ impl Egress for Own {
                 let mids = streams.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);
                 keyframes_for.extend(mids);
             }
-            Item::Report { .. } | Item::Transport(_) | Item::Remb(_) => {}
+            Item::Report(report) => self.reported(&report, ntp_of(now.wall.into())),
+            Item::Transport(_) | Item::Remb(_) => {}
         });
         keyframes_for
     }
@@ -195,12 +214,21 @@ impl Egress for Own {
         self.streams.iter().flatten().map(|stream| stream.mid).collect()
     }
 
+    fn take_measured(&mut self) -> Measured {
+        self.downlink.take()
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+
     fn is_waiting(&self) -> bool {
         !self.pending.is_empty() || self.report_due
     }
 
     fn discard(&mut self) {
         self.discarded |= !self.pending.is_empty();
+        self.counts.drop_many(Dropped::NoConsent, self.pending.len() as u64);
         self.pending.clear();
     }
 

@@ -142,6 +142,11 @@ impl Stream {
         Some(kept.pending.clone())
     }
 
+    /// Of its clock, once something was sent.
+    pub(super) fn rate_hz(&self) -> Option<u32> {
+        self.newest.map(|newest| newest.rate_hz as u32)
+    }
+
     /// What to report now, if it is time.
     pub(super) fn report(&mut self, now: Instant, wall: SystemTime) -> Option<SenderReport> {
         let newest = self.newest?;

@@ -310,3 +310,60 @@ fn more_slots_break_no_stream_that_plays() {
         assert_eq!(*pair[1].seq_no, *pair[0].seq_no + 1, "and nothing is missing");
     }
 }
+
+#[test]
+fn whoever_looks_sees_what_is_forwarded_and_by_whom() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    run(&mut hub, &mut [&mut a, &mut b], 1_000);
+    let look = hub.node.look();
+    let [Some(shard)] = &look.shards[..] else { panic!("{look:?}") };
+    let [room] = &shard.rooms[..] else { panic!("{shard:?}") };
+    assert_eq!((room.room, room.lobby, room.entered), (ROOM, 0, 2));
+    assert_eq!((shard.joins, &shard.refusals[..], shard.left, shard.lost), (2, &[][..], 0, 0));
+    let received = (a.received.len() + b.received.len()) as u64;
+    assert!(shard.counts.packets_out >= received, "{received} of {:?}", shard.counts);
+    assert!(shard.counts.bytes_out > shard.counts.packets_out * 12 && shard.counts.bytes_in > 0);
+    assert!(shard.counts.keyframes_asked > 0, "{:?}", shard.counts);
+    assert_eq!(room.counts, shard.counts, "one room is all there is");
+    assert!(matches!(shard.secured[..], [("1.3" | "1.2", _, 2)]), "{:?}", shard.secured);
+    assert!(0 < shard.busy_ns && shard.busy_ns < shard.running_ns);
+    assert!(look.journal.is_some());
+
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.send_to(&[0x80; 40], ("127.0.0.1", a.server_port)).unwrap();
+    hub.send(Command::Leave { leg: a.leg });
+    let leg = a.leg;
+    hub.expect("the goodbye", |event| *event == Event::Left { leg });
+    hub.send(Command::Leave { leg: b.leg });
+    let leg = b.leg;
+    hub.expect("the goodbye", |event| *event == Event::Left { leg });
+    let after = hub.node.look();
+    let [Some(after)] = &after.shards[..] else { panic!("{after:?}") };
+    assert!(after.rooms.is_empty() && after.left == 2);
+    assert!(after.counts.packets_out >= shard.counts.packets_out, "what rooms counted outlasts them");
+    assert_eq!(after.counts.dropped(sfu::metrics::Dropped::Stranger), 1);
+}
+
+#[test]
+fn connections_are_told_how_they_do() {
+    let mut hub = Hub::start();
+    let (mut a, mut b) = call(&mut hub);
+    run(&mut hub, &mut [&mut a, &mut b], 11_000);
+    let told = hub.seen.iter().filter_map(|event| match event {
+        Event::Quality { room, legs } => Some((room, legs)),
+        _ => None,
+    });
+    let (room, legs) = told.last().unwrap();
+    assert_eq!((*room, legs.len()), (ROOM, 2));
+    for quality in legs {
+        assert!(quality.up.bits_per_s > 10_000 && quality.down.bits_per_s > 10_000, "{quality:?}");
+        assert_eq!(quality.up.loss_permille, Some(0), "{quality:?}");
+        assert_eq!(quality.layers.len(), 2, "a voice and a picture: {quality:?}");
+        assert!(quality.layers.iter().all(|layer| layer.track.leg != quality.leg));
+        if crate::EGRESS == sfu::EgressKind::Own {
+            assert_eq!(quality.down.loss_permille, Some(0), "{quality:?}");
+            assert!(quality.rtt_ms.is_some_and(|ms| ms < 1_000), "{quality:?}");
+        }
+    }
+}

@@ -28,6 +28,8 @@ pub enum Right {
     SeeCalls,
     /// Usage and statements.
     SeeMoney,
+    /// The headers of a connection's packets.
+    CaptureHeaders,
     /// API keys.
     ManageKeys,
     /// The test clock of a sandbox.
@@ -69,6 +71,7 @@ impl Right {
             Right::MakeRooms => "make rooms and tokens",
             Right::SeeCalls => "see calls",
             Right::SeeMoney => "see usage and statements",
+            Right::CaptureHeaders => "capture the headers of a connection",
             Right::ManageKeys => "manage API keys",
             Right::AdvanceClock => "advance the test clock",
         }
@@ -86,14 +89,15 @@ mod tests {
             Right::MakeRooms,
             Right::SeeCalls,
             Right::SeeMoney,
+            Right::CaptureHeaders,
             Right::ManageKeys,
             Right::AdvanceClock,
         ];
         for (role, expected) in [
-            (Role::Owner, [true, true, true, true, true, true]),
-            (Role::Admin, [true, true, true, true, true, false]),
-            (Role::Agent, [true, true, true, false, false, false]),
-            (Role::Finance, [true, false, true, true, false, false]),
+            (Role::Owner, [true, true, true, true, true, true, true]),
+            (Role::Admin, [true, true, true, true, true, true, false]),
+            (Role::Agent, [true, true, true, false, false, false, false]),
+            (Role::Finance, [true, false, true, true, false, false, false]),
         ] {
             assert_eq!(rights.map(|right| role.has(right)), expected, "{role:?}");
             assert_eq!(Role::from_stored(role.as_str()), Some(role));

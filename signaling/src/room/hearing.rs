@@ -21,7 +21,10 @@ impl Room {
             control::Event::Slots { leg, slots } => self.slots(leg, slots),
             control::Event::Speakers { legs, .. } => self.speakers(legs),
             control::Event::Lost { leg } | control::Event::Left { leg } => self.media_lost(leg),
-            control::Event::Connected { .. } | control::Event::Usage { .. } => {}
+            control::Event::Connected { .. }
+            | control::Event::Quality { .. }
+            | control::Event::Tapped { .. }
+            | control::Event::Usage { .. } => {}
         }
     }
 

@@ -246,7 +246,9 @@ impl World {
                 | Command::Mute { leg, .. }
                 | Command::View { leg, .. },
             ) => assert!(self.at_sfu.contains(&leg)),
-            Effect::Sfu(Command::UsageStored { .. }) => panic!("usage is not a room's business"),
+            Effect::Sfu(Command::UsageStored { .. } | Command::Tap { .. }) => {
+                panic!("usage and captures are not a room's business")
+            }
             Effect::Record(record) => self.written(record),
         }
     }

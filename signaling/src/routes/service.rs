@@ -1,7 +1,8 @@
 //! All routes together, and what holds for each of them.
 
 use super::{
-    calls, clock, demo, health, keys, me, resources, rooms, sessions, statements, tokens, usage, visits,
+    calls, captures, clock, demo, health, keys, me, quality, resources, rooms, sessions, statements, tokens,
+    usage, visits,
 };
 use super::{whep, whip};
 use crate::api::Api;
@@ -74,6 +75,8 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(whep::patch, whep::delete).layer(from_fn(resources::allow_pages)))
         .routes(routes!(calls::list))
         .routes(routes!(calls::read))
+        .routes(routes!(quality::read))
+        .routes(routes!(captures::create))
         .routes(routes!(usage::read))
         .routes(routes!(statements::list))
         .routes(routes!(statements::read))

@@ -161,3 +161,21 @@ pub async fn hours(tx: &Transaction, call_id: Uuid) -> Result<Vec<LegHour>, DbEr
         })
         .collect())
 }
+
+/// Which of these legs were placed on this node.
+pub async fn legs_of_node(
+    db: &billing::db::Db,
+    tenant: billing::TenantId,
+    legs: &[Uuid],
+    node: &str,
+) -> Result<Vec<Uuid>, DbError> {
+    let tx = db.tenant(tenant).await?;
+    let rows = tx
+        .all(
+            "select leg_id from leg where tenant_id = tuppence_tenant() and leg_id = any($1) and node = $2",
+            &[&legs, &node],
+        )
+        .await?;
+    tx.commit().await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

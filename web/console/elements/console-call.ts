@@ -5,6 +5,7 @@ import { Loading } from '../loading.ts';
 import { quantityCell, sumOf } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
+import './console-quality.ts';
 import type { CallDetail, CallParticipant, Leg, LegHour } from '../types.ts';
 import { bytesText, durationText, hourText, momentText } from '../words.ts';
 
@@ -32,6 +33,7 @@ function whole(call: CallDetail): TemplateResult {
       <section class="card figure"><h2>Participant time</h2><strong>${durationText(sumOf(call.participants, 'participant_ms'))}</strong><p class="soft">From each person’s click to their leaving.</p></section>
       <section class="card figure"><h2>Sent to participants</h2><strong>${bytesText(sumOf(call.participants, 'egress_bytes'))}</strong><p class="soft">What left our servers towards them.</p></section>
     </div>
+    ${call.ended_at === null ? html`<console-quality .callId=${call.call_id} .nameOf=${(legId: string) => nameOf(call, legId)}></console-quality>` : ''}
     <section class="card" aria-labelledby="people"><h2 id="people">People</h2><div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
       <thead><tr><th scope="col">Name</th><th scope="col">Joined</th><th scope="col">Left</th><th scope="col" class="number">Time</th><th scope="col" class="number">Sent</th></tr></thead>
       <tbody>${call.participants.map(person)}</tbody></table></div></section>
@@ -40,6 +42,12 @@ function whole(call: CallDetail): TemplateResult {
       <div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
       <thead><tr><th scope="col">Connection</th><th scope="col">Hour (UTC)</th><th scope="col" class="number">Participant time</th><th scope="col" class="number">Sent</th></tr></thead>
       <tbody>${call.legs.map(leg)}</tbody></table></div></section>`;
+}
+
+/** Whose a connection is. */
+function nameOf({ legs, participants }: CallDetail, legId: string): string {
+  const owner: string | undefined = legs.find(({ leg_id }) => leg_id === legId)?.participant_id;
+  return participants.find(({ participant_id }) => participant_id === owner)?.name || 'Guest';
 }
 
 function person({ name, joined_at, left_at, participant_ms, egress_bytes }: CallParticipant): TemplateResult {

@@ -1,0 +1,218 @@
+//! Media nodes in processes of their own: a hub without media, nodes that dial in, and what happens when either dies.
+
+use anyhow::{Context, Result, ensure};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tuppence_tests::{Bot, Home, Service, binary, eventually};
+
+/// A node with a directory of its own, which outlasts its lives. Killed when dropped.
+struct Node {
+    dir: TempDir,
+    hub: String,
+    token: String,
+    child: Child,
+}
+
+impl Node {
+    fn start(hub: &str, token: &str) -> Result<Node> {
+        let dir = TempDir::with_prefix("tuppence-node-")?;
+        let child = run(&dir, hub, token)?;
+        Ok(Node { dir, hub: hub.to_owned(), token: token.to_owned(), child })
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn start_again(&mut self) -> Result<()> {
+        self.child = run(&self.dir, &self.hub, &self.token)?;
+        Ok(())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+fn run(dir: &TempDir, hub: &str, token: &str) -> Result<Child> {
+    let log = std::fs::File::options().create(true).append(true).open(dir.path().join("log"))?;
+    let child = Command::new(binary()?)
+        .arg("node")
+        .env("TUPPENCE_HUB", hub)
+        .env("TUPPENCE_NODE_TOKEN", token)
+        .env("TUPPENCE_DATA_DIR", dir.path().join("data"))
+        .env("TUPPENCE_MEDIA_LISTEN", "127.0.0.1:0")
+        .env_remove("DATABASE_URL")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()?;
+    Ok(child)
+}
+
+fn nodes(home: &Home, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(binary()?);
+    command.arg("nodes").args(arguments).env("TUPPENCE_DATA_DIR", home.data()).env_remove("DATABASE_URL");
+    Ok(command.output()?)
+}
+
+fn add(home: &Home, name: &str) -> Result<String> {
+    let added = nodes(home, &["add", name])?;
+    ensure!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    Ok(String::from_utf8(added.stdout)?.trim().to_owned())
+}
+
+/// A hub that carries no media itself.
+async fn hub() -> Result<(Home, Service)> {
+    let home = Home::new()?;
+    home.set("TUPPENCE_MEDIA_NODE", "false");
+    home.set("TUPPENCE_NODE_LEASE_S", "3");
+    let service = home.start().await?;
+    Ok((home, service))
+}
+
+async fn bot(service: &Service, room_id: &str, name: &str) -> Result<Bot> {
+    eventually("a node to take the call", Duration::from_secs(20), async || {
+        let token = service.api.token(room_id, name).await?;
+        Ok(Box::pin(Bot::lobby(&service.socket_url(), &token)).await.ok())
+    })
+    .await
+}
+
+async fn see_each_other(bots: &[(Bot, String)]) -> Result<()> {
+    let before: Vec<_> = bots.iter().map(|(bot, _)| bot.received()).collect();
+    eventually("sound and pictures both ways", Duration::from_secs(15), async || {
+        let grows = |(at, (bot, _)): (usize, &(Bot, String))| {
+            let (now, then) = (bot.received(), &before[at]);
+            now.audio > then.audio + 20 && now.video > then.video + 10
+        };
+        Ok(bots.iter().enumerate().all(grows).then_some(()))
+    })
+    .await
+}
+
+async fn call(service: &Service, room_id: &str, names: &[&str]) -> Result<Vec<(Bot, String)>> {
+    let mut bots = Vec::new();
+    for name in names {
+        let mut bot = bot(service, room_id, name).await?;
+        let call_id = bot.enter(name).await?.call_id;
+        bots.push((bot, call_id));
+    }
+    Ok(bots)
+}
+
+async fn recorded(service: &Service, call_id: &str, leg_id: &str) -> Result<i64> {
+    service.api.leg_participant_ms(call_id, leg_id).await
+}
+
+#[tokio::test]
+async fn a_call_runs_on_a_node_and_its_usage_arrives_once_whoever_dies() -> Result<()> {
+    let (home, service) = hub().await?;
+    let room_id = service.api.room(8).await?;
+    let token = service.api.token(&room_id, "early").await?;
+    let early = Box::pin(Bot::lobby(&service.socket_url(), &token)).await;
+    ensure!(early.is_err(), "a hub without media takes nobody before a node has come");
+
+    let mut node = Node::start(&service.announced.url, &add(&home, "node-1")?)?;
+    let bots = call(&service, &room_id, &["ann", "ben"]).await?;
+    see_each_other(&bots).await.with_context(|| node.log())?;
+    let (leg_id, call_id) = (bots[0].0.leg_id().to_owned(), bots[0].1.clone());
+    let legs = service.api.legs(&call_id).await?;
+    ensure!(legs.iter().all(|leg| leg["node"] == "node-1"), "{legs:?}");
+
+    // The hub dies and comes back: media goes on all the while, and the node finds the new one.
+    service.kill()?;
+    see_each_other(&bots).await.context("while the hub was away")?;
+    let service = home.start().await?;
+    let before = recorded(&service, &call_id, &leg_id).await?;
+    see_each_other(&bots).await.context("after the hub has come back")?;
+    let late = eventually("usage of the time without a hub", Duration::from_secs(20), async || {
+        let now = recorded(&service, &call_id, &leg_id).await?;
+        Ok((now > before + 2_000).then_some(now))
+    })
+    .await?;
+
+    // The node dies: what it had counted is in its journal and comes once.
+    node.kill()?;
+    node.start_again()?;
+    let last = eventually("the journal to be read again", Duration::from_secs(20), async || {
+        let next = bot(&service, &room_id, "cleo").await?;
+        drop(next);
+        Ok(Some(recorded(&service, &call_id, &leg_id).await?))
+    })
+    .await?;
+    ensure!(last >= late, "{last} ms after {late} ms");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let settled = recorded(&service, &call_id, &leg_id).await?;
+    ensure!(
+        (settled - last).abs() < 2_000,
+        "a dead node's leg goes on counting: {last} ms, then {settled} ms"
+    );
+    let database = service.database().await?;
+    let refused: i64 = database.query_one("select count(*) from refused_fact", &[]).await?.get(0);
+    ensure!(refused == 0, "{refused} facts of a node's own legs were refused");
+    Ok(())
+}
+
+#[tokio::test]
+async fn callers_of_a_node_that_died_are_placed_on_another() -> Result<()> {
+    let (home, service) = hub().await?;
+    let room_id = service.api.room(8).await?;
+    let mut first = Node::start(&service.announced.url, &add(&home, "first")?)?;
+    let mut bots = call(&service, &room_id, &["ann"]).await?;
+    let second = Node::start(&service.announced.url, &add(&home, "second")?)?;
+    eventually("the second node to dial in", Duration::from_secs(10), async || {
+        Ok(second.log().contains("the hub takes this node").then_some(()))
+    })
+    .await?;
+    first.kill()?;
+    bots[0].0.hears("media_lost").await?;
+    let again = call(&service, &room_id, &["ann", "ben"]).await?;
+    see_each_other(&again).await?;
+    let legs = service.api.legs(&again[0].1).await?;
+    let of = |leg_id: &str| legs.iter().find(|leg| leg["leg_id"] == leg_id).map(|leg| leg["node"].clone());
+    ensure!(of(again[0].0.leg_id()) == Some("second".into()), "{legs:?}");
+    ensure!(of(bots[0].0.leg_id()).is_none_or(|node| node == "first"), "{legs:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_ends_when_it_is_revoked() -> Result<()> {
+    let (home, service) = hub().await?;
+    let token = add(&home, "node-1")?;
+    ensure!(token.starts_with("nt_"), "{token}");
+    ensure!(!nodes(&home, &["add", "node-1"])?.status.success(), "a name is given once");
+    ensure!(!nodes(&home, &["add", "local"])?.status.success(), "the hub's own name is taken");
+    let listed = String::from_utf8(nodes(&home, &["list"])?.stdout)?;
+    ensure!(listed.contains("node-1") && !listed.contains(&token), "{listed}");
+    let node = Node::start(&service.announced.url, &token)?;
+    let room_id = service.api.room(8).await?;
+    drop(bot(&service, &room_id, "ann").await?);
+    ensure!(nodes(&home, &["revoke", "node-1"])?.status.success());
+    eventually("the node to be cut off", Duration::from_secs(10), async || {
+        Ok(node.log().contains("the hub is away").then_some(()))
+    })
+    .await?;
+    let late = service.api.token(&room_id, "late").await?;
+    ensure!(Box::pin(Bot::lobby(&service.socket_url(), &late)).await.is_err(), "a revoked node takes nobody");
+    let stranger = reqwest::Client::new()
+        .get(format!("{}/v1/nodes/ws", service.announced.url))
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .bearer_auth(&token)
+        .send()
+        .await?;
+    ensure!(stranger.status() == 401, "{}", stranger.status());
+    Ok(())
+}
