@@ -9,10 +9,13 @@ use str0m::change::SdpOffer;
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::format::Codec;
 use str0m::rtp::Vp8Descriptor;
+use uuid::Uuid;
 
-use crate::control::{SendLine, Source};
+use crate::control::{LegId, SendLine, Source};
 use crate::demux::{Demux, Place};
+use crate::framing::{PACKET_BYTES_MAX, Unframer};
 use crate::keys::Handshake;
+use crate::messages::{MESSAGE_BYTES_MAX, Message};
 use crate::offer::{Offer, name_seats};
 use crate::rewrite::{Line, Numbers};
 use crate::slab::Key;
@@ -134,6 +137,29 @@ pub fn numbers(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// What a page sends on a channel for messages.
+pub fn message(bytes: &[u8]) {
+    if let Some(message) = Message::parse(bytes) {
+        assert!(bytes.len() <= MESSAGE_BYTES_MAX);
+        let somebody = LegId(Uuid::nil());
+        assert!(bytes[1] != 0 || message.is_for(somebody));
+    }
+}
+
+/// A stream of packets; the first byte says in what pieces it comes besides in one.
+pub fn stream(bytes: &[u8]) {
+    let Some((piece, stream)) = bytes.split_first() else { return };
+    let read = |piece: usize| {
+        let (mut unframer, mut packets) = (Unframer::default(), Vec::new());
+        let mut pieces = stream.chunks(piece.max(1));
+        let whole = pieces.try_for_each(|come| unframer.read(come, |packet| packets.push(packet.to_vec())));
+        (whole, packets)
+    };
+    let (whole, packets) = read(stream.len());
+    assert!(packets.iter().all(|packet| packet.len() <= PACKET_BYTES_MAX));
+    assert_eq!(read(usize::from(*piece)), (whole, packets));
 }
 
 /// What Linux tells about its addresses.

@@ -283,6 +283,8 @@ pub struct RoomInfo {
 pub struct Participant {
     /// In this call.
     pub participant_id: Uuid,
+    /// The connection: whom messages name.
+    pub leg_id: Uuid,
     /// Display name.
     pub name: String,
     /// What they publish.

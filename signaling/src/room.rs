@@ -110,7 +110,7 @@ impl Room {
 
     /// Who is in the call.
     pub fn participants(&self) -> Vec<Participant> {
-        self.in_call().map(|(_, member)| member.to_participant()).collect()
+        self.in_call().map(|(leg, member)| member.to_participant(leg)).collect()
     }
 
     fn member(&mut self, leg: LegId) -> Result<&mut Member, Refusal> {
@@ -159,7 +159,7 @@ impl Room {
     /// Tells everyone else, lobby included, about someone in the call. What happens in the lobby stays there.
     fn tell_others_of(&mut self, leg: LegId, event: impl Fn(Participant) -> ServerEvent) {
         let Some(member) = self.member_by_leg.get(&leg).filter(|member| member.is_in_call()) else { return };
-        let event = event(member.to_participant());
+        let event = event(member.to_participant(leg));
         let others: Vec<LegId> =
             self.admitted().map(|(other, _)| other).filter(|other| *other != leg).collect();
         for other in others {

@@ -8,6 +8,7 @@ import { cleanName, namesOf } from './words.ts';
 
 const person = (id: string, screen = false): Participant => ({
   participant_id: id,
+  leg_id: `${id}-leg`,
   name: id.toUpperCase(),
   tracks: [
     { source: 'microphone', muted: false },

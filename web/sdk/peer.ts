@@ -5,6 +5,8 @@ export const AUDIO_SLOTS = 3;
 export const VIDEO_SLOTS = 6;
 export const VIDEO_SLOTS_MAX = 26;
 const VIDEO_SLOTS_STEP = 4;
+/** Bytes that wait in a channel for messages at most. */
+const MESSAGES_WAITING_MAX = 256 * 1024;
 
 /** A receive place and the track that plays in it: one track for the whole life of the connection. */
 export interface Slot extends SlotInfo {
@@ -27,6 +29,7 @@ export class Peer {
   readonly #pc: RTCPeerConnection;
   readonly #hubBegins: boolean;
   readonly #senders = new Map<Source, RTCRtpTransceiver>();
+  #channels: { readonly reliable: RTCDataChannel; readonly lossy: RTCDataChannel } | undefined;
   #slots: readonly Slot[] = [];
   #growing = false;
 
@@ -40,6 +43,26 @@ export class Peer {
     this.#addSender('screen_audio', 'audio');
     this.#addSlots('audio', AUDIO_SLOTS);
     this.#addSlots('video', VIDEO_SLOTS);
+  }
+
+  /** Opens both channels for messages. Before the first offer. */
+  openMessages(onMessage: (data: ArrayBuffer) => void): void {
+    // Both sides know them without asking, so that they are open as soon as the connection is.
+    const open = (label: string, how: RTCDataChannelInit): RTCDataChannel => {
+      const channel: RTCDataChannel = this.#pc.createDataChannel(label, { negotiated: true, ...how });
+      channel.binaryType = 'arraybuffer';
+      channel.onmessage = ({ data }) => data instanceof ArrayBuffer && onMessage(data);
+      return channel;
+    };
+    this.#channels = { reliable: open('messages', { id: 0 }), lossy: open('lossy', { id: 1, ordered: false, maxRetransmits: 0 }) };
+  }
+
+  /** Sends a message. Answers false when the channel is not open, or too much waits in it. */
+  message(bytes: Uint8Array<ArrayBuffer>, reliable: boolean): boolean {
+    const channel: RTCDataChannel | undefined = reliable ? this.#channels?.reliable : this.#channels?.lossy;
+    if (channel?.readyState !== 'open' || channel.bufferedAmount > MESSAGES_WAITING_MAX) return false;
+    channel.send(bytes);
+    return true;
   }
 
   /** The receive places that the hub has answered. */

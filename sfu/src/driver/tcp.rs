@@ -53,6 +53,8 @@ pub(super) struct TcpPort {
     /// Those that were sent something in this turn.
     waiting: Vec<u64>,
     sweep_at: Instant,
+    /// Empty, but for the room it has.
+    events: Vec<Event>,
 }
 
 struct Connection {
@@ -98,12 +100,14 @@ impl TcpPort {
             next: FIRST_CONNECTION,
             waiting: Vec::new(),
             sweep_at: now + SWEEP_EVERY,
+            events: Vec::with_capacity(TURN),
         })
     }
 
     /// Takes what has come. Answers whether there may be more.
     pub(super) fn receive(&mut self, now: Instant, buffer: &mut [u8], take: &mut Take<'_>) -> bool {
-        let mut events: Vec<Event> = Vec::with_capacity(TURN);
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
         let _found = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec::default()));
         for event in &events {
             let (name, flags) = (event.data.u64(), event.flags);
@@ -116,7 +120,9 @@ impl TcpPort {
             self.sweep_at = now + SWEEP_EVERY;
             self.sweep(now);
         }
-        events.len() == TURN
+        let is_full = events.len() == TURN;
+        self.events = events;
+        is_full
     }
 
     /// Puts a train of packets into a connection's backlog.

@@ -7,7 +7,7 @@ use crate::protocol::{
 use crate::refusal::Refusal;
 use crate::text;
 use crate::tokens::CallRole;
-use sfu::control::{SendLine, Slot, Source};
+use sfu::control::{LegId, SendLine, Slot, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -112,11 +112,16 @@ impl Member {
         changed
     }
 
-    /// As others see them.
-    pub(super) fn to_participant(&self) -> Participant {
+    /// As others see them, on this connection.
+    pub(super) fn to_participant(&self, leg: LegId) -> Participant {
         let tracks =
             self.muted_by_source.iter().map(|(source, muted)| TrackInfo { source: *source, muted: *muted });
-        Participant { participant_id: self.participant.0, name: self.name.clone(), tracks: tracks.collect() }
+        Participant {
+            participant_id: self.participant.0,
+            leg_id: leg.0,
+            name: self.name.clone(),
+            tracks: tracks.collect(),
+        }
     }
 }
 

@@ -173,7 +173,7 @@ fn a_late_joiner_is_told_who_is_here_and_the_others_that_they_came() {
     let mut scene = Scene::new();
     let ada = scene.call("ada");
     let bob = scene.lobby("bob");
-    assert_eq!(scene.welcomed[&bob].participants, [scene.room.member_by_leg[&ada].to_participant()]);
+    assert_eq!(scene.welcomed[&bob].participants, [scene.room.member_by_leg[&ada].to_participant(ada)]);
     scene.news(ada);
     scene.enter(bob);
     let bob_id = scene.id(bob);

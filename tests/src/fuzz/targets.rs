@@ -25,13 +25,15 @@ pub struct Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 12] = [
+pub static TARGETS: [Target; 14] = [
     target("door", fuzzing::door),
     target("nomination", fuzzing::nomination),
     target("proof", fuzzing::proof),
     target("picture", fuzzing::picture),
     target("numbers", fuzzing::numbers),
     target("segment", fuzzing::segment),
+    target("message", fuzzing::message),
+    target("stream", fuzzing::stream),
     target("system", fuzzing::system),
     target("offer", fuzzing::offer),
     // A connection is built for each: a thousand times as slow.

@@ -1,6 +1,7 @@
 import { Connection, type Over, type World, browserWorld } from '../connection.ts';
 import { ApiError } from '../http.ts';
 import { LocalMedia, type Devices, type SourceState } from '../local-media.ts';
+import { decode, encode, type Body, type Received } from '../messages.ts';
 import { Peer } from '../peer.ts';
 import type { Joined, LeaveReason, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
 import { flows, type Fact, type Problem } from './state.ts';
@@ -13,6 +14,8 @@ export interface CallOptions {
   readonly name?: string;
   readonly devices?: Devices | undefined;
   readonly world?: World;
+  /** Takes what others in the call write; without it no channel for messages is opened. */
+  readonly onMessage?: (message: Received) => void;
 }
 
 const SOUNDS: readonly Source[] = ['microphone', 'screen_audio'];
@@ -95,6 +98,11 @@ export class Sources {
     this.#offerSeq = this.#connection?.send({ type: 'offer', ...offer }) ?? 0;
   }
 
+  /** Writes to these connections, or to everybody. Answers false while that is not possible. */
+  message(body: Body, toLegs: readonly string[], reliable: boolean): boolean {
+    return this.#inCall && (this.#peer?.message(encode(body, toLegs), reliable) ?? false);
+  }
+
   leave(): void {
     this.#end('left');
   }
@@ -128,6 +136,13 @@ export class Sources {
     };
     this.#wasConnected = false;
     this.#peer = new Peer((state) => current(() => this.#mediaState(state)), this.#hubBegins);
+    const onMessage = this.#options.onMessage;
+    if (onMessage) {
+      this.#peer.openMessages((data) => {
+        const message: Received | undefined = decode(data);
+        if (message) current(() => onMessage(message));
+      });
+    }
     this.#connection = new Connection(
       this.#options.url,
       {

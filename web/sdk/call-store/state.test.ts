@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Joined, Participant } from '../protocol.ts';
 import { initial, reduce, type CallState, type Fact } from './state.ts';
 
-const ada: Participant = { participant_id: 'ada', name: 'Ada', tracks: [{ source: 'camera', muted: false }] };
-const ben: Participant = { participant_id: 'ben', name: 'Ben', tracks: [] };
+const ada: Participant = { participant_id: 'ada', leg_id: 'ada-leg', name: 'Ada', tracks: [{ source: 'camera', muted: false }] };
+const ben: Participant = { participant_id: 'ben', leg_id: 'ben-leg', name: 'Ben', tracks: [] };
 const frame: Joined = {
   type: 'joined',
   you: { participant_id: 'me', leg_id: 'leg', name: '', may_publish: ['microphone', 'camera'] },
