@@ -19,8 +19,11 @@ pub struct Row {
     pub ratio: Option<f64>,
     /// What we want.
     pub aim: Option<f64>,
-    /// Whether the value is at most the aim.
+    /// Whether the value is on the right side of the aim.
     pub met: Option<bool>,
+    /// The aim is the least that the value should be, not the most.
+    #[serde(skip)]
+    pub is_floor: bool,
 }
 
 impl Row {
@@ -29,9 +32,26 @@ impl Row {
         Row { aim: Some(aim), met: Some(value <= aim), ..Row::plain(bench, name, value, unit) }
     }
 
+    /// A figure that ought to be at least `aim`.
+    pub fn at_least(
+        bench: &'static str,
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        aim: f64,
+    ) -> Row {
+        Row {
+            aim: Some(aim),
+            met: Some(value >= aim),
+            is_floor: true,
+            ..Row::plain(bench, name, value, unit)
+        }
+    }
+
     /// A figure to know, to a hundredth.
     pub fn plain(bench: &'static str, name: &'static str, value: f64, unit: &'static str) -> Row {
-        Row { bench, name, value: hundredth(value), unit, limit: None, ratio: None, aim: None, met: None }
+        let value = hundredth(value);
+        Row { bench, name, value, unit, limit: None, ratio: None, aim: None, met: None, is_floor: false }
     }
 
     /// What the machine could do at best.
@@ -56,7 +76,8 @@ fn hundredth(value: f64) -> f64 {
 }
 
 fn line(row: &Row) -> String {
-    let aim = row.aim.map_or(String::new(), |aim| format!("aim ≤ {aim}"));
+    let side = if row.is_floor { "≥" } else { "≤" };
+    let aim = row.aim.map_or(String::new(), |aim| format!("aim {side} {aim}"));
     let met = row.met.map_or("", |met| if met { "met" } else { "MISSED" });
     let ratio = row.ratio.map_or(String::new(), |ratio| format!("{ratio} × the limit"));
     format!(

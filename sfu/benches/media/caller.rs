@@ -3,62 +3,94 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use sfu::control::{LegId, SendLine, Source};
+use sfu::control::{Kind, LegId, SendLine, Source};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use uuid::Uuid;
 
 /// With the VP8 descriptor.
 const PAYLOAD: usize = 1_200;
+/// 32 kbit/s of Opus.
+const VOICE: usize = 80;
 /// Timers of a client are looked at this often.
 const WAKE_EVERY: Duration = Duration::from_millis(10);
 
 pub(crate) struct Caller {
     pub(crate) leg: LegId,
     pub(crate) connected: bool,
-    /// Packets of pictures that came, and how long each took.
+    /// Media packets that came.
+    pub(crate) came: u64,
+    /// How long each took, if it was opened.
     pub(crate) delays_us: Vec<u32>,
+    /// Counts media instead of opening it, and so reports nothing of it.
+    is_light: bool,
     rtc: Rtc,
     socket: UdpSocket,
     pending: Option<SdpPendingOffer>,
-    video: Option<Mid>,
-    sent: u64,
+    lines: Vec<(Kind, Mid)>,
+    /// Of voice and picture.
+    sent: [u64; 2],
     wake_at: Instant,
 }
 
+/// What somebody sends and shows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    pub(crate) sends: &'a [Kind],
+    pub(crate) audio_slots: usize,
+    pub(crate) video_slots: usize,
+    pub(crate) is_light: bool,
+}
+
+fn media_kind(kind: Kind) -> MediaKind {
+    match kind {
+        Kind::Audio => MediaKind::Audio,
+        Kind::Video => MediaKind::Video,
+    }
+}
+
 impl Caller {
-    /// A publisher has a line to send on, a subscriber a slot.
-    pub(crate) fn new(n: u128, publishes: bool, begun: Instant) -> (Caller, String, Vec<SendLine>) {
+    pub(crate) fn new(n: u128, lines: Lines<'_>, begun: Instant) -> (Caller, String, Vec<SendLine>) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.set_nonblocking(true).expect("a socket can be non-blocking");
         let mut rtc = RtcConfig::new()
             .set_rtp_mode(true)
             .clear_codecs()
+            .enable_opus(true, false)
             .enable_vp8(true)
             .set_dtls_version(str0m::config::DtlsVersion::Auto)
             .build(begun);
         let address = socket.local_addr().expect("bound");
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("an address"));
         let mut api = rtc.sdp_api();
-        let direction = if publishes { Direction::SendOnly } else { Direction::RecvOnly };
-        let video = api.add_media(MediaKind::Video, direction, None, None, None);
+        let mut line = |kind, direction| api.add_media(media_kind(kind), direction, None, None, None);
+        let sent: Vec<(Kind, Mid)> =
+            lines.sends.iter().map(|kind| (*kind, line(*kind, Direction::SendOnly))).collect();
+        let slots = std::iter::repeat_n(Kind::Audio, lines.audio_slots);
+        for kind in slots.chain(std::iter::repeat_n(Kind::Video, lines.video_slots)) {
+            line(kind, Direction::RecvOnly);
+        }
         let (offer, pending) = api.apply().expect("a line was added");
+        let source = |kind| if kind == Kind::Audio { Source::Microphone } else { Source::Camera };
+        let sends = sent.iter().map(|(kind, mid)| SendLine { mid: mid.to_string(), source: source(*kind) });
+        let sends = sends.collect();
         let caller = Caller {
             leg: LegId(Uuid::from_u128(n)),
             connected: false,
+            came: 0,
             delays_us: Vec::new(),
+            is_light: lines.is_light,
             rtc,
             socket,
             pending: Some(pending),
-            video: publishes.then_some(video),
-            sent: 0,
+            lines: sent,
+            sent: [0; 2],
             wake_at: begun,
         };
-        let sends = SendLine { mid: video.to_string(), source: Source::Camera };
-        (caller, offer.to_sdp_string(), if publishes { vec![sends] } else { Vec::new() })
+        (caller, offer.to_sdp_string(), sends)
     }
 
     pub(crate) fn answered(&mut self, answer: &str) {
@@ -71,6 +103,11 @@ impl Caller {
     pub(crate) fn step(&mut self, begun: Instant, now: Instant) {
         let mut buffer = [0; 2_000];
         while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
+            let is_media = matches!(buffer, [128..192, kind, ..] if !(192..224).contains(&kind));
+            self.came += u64::from(is_media);
+            if is_media && self.is_light {
+                continue;
+            }
             let destination = self.socket.local_addr().expect("bound");
             if let Ok(received) = Receive::new(Protocol::Udp, source, destination, &buffer[..length]) {
                 let _refused = self.rtc.handle_input(Input::Receive(now, received));
@@ -85,17 +122,40 @@ impl Caller {
     }
 
     /// Writes one packet of a frame. The first frame is a key.
-    pub(crate) fn write(&mut self, ts: u32, is_last: bool, begun: Instant, now: Instant) {
-        let Some(mid) = self.video else { return };
-        let is_key = u8::from(self.sent >= 100);
+    pub(crate) fn write_picture(&mut self, ts: u32, is_last: bool, begun: Instant, now: Instant) {
+        let is_key = u8::from(self.sent[1] >= 100);
         let mut payload = vec![0x90, 0x80, 0x80, 0, is_key, 0, 0, 0x9d, 0x01, 0x2a, 0xc0, 3, 0x1c, 2];
         payload.resize(PAYLOAD - 8, 9);
+        self.write(Kind::Video, 96, ts, is_last, payload, begun, now);
+    }
+
+    /// Writes 20 ms of a voice.
+    pub(crate) fn write_voice(&mut self, begun: Instant, now: Instant) {
+        let ts = self.sent[0] as u32 * 960;
+        self.write(Kind::Audio, 111, ts, true, vec![9; VOICE - 8], begun, now);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a packet has that many fields")]
+    fn write(
+        &mut self,
+        kind: Kind,
+        pt: u8,
+        ts: u32,
+        is_last: bool,
+        mut payload: Vec<u8>,
+        begun: Instant,
+        now: Instant,
+    ) {
+        let Some((_, mid)) = self.lines.iter().find(|(of, _)| *of == kind).copied() else { return };
         payload.extend(((now - begun).as_nanos() as u64).to_be_bytes());
-        let seq = 100 + self.sent;
-        self.sent += 1;
+        let sent = &mut self.sent[usize::from(kind == Kind::Video)];
+        let seq = 100 + *sent;
+        *sent += 1;
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None).expect("a publisher");
-        stream.write_rtp(RtpWrite::new(96.into(), seq.into(), ts, now, payload).marker(is_last));
+        let ext = ExtensionValues { audio_level: Some(-30), ..ExtensionValues::default() };
+        let write = RtpWrite::new(pt.into(), seq.into(), ts, now, payload);
+        stream.write_rtp(write.marker(is_last).ext_vals(ext));
         let _broken = self.rtc.handle_input(Input::Timeout(now));
         self.drain(begun);
     }

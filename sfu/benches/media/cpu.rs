@@ -9,13 +9,17 @@ pub(crate) fn of_this_thread() -> Duration {
     read("/proc/thread-self/schedstat")
 }
 
-/// Of all threads of this process of exactly this name: the bench's own main thread is called `media-` and a hash.
-pub(crate) fn of_threads(name: &str) -> Duration {
+/// Of the media threads; the bench's own main thread is called `media-` and a hash.
+pub(crate) fn of_media() -> Duration {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let named = tasks.filter(|task| {
-        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| is_media(comm.trim_end()))
     });
     named.map(|task| read(&task.path().join("schedstat").to_string_lossy())).sum()
+}
+
+fn is_media(name: &str) -> bool {
+    name.strip_prefix("media-").is_some_and(|index| index.len() < 4 && index.parse::<u8>().is_ok())
 }
 
 fn read(path: &str) -> Duration {

@@ -1,22 +1,43 @@
-//! A node with one publisher and many subscribers in one room.
+//! A node and rooms full of callers.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use sfu::control::{Command, Event, RoomId, TenantId};
+use sfu::control::{Command, Event, Kind, RoomId, TenantId};
 use sfu::{EgressKind, Handle, Node, NodeConfig};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Lines};
 use crate::cpu;
 
-/// What is published.
+/// Who is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) egress: EgressKind,
+    pub(crate) shards: usize,
+    pub(crate) rooms: usize,
+    /// Who sends, in each room.
+    pub(crate) publishers: usize,
+    /// What they send.
+    pub(crate) sends: &'a [Kind],
+    /// Who only watches and listens, in each room.
+    pub(crate) subscribers: usize,
+    /// Publishers show each other.
+    pub(crate) is_meeting: bool,
+    pub(crate) audio_slots: usize,
+    pub(crate) video_slots: usize,
+    /// This many open what they get and report on it; the others count.
+    pub(crate) opening: usize,
+}
+
+/// What each publisher sends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) packets_per_s: u32,
-    /// Packets that are written at once.
+    /// Packets of a picture, which are written at once.
     pub(crate) burst: u32,
+    pub(crate) speaks: bool,
 }
 
 /// What was measured.
@@ -24,6 +45,7 @@ pub(crate) struct Load {
 pub(crate) struct Figures {
     pub(crate) us_per_packet: f64,
     pub(crate) packets_per_s: f64,
+    /// Of what one publisher sent to all others of its room.
     pub(crate) lost_percent: f64,
     /// 1 is a whole core.
     pub(crate) generator_load: f64,
@@ -40,10 +62,10 @@ impl Figures {
 }
 
 pub(crate) struct Stage {
-    /// While the subscribers joined, ICE and DTLS included, clients and node together.
-    pub(crate) joins_per_s: f64,
+    /// Processor time of the media threads for one join with ICE and DTLS; the clients' is not in it.
+    pub(crate) join_cost: Duration,
     node: Handle,
-    publisher: Caller,
+    publishers: Vec<Caller>,
     subscribers: Vec<Caller>,
     begun: Instant,
     ts: u32,
@@ -51,18 +73,18 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Everybody joins, connects and enters, and a first second of pictures flows.
+    /// Everybody joins, connects and enters, and a first second of media flows.
     #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
-    pub(crate) fn new(egress: EgressKind, subscribers: usize) -> Stage {
+    pub(crate) fn new(scene: Scene<'_>) -> Stage {
         let begun = Instant::now();
         let journal = tempfile::tempdir().expect("a directory");
         let config = NodeConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             advertise: Vec::new(),
             journal_dir: journal.path().into(),
-            shards: 1,
+            shards: scene.shards,
             legs_max: 10_000,
-            egress,
+            egress: scene.egress,
             ways: sfu::Ways::Both,
         };
         let (node, mut events) = Node::start(config).expect("a node");
@@ -78,35 +100,79 @@ impl Stage {
                 }
             }
         });
-        let publisher = join(&node, &answers, 1, true, begun);
-        let joining = Instant::now();
-        let callers = (0..subscribers).map(|n| join(&node, &answers, 2 + n as u128, false, begun));
-        let subscribers = callers.collect();
-        let mut stage =
-            Stage { joins_per_s: 0.0, node, publisher, subscribers, begun, ts: 0, _journal: journal };
+        let before = cpu::of_media();
+        let mut stage = Stage {
+            join_cost: Duration::ZERO,
+            node,
+            publishers: Vec::new(),
+            subscribers: Vec::new(),
+            begun,
+            ts: 0,
+            _journal: journal,
+        };
+        stage.fill(scene, &answers);
         stage.connect();
-        stage.joins_per_s = stage.subscribers.len() as f64 / joining.elapsed().as_secs_f64();
-        for leg in std::iter::once(&stage.publisher).chain(&stage.subscribers).map(|caller| caller.leg) {
-            stage.node.send(Command::Enter { leg }).expect("the node takes it");
+        let everybody = stage.publishers.len() + stage.subscribers.len();
+        stage.join_cost = (cpu::of_media() - before) / everybody as u32;
+        for leg in stage.publishers.iter().chain(&stage.subscribers).map(|caller| caller.leg) {
+            while stage.node.send(Command::Enter { leg }).is_err() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
-        stage.play(Load { packets_per_s: 300, burst: 1 }, 1);
+        let speaks = scene.sends.contains(&Kind::Audio);
+        stage.play(Load { packets_per_s: 300, burst: 1, speaks }, 1);
         stage
+    }
+
+    fn fill(&mut self, scene: Scene<'_>, answers: &Receiver<String>) {
+        let mut next = 1;
+        for room in 0..scene.rooms {
+            for n in 0..scene.publishers + scene.subscribers {
+                let publishes = n < scene.publishers;
+                let shows = !publishes || scene.is_meeting;
+                let lines = Lines {
+                    sends: if publishes { scene.sends } else { &[] },
+                    audio_slots: if shows { scene.audio_slots } else { 0 },
+                    video_slots: if shows { scene.video_slots } else { 0 },
+                    is_light: next > scene.opening,
+                };
+                let room = RoomId(Uuid::from_u128(1 + room as u128));
+                let caller = self.join(next as u128, room, lines, answers);
+                if publishes { &mut self.publishers } else { &mut self.subscribers }.push(caller);
+                next += 1;
+            }
+        }
+    }
+
+    fn join(&mut self, n: u128, room: RoomId, lines: Lines<'_>, answers: &Receiver<String>) -> Caller {
+        let (mut caller, offer, sends) = Caller::new(n, lines, self.begun);
+        let tenant = TenantId(Uuid::from_u128(1));
+        let join = Command::Join { leg: caller.leg, room, tenant, offer, sends };
+        self.node.send(join).expect("the node takes it");
+        caller.answered(&answers.recv().expect("an answer"));
+        caller
     }
 
     /// Publishes and measures.
     #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
     pub(crate) fn play(&mut self, load: Load, seconds: u64) -> Figures {
-        self.subscribers.iter_mut().for_each(|caller| caller.delays_us.clear());
+        for caller in self.publishers.iter_mut().chain(&mut self.subscribers) {
+            (caller.came, caller.delays_us) = (0, Vec::new());
+        }
         let (start, end) = (Instant::now(), Duration::from_secs(seconds));
-        let (media, generator) = (cpu::of_threads("media-0"), cpu::of_this_thread());
+        let (media, generator) = (cpu::of_media(), cpu::of_this_thread());
         let every = Duration::from_secs(1) * load.burst / load.packets_per_s;
-        let (mut next, mut written) = (start, 0u64);
+        let (mut next, mut next_voice, mut written) = (start, start, 0u64);
         while start.elapsed() < end {
             let now = Instant::now();
             if now >= next {
                 next += every;
                 self.write(load, now);
                 written += u64::from(load.burst);
+            }
+            if load.speaks && now >= next_voice {
+                next_voice += Duration::from_millis(20);
+                self.publishers.iter_mut().for_each(|caller| caller.write_voice(self.begun, now));
             }
             self.step(now);
         }
@@ -116,7 +182,7 @@ impl Stage {
             self.step(Instant::now());
         }
         let generator = cpu::of_this_thread() - generator;
-        let media = cpu::of_threads("media-0") - media;
+        let media = cpu::of_media() - media;
         self.figures(written, media, generator, start.elapsed())
     }
 
@@ -126,47 +192,41 @@ impl Stage {
 
     fn write(&mut self, load: Load, now: Instant) {
         self.ts = self.ts.wrapping_add(90_000 / load.packets_per_s * load.burst);
-        for part in 1..=load.burst {
-            self.publisher.write(self.ts, part == load.burst, self.begun, now);
+        for caller in &mut self.publishers {
+            for part in 1..=load.burst {
+                caller.write_picture(self.ts, part == load.burst, self.begun, now);
+            }
         }
     }
 
     fn step(&mut self, now: Instant) {
-        self.publisher.step(self.begun, now);
-        for caller in &mut self.subscribers {
+        for caller in self.publishers.iter_mut().chain(&mut self.subscribers) {
             caller.step(self.begun, now);
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
     fn connect(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !(self.publisher.connected && self.subscribers.iter().all(|caller| caller.connected)) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !self.publishers.iter().chain(&self.subscribers).all(|caller| caller.connected) {
             self.step(Instant::now());
-            assert!(Instant::now() < deadline, "not everybody connected within a minute");
+            assert!(Instant::now() < deadline, "not everybody connected within two minutes");
         }
     }
 
     fn figures(&self, written: u64, media: Duration, generator: Duration, wall: Duration) -> Figures {
-        let delays = self.subscribers.iter().flat_map(|caller| caller.delays_us.iter().copied());
-        let mut delays_us: Vec<u32> = delays.collect();
+        let everybody = || self.publishers.iter().chain(&self.subscribers);
+        let mut delays_us: Vec<u32> =
+            everybody().flat_map(|caller| caller.delays_us.iter().copied()).collect();
         delays_us.sort_unstable();
+        let came: u64 = everybody().map(|caller| caller.came).sum();
         let expected = written * self.subscribers.len() as u64;
-        let came = delays_us.len() as u64;
         Figures {
-            us_per_packet: media.as_secs_f64() * 1e6 / expected.max(1) as f64,
-            packets_per_s: expected as f64 / wall.as_secs_f64(),
+            us_per_packet: media.as_secs_f64() * 1e6 / came.max(1) as f64,
+            packets_per_s: came as f64 / wall.as_secs_f64(),
             lost_percent: 100.0 * expected.saturating_sub(came) as f64 / expected.max(1) as f64,
             generator_load: generator.as_secs_f64() / wall.as_secs_f64(),
             delays_us,
         }
     }
-}
-
-fn join(node: &Handle, answers: &Receiver<String>, n: u128, publishes: bool, begun: Instant) -> Caller {
-    let (mut caller, offer, sends) = Caller::new(n, publishes, begun);
-    let (room, tenant) = (RoomId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(1)));
-    node.send(Command::Join { leg: caller.leg, room, tenant, offer, sends }).expect("the node takes it");
-    caller.answered(&answers.recv().expect("an answer"));
-    caller
 }

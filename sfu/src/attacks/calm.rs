@@ -8,12 +8,15 @@ use allocation_counter::measure;
 use str0m::change::SdpOffer;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Input, Output, Rtc, RtcConfig};
+use uuid::Uuid;
 
 use super::client::Client;
 use super::lab::{Lab, ROOM, server};
-use crate::control::Command;
+use crate::control::{Command, Event, TenantId};
 use crate::egress::{Path, Wire};
+use crate::peer::Now;
 use crate::rtcp;
+use crate::shard::Shard;
 
 /// How often some list may still find that it needs more room than ever before.
 const GROWTHS: u64 = 10;
@@ -216,4 +219,76 @@ fn a_picture_leaves_in_one_train_and_waits_for_its_rest_no_longer_than_a_moment(
     lab.pass(Duration::from_micros(1));
     lab.shard.write(lab.now, &mut trains);
     assert_eq!(trains.0, [3, 2], "or was lost");
+}
+
+/// A shard whose every byte is counted.
+struct Counted {
+    lab: Lab,
+    bytes: i64,
+    wire: Wide,
+}
+
+impl Counted {
+    fn act<T>(&mut self, act: impl FnOnce(&mut Shard, Now, &mut Wide) -> T) {
+        let (shard, now, wire) = (&mut self.lab.shard, self.lab.now, &mut self.wire);
+        self.bytes += measure(|| _ = act(shard, now, wire)).bytes_current;
+    }
+
+    fn join(&mut self, n: u16) -> Client {
+        let (mut client, offer, pending) = Client::new(n, self.lab.now.instant);
+        let (leg, tenant, sends) = (client.leg, TenantId(Uuid::nil()), client.sends());
+        let join = Command::Join { leg, room: ROOM, tenant, offer, sends };
+        self.act(|shard, now, _| shard.command(join, now));
+        let joined = self.lab.shard.out.events.last().cloned();
+        let Some(Event::Joined { answer, slots, .. }) = joined else { panic!("there is a place") };
+        client.accept(pending, &answer, slots);
+        client.publishes = false;
+        client
+    }
+
+    fn run(&mut self, clients: &mut [Client], ms: u64) {
+        for _ in 0..ms / 5 {
+            self.lab.pass(Duration::from_millis(5));
+            for n in 0..clients.len() {
+                clients[n].step(self.lab.now.instant);
+                for datagram in clients[n].take_outbox() {
+                    let address = clients[n].address;
+                    self.act(|shard, now, wire| {
+                        shard.datagram(server(), address, &datagram, now);
+                        shard.write(now, wire);
+                    });
+                    self.wire.reach(clients, &self.lab);
+                }
+            }
+            self.act(|shard, now, wire| {
+                shard.time(now);
+                let _facts = shard.checkpoint(now);
+                shard.write(now, wire);
+                shard.out.events.clear();
+                shard.out.usage.clear();
+            });
+            self.wire.reach(clients, &self.lab);
+        }
+    }
+}
+
+#[test]
+fn what_a_subscriber_takes_in_memory_has_a_bound() {
+    const PEOPLE: u16 = 50;
+    let mut counted = Counted { lab: Lab::new(), bytes: 0, wire: Wide::new() };
+    let mut clients: Vec<Client> = (1..=PEOPLE).map(|n| counted.join(n)).collect();
+    counted.run(&mut clients, 2_000);
+    for client in &clients {
+        assert!(client.connected);
+        counted.act(|shard, now, _| shard.command(Command::Enter { leg: client.leg }, now));
+    }
+    counted.run(&mut clients, 2_000);
+    let idle_kb = counted.bytes / i64::from(PEOPLE) / 1_000;
+    clients[0].publishes = true;
+    // Until every ring is full. The shared packets are in the figure.
+    counted.run(&mut clients, 10_000);
+    assert!(clients[9].packets_from(&clients[0]) > 1_000, "the call was one");
+    let active_kb = counted.bytes / i64::from(PEOPLE) / 1_000;
+    // Two thirds of what is there before anything plays are str0m's, once it has answered the offer.
+    assert!(idle_kb <= 115 && active_kb <= 155, "{idle_kb} kB, {active_kb} kB");
 }
