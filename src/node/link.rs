@@ -10,7 +10,7 @@ use signaling::nodes::protocol::{
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -141,6 +141,8 @@ impl Link {
     async fn converse(&mut self) -> Result<()> {
         let (mut socket, alive_every) = self.dial().await?;
         let (mut alive, mut busy) = (interval(alive_every), interval(BUSY_AGAIN));
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        busy.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard_at = Instant::now();
         loop {
             tokio::select! {

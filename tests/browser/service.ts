@@ -129,7 +129,7 @@ export async function until<T>(what: string, limitMs: number, probe: () => T | P
 }
 
 /** The newest build, or what `TUPPENCE_BIN` names. */
-function binary(): string {
+export function binary(): string {
   const named: string | undefined = process.env['TUPPENCE_BIN'];
   if (named !== undefined) return named;
   const target: string = process.env['CARGO_TARGET_DIR'] ?? join(ROOT, 'target');

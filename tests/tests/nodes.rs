@@ -75,7 +75,7 @@ fn add(home: &Home, name: &str) -> Result<String> {
 async fn hub() -> Result<(Home, Service)> {
     let home = Home::new()?;
     home.set("TUPPENCE_MEDIA_NODE", "false");
-    home.set("TUPPENCE_NODE_LEASE_S", "3");
+    home.set("TUPPENCE_NODE_LEASE_S", "5");
     let service = home.start().await?;
     Ok((home, service))
 }
