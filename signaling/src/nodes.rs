@@ -61,6 +61,7 @@ struct Inner {
 
 impl Nodes {
     /// Takes nodes from now on. Needs a tokio runtime.
+    #[expect(clippy::disallowed_methods, reason = "this shell gives the process its name")]
     pub fn start(db: Db, lease: Duration, local: Option<Local>) -> (Nodes, MediaPlane) {
         let (events, happenings) = mpsc::channel(EVENTS_MAX);
         let mut fleet = Fleet::new(Uuid::new_v4(), lease);

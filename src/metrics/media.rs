@@ -7,6 +7,8 @@ use std::fmt::Display;
 
 /// A sample: its labels besides the shard, and its value.
 type Sample = (Vec<(&'static str, String)>, f64);
+/// What a shard has to say under one name.
+type Samples<'a> = dyn Fn(&ShardLook) -> Vec<Sample> + 'a;
 /// A family of one sample a shard.
 type One<Of> = (&'static str, Kind, &'static str, fn(&Of) -> f64);
 
@@ -79,7 +81,7 @@ fn each_shard(
     name: &str,
     kind: Kind,
     help: &str,
-    samples: Option<&dyn Fn(&ShardLook) -> Vec<Sample>>,
+    samples: Option<&Samples<'_>>,
 ) {
     let name = format!("tuppence_media_{name}");
     let mut family = page.family(&name, kind, help);

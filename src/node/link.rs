@@ -49,6 +49,7 @@ pub(super) struct Link {
 }
 
 impl Link {
+    #[expect(clippy::disallowed_methods, reason = "this shell gives the process its name")]
     pub(super) fn new(
         hub: &str,
         token: &str,
