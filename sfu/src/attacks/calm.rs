@@ -254,7 +254,7 @@ impl Counted {
                 for datagram in clients[n].take_outbox() {
                     let address = clients[n].address;
                     self.act(|shard, now, wire| {
-                        shard.datagram(server(), address, &datagram, now);
+                        shard.datagram(server(), address.into(), &datagram, now);
                         shard.write(now, wire);
                     });
                     self.wire.reach(clients, &self.lab);
