@@ -1,13 +1,14 @@
 //! How packets leave, behind a trait with two implementations: str0m's own, which is the reference, and ours, which
 //! seals in one buffer and sends in trains. The same tests hold for both.
 
+#[cfg(test)]
+mod golden;
 mod header;
 mod own;
 mod reference;
 mod report;
 mod stream;
 pub(crate) mod train;
-mod vp8;
 
 use own::Own;
 use reference::Reference;
@@ -21,13 +22,12 @@ use str0m::Rtc;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::ExtensionValues;
 
-use crate::forward::Packet;
+use crate::forward::{Packet, Rewritten};
 use crate::keys::Handshake;
 use crate::metrics::Counts;
 use crate::peer::Now;
 use crate::quality::Measured;
 use crate::remote::Remote;
-use crate::rewrite::Numbers;
 
 /// Which implementation is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,8 +77,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) pt: Pt,
     /// And for its retransmission, where that was negotiated.
     pub(crate) rtx_pt: Option<Pt>,
-    /// The slot's numbers for it.
-    pub(crate) numbers: Numbers,
+    /// How it leaves there.
+    pub(crate) rewritten: Rewritten,
     /// The shared rest.
     pub(crate) packet: &'a Arc<Packet>,
 }

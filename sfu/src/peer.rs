@@ -345,8 +345,8 @@ impl Peer {
     ) -> Option<Said> {
         let place = self.players.get_mut(slot)?;
         let PayloadTypes { pt, rtx } = place.types_for(&self.rtc, packet)?;
-        let numbers = place.player.take(packet)?;
-        let outgoing = Outgoing { slot, mid: place.mid, pt, rtx_pt: rtx, numbers, packet };
+        let rewritten = place.player.take(packet)?;
+        let outgoing = Outgoing { slot, mid: place.mid, pt, rtx_pt: rtx, rewritten, packet };
         let is_for_str0m = self.egress.send(&mut self.rtc, &outgoing);
         Some(if is_for_str0m { self.wake(now, out) } else { Said::default() })
     }

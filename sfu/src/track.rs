@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use str0m::media::{Mid, Rid};
 
-use crate::codec;
+use crate::codec::{self, Sizes};
 use crate::control::{Kind, TrackKey};
-use crate::forward::Packet;
+use crate::forward::{LayerId, Packet};
 use crate::keyframes::{Replay, RequestGate};
 use crate::slab::Key;
+use crate::svc::{self, SPATIAL_MAX};
 
 /// A layer without a packet for this long is not sent any more.
 const LAYER_ALIVE: Duration = Duration::from_secs(2);
@@ -30,6 +31,8 @@ pub(crate) struct Track {
     pub(crate) route: Arc<[(Key, usize)]>,
     /// Few: a layer is found by looking.
     layers: Vec<Layer>,
+    /// Of each encoding and its SSRC.
+    readers: Vec<(Option<Rid>, u32, codec::Reader)>,
 }
 
 /// One encoding of a track.
@@ -38,16 +41,27 @@ pub(crate) struct Layer {
     rid: Option<Rid>,
     ssrc: u32,
     heard_at: Instant,
-    /// Width and height, once a keyframe told.
-    size: Option<(u32, u32)>,
+    /// Widths and heights, once a keyframe told.
+    sizes: Option<Sizes>,
+    /// For a scalable stream, when a packet of each spatial layer came last, and the highest frame rate's.
+    scalable: [Option<Scalable>; SPATIAL_MAX],
     pub(crate) replay: Replay<Arc<Packet>>,
     gate: RequestGate,
+}
+
+/// A spatial layer of a scalable stream.
+#[derive(Debug, Clone, Copy)]
+struct Scalable {
+    heard_at: Instant,
+    /// The highest temporal layer, and when a packet of it came last.
+    temporal: (u8, Instant),
 }
 
 impl Track {
     /// A track of which nothing was heard yet.
     pub(crate) fn new(key: TrackKey, mid: Mid) -> Self {
-        Track { key, mid, muted: false, delivered: false, route: Arc::default(), layers: Vec::new() }
+        let (route, layers, readers) = (Arc::default(), Vec::new(), Vec::new());
+        Track { key, mid, muted: false, delivered: false, route, layers, readers }
     }
 
     /// Whether the track may take a slot.
@@ -68,12 +82,20 @@ impl Track {
         }
         layer.heard_at = packet.arrived;
         if self.key.source.kind() == Kind::Video {
-            if packet.starts_keyframe {
-                layer.gate.satisfied();
-                layer.size = codec::vp8_size(&packet.payload).or(layer.size);
-            }
-            layer.replay.push(packet.clone(), packet.starts_keyframe);
+            layer.note(packet);
         }
+    }
+
+    /// What reads the packets of one of the track's encodings.
+    pub(crate) fn reader(&mut self, rid: Option<Rid>, ssrc: u32) -> &mut codec::Reader {
+        let known = self.readers.iter().position(|(other, _, _)| *other == rid);
+        let place = known.unwrap_or(self.readers.len());
+        if known.is_none() {
+            self.readers.push((rid, ssrc, codec::Reader::default()));
+        } else if self.readers[place].1 != ssrc {
+            self.readers[place] = (rid, ssrc, codec::Reader::default());
+        }
+        &mut self.readers[place].2
     }
 
     /// Off: what is kept is not shown to anybody later.
@@ -85,26 +107,27 @@ impl Track {
     }
 
     /// The layer for a view of this width: the smallest that fills it, else the largest there is, else the `current` one.
-    pub(crate) fn layer_for(&self, width: Option<u32>, current: Option<Rid>, now: Instant) -> Option<Rid> {
-        let alive = |layer: &Layer| now.saturating_duration_since(layer.heard_at) < LAYER_ALIVE;
-        let layers = self.layers.iter().filter(|layer| alive(layer));
-        let fills = |layer: &&Layer| width.is_some_and(|width| layer.width() >= width);
-        let smallest = layers.clone().filter(fills).min_by_key(|layer| layer.width());
-        smallest.or(layers.max_by_key(|layer| layer.width())).map_or(current, |layer| layer.rid)
+    pub(crate) fn layer_for(&self, width: Option<u32>, current: LayerId, now: Instant) -> LayerId {
+        let offered: Vec<(LayerId, u32)> = self.layers.iter().flat_map(|layer| layer.offered(now)).collect();
+        let fills = |offered: &&(LayerId, u32)| width.is_some_and(|width| offered.1 >= width);
+        let smallest = offered.iter().filter(fills).min_by_key(|(_, width)| *width);
+        smallest.or(offered.iter().max_by_key(|(_, width)| *width)).map_or(current, |(layer, _)| *layer)
     }
 
     /// The kept picture that a newcomer sees soonest: the wanted layer's while it is little more than a keyframe, else
     /// the smallest layer's, which travels and decodes in a fraction of the time.
     pub(crate) fn quickest_picture(
         &self,
-        wanted: Option<Rid>,
+        wanted: LayerId,
         now: Instant,
-    ) -> Option<(Option<Rid>, Vec<Arc<Packet>>)> {
+    ) -> Option<(LayerId, Vec<Arc<Packet>>)> {
         let kept = || self.layers.iter().filter(|layer| layer.replay.is_fresh(now));
-        let is_light =
-            |layer: &&Layer| layer.rid == wanted && layer.replay.bytes() <= WANTED_REPLAY_BYTES_MAX;
-        let layer = kept().find(is_light).or_else(|| kept().min_by_key(|layer| layer.replay.bytes()))?;
-        Some((layer.rid, layer.replay.packets(now).cloned().collect()))
+        let is_wanted = |layer: &&Layer| layer.rid == wanted.rid;
+        let is_light = |layer: &&Layer| layer.replay.bytes() <= WANTED_REPLAY_BYTES_MAX;
+        let light = kept().find(|layer| is_wanted(layer) && is_light(layer));
+        let layer = light.or_else(|| kept().min_by_key(|layer| layer.replay.bytes()))?;
+        let id = if is_wanted(&layer) { wanted } else { LayerId::from(layer.rid) };
+        Some((id, layer.replay.packets(now).cloned().collect()))
     }
 
     /// Somebody needs a keyframe of a layer. Sound has none, whatever a subscriber asks for.
@@ -139,15 +162,58 @@ impl Layer {
             rid: packet.source.rid,
             ssrc: packet.source.ssrc,
             heard_at: packet.arrived,
-            size: None,
+            sizes: None,
+            scalable: [None; SPATIAL_MAX],
             replay: Replay::default(),
             gate: RequestGate::default(),
         }
     }
 
-    fn width(&self) -> u32 {
-        self.size.map_or(0, |(width, _)| width)
+    /// Takes note of a packet of a picture.
+    fn note(&mut self, packet: &Arc<Packet>) {
+        let picture = &packet.picture;
+        if picture.starts_keyframe {
+            self.gate.satisfied();
+            let dependency = packet.dependency.as_ref();
+            self.sizes = codec::sizes(packet.codec.codec, &packet.payload, dependency).or(self.sizes);
+        }
+        if let Some(frame) = &picture.frame {
+            // A keyframe names the layers that are about to come.
+            let named = self.sizes.filter(|_| picture.starts_keyframe).map_or(0, |sizes| sizes.count());
+            (0..named as u8)
+                .for_each(|spatial| self.hear(svc::Layer { spatial, temporal: 0 }, packet.arrived));
+            self.hear(frame.layer, packet.arrived);
+        }
+        self.replay.push(packet.clone(), picture.starts_keyframe);
     }
+
+    fn hear(&mut self, layer: svc::Layer, now: Instant) {
+        let Some(place) = self.scalable.get_mut(usize::from(layer.spatial)) else { return };
+        let heard = place.get_or_insert(Scalable { heard_at: now, temporal: (layer.temporal, now) });
+        heard.heard_at = now;
+        if layer.temporal >= heard.temporal.0 || !is_alive(heard.temporal.1, now) {
+            heard.temporal = (layer.temporal, now);
+        }
+    }
+
+    /// What can be had of it now, and how wide it is; the smallest first.
+    fn offered(&self, now: Instant) -> Vec<(LayerId, u32)> {
+        let width = |spatial: u8| self.sizes.map_or(0, |sizes| sizes.width(spatial));
+        let scalable = (0u8..).zip(&self.scalable).filter_map(|(spatial, heard)| {
+            let heard = heard.filter(|heard| is_alive(heard.heard_at, now))?;
+            let svc = svc::Layer { spatial, temporal: heard.temporal.0 };
+            Some((LayerId { rid: self.rid, svc }, width(spatial)))
+        });
+        let mut offered: Vec<_> = scalable.collect();
+        if offered.is_empty() && is_alive(self.heard_at, now) {
+            offered.push((LayerId::from(self.rid), width(0)));
+        }
+        offered
+    }
+}
+
+fn is_alive(heard_at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(heard_at) < LAYER_ALIVE
 }
 
 #[cfg(test)]
@@ -182,7 +248,8 @@ mod tests {
     }
 
     fn shown(track: &Track, wanted: Option<&str>, now: Instant) -> Option<(Option<Rid>, usize)> {
-        track.quickest_picture(rid(wanted), now).map(|(rid, packets)| (rid, packets.len()))
+        let quick = track.quickest_picture(rid(wanted).into(), now);
+        quick.map(|(layer, packets)| (layer.rid, packets.len()))
     }
 
     #[test]
