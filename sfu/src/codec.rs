@@ -3,6 +3,7 @@
 
 mod av1;
 mod h264;
+pub(crate) mod red;
 mod vp8;
 mod vp9;
 

@@ -66,6 +66,16 @@ impl EgressKind {
     }
 }
 
+/// A subscriber's numbers for the codec of a packet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PayloadTypes {
+    pub(crate) pt: Pt,
+    /// For retransmissions, where that was negotiated.
+    pub(crate) rtx: Option<Pt>,
+    /// For the blocks of a packet that goes with its older encodings (RFC 2198). Without, it goes without them.
+    pub(crate) primary: Option<Pt>,
+}
+
 /// A packet on its way into a slot.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
@@ -73,10 +83,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) slot: usize,
     /// The slot's line.
     pub(crate) mid: Mid,
-    /// The subscriber's payload type for the packet's codec.
-    pub(crate) pt: Pt,
-    /// And for its retransmission, where that was negotiated.
-    pub(crate) rtx_pt: Option<Pt>,
+    /// The subscriber's payload types for it.
+    pub(crate) types: PayloadTypes,
     /// How it leaves there.
     pub(crate) rewritten: Rewritten,
     /// The shared rest.

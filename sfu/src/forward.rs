@@ -8,9 +8,10 @@ use str0m::format::CodecSpec;
 use str0m::media::Rid;
 use str0m::rtp::ExtensionValues;
 
-use crate::codec::Picture;
+use crate::codec::{Picture, red};
 use crate::control::{Kind, TrackKey};
 use crate::dependency::Descriptor;
+use crate::egress::PayloadTypes;
 use crate::keyframes::Replayed;
 use crate::rewrite::{Line, Numbers};
 use crate::svc::{Layer, Selection};
@@ -53,6 +54,8 @@ pub(crate) struct Packet {
     pub(crate) pt: u8,
     pub(crate) marker: bool,
     pub(crate) codec: CodecSpec,
+    /// Where its own encoding begins, if it came with older ones (RFC 2198).
+    pub(crate) primary_at: Option<usize>,
     pub(crate) payload: Arc<[u8]>,
     /// What its codec says about it.
     pub(crate) picture: Picture,
@@ -66,6 +69,22 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
+    /// The payload, without older encodings for whoever does not take them.
+    pub(crate) fn payload_for(&self, types: &PayloadTypes) -> &[u8] {
+        match (self.primary_at, types.primary) {
+            (Some(at), None) => &self.payload[at..],
+            _ => &self.payload,
+        }
+    }
+
+    /// Writes a slot's numbers and a subscriber's payload types over the publisher's.
+    pub(crate) fn renumber(&self, payload: &mut [u8], numbers: &Numbers, types: &PayloadTypes) {
+        self.picture.places.renumber(payload, numbers);
+        if let (Some(_), Some(pt)) = (self.primary_at, types.primary) {
+            red::rename(payload, *pt);
+        }
+    }
+
     /// Bytes of the payload, and of a descriptor that goes with it.
     pub(crate) fn bytes(&self) -> usize {
         self.payload.len() + self.dependency.as_ref().map_or(0, Descriptor::len_max)
@@ -247,6 +266,7 @@ pub(crate) mod tests {
                 channels: None,
                 format: FormatParams::default(),
             },
+            primary_at: None,
             payload: Arc::from([0u8; 4].as_slice()),
             picture: Picture { starts_keyframe: key, ..Picture::default() },
             dependency: None,

@@ -8,6 +8,7 @@ use str0m::media::Rids;
 use str0m::rtp::RtpPacket;
 
 use crate::allowance::Allowance;
+use crate::codec::red;
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
 use crate::dependency::Raw;
 use crate::egress::{Wire, content_extensions};
@@ -496,7 +497,13 @@ impl Room {
         let (mid, rid) = peer.rtc.direct_api().stream_rx(&ssrc).map(|stream| (stream.mid(), stream.rid()))?;
         let track = peer.tracks.iter_mut().find(|track| track.mid == mid)?;
         let pt = packet.header.payload_type;
-        let codec = peer.rtc.codec_config().params().iter().find(|params| params.pt() == pt)?.spec();
+        let params = peer.rtc.codec_config().params();
+        let params = params.iter().find(|params| params.pt() == pt || params.red() == Some(pt))?;
+        let codec = params.spec();
+        let primary_at = match params.red() == Some(pt) {
+            true => Some(red::primary_at(&packet.payload)?),
+            false => None,
+        };
         let source = SourceId { track: track.key, rid, ssrc: *ssrc };
         let raw = packet.header.ext_vals.user_values.get::<Raw>();
         let (picture, dependency) = track.reader(rid, *ssrc).read(codec.codec, &packet.payload, raw);
@@ -516,6 +523,7 @@ impl Room {
             pt: *pt,
             marker: packet.header.marker,
             codec,
+            primary_at,
             payload: packet.payload,
             picture,
             dependency,

@@ -416,7 +416,7 @@ impl Shard {
             .set_dtls_version(version)
             .set_sctp_max_message_size(MESSAGE_BYTES_MAX as u32)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true)
             .enable_vp9(true)
             .enable_av1(true)

@@ -3,7 +3,8 @@
 //!
 //! A line is a packet, `source seq ts marker payload[+descriptor]`, and behind `->` the packet that leaves, or `-`. A source is a
 //! person and a layer's name (`b`, `a/q`); numbers are as they are on the wire; the marker is `m` or `.`; bytes are
-//! hexadecimal. Other lines say what happens: `play a`, `play a/q`, `play a@1.2` (spatial.temporal), `wait 40` (ms).
+//! hexadecimal. Other lines say what happens: `play a`, `play a/q`, `play a@1.2` (spatial.temporal), `wait 40` (ms),
+//! `takes red` and `takes opus` (which sound the subscriber can read).
 //!
 //! The slot's timestamps follow the time at which a source's first packet came, so that a switch 40 ms after the slot's first
 //! packet is 3,600 ticks on.
@@ -18,9 +19,10 @@ use str0m::media::{Frequency, Rid};
 use str0m::rtp::{ExtensionMap, ExtensionValues};
 use uuid::Uuid;
 
+use super::PayloadTypes;
 use super::header::{BYTES_MAX, ExtensionIds, FIXED, Fields};
 use super::stream::{self, Pending};
-use crate::codec::Reader;
+use crate::codec::{Reader, red};
 use crate::control::{Kind, LegId, Source, TrackKey};
 use crate::dependency::{self, Raw};
 use crate::forward::{LayerId, Packet, Player, Rewritten, SourceId, tests::start};
@@ -34,14 +36,17 @@ struct Desk {
     codec: Codec,
     player: Player,
     now: Instant,
+    /// The subscriber's payload types.
+    types: PayloadTypes,
     /// The last extended sequence number of each source, and what reads it.
     streams: BTreeMap<String, (u64, Reader)>,
 }
 
 /// Runs a script; all packets that leave must be those behind its arrows.
 fn check(codec: Codec, script: &str) {
-    let kind = if codec.is_audio() { Kind::Audio } else { Kind::Video };
-    let mut desk = Desk { codec, player: Player::new(kind), now: start(), streams: BTreeMap::new() };
+    let kind = if codec.is_video() { Kind::Video } else { Kind::Audio };
+    let types = PayloadTypes { pt: 96.into(), rtx: None, primary: None };
+    let mut desk = Desk { codec, player: Player::new(kind), now: start(), types, streams: BTreeMap::new() };
     let (mut expected, mut actual) = (String::new(), String::new());
     for line in script.lines() {
         let line =
@@ -69,6 +74,8 @@ impl Desk {
                 let source = source_of(name);
                 self.player.want(Some((source.track, LayerId { rid: source.rid, svc })));
             }
+            Some(("takes", "red")) => self.types.primary = Some(109.into()),
+            Some(("takes", "opus")) => self.types.primary = None,
             Some(("wait", ms)) => self.now += Duration::from_millis(ms.parse().unwrap()),
             _ => assert!(line.is_empty(), "{line}"),
         }
@@ -77,7 +84,7 @@ impl Desk {
     fn offer(&mut self, packet: &str) -> Option<String> {
         let packet = Arc::new(self.read(packet));
         let rewritten = self.player.take(&packet)?;
-        Some(written(rewritten, packet))
+        Some(written(rewritten, packet, self.types))
     }
 
     /// A packet as its publisher sent it.
@@ -110,6 +117,7 @@ impl Desk {
                 channels: None,
                 format: FormatParams::default(),
             },
+            primary_at: (self.codec == Codec::Red).then(|| red::primary_at(&payload).unwrap()),
             payload: payload.into(),
             picture,
             dependency,
@@ -121,7 +129,7 @@ impl Desk {
 }
 
 /// A packet as our egress writes it, in the script's words.
-fn written(rewritten: Rewritten, packet: Arc<Packet>) -> String {
+fn written(rewritten: Rewritten, packet: Arc<Packet>, types: PayloadTypes) -> String {
     let numbers = rewritten.numbers;
     let fields = Fields {
         marker: rewritten.marker,
@@ -133,7 +141,7 @@ fn written(rewritten: Rewritten, packet: Arc<Packet>) -> String {
     };
     let mut map = ExtensionMap::empty();
     map.set(DESCRIPTOR_ID, dependency::extension());
-    let pending = Pending { rewritten, pt: 96.into(), rtx_pt: None, packet };
+    let pending = Pending { rewritten, types, packet };
     let mut place = vec![0; BYTES_MAX + 1_500];
     let (head, end) = stream::frame(&mut place, &fields, &ExtensionIds::in_map(&map), &pending, false);
     let seq = u16::from_be_bytes([place[2], place[3]]);
@@ -481,6 +489,24 @@ fn av1_without_descriptors_has_sequence_numbers_and_timestamps() {
         wait 100
         b     5          0 m 10dd -> -
         b     6       3000 m 18ee -> 4       8704 m 18ee
+        ",
+    );
+}
+
+/// Blocks before the last: payload type with the highest bit, how many ticks older, how many bytes; then the bytes.
+#[test]
+fn redundant_opus_goes_to_those_who_can_read_it_and_plain_opus_to_the_others() {
+    check(
+        Codec::Red,
+        "
+        play a
+        takes red
+        a 7 960 m 6fcc           -> 1 960 m 6dcc                               # 111 is 109 for this subscriber.
+        a 8 1920 . ef0f00016fccdd -> 2 1920 . ed0f00016dccdd                   # One older block.
+        a 9 2880 . ef1e0001ef0f00016fccddee -> 3 2880 . ed1e0001ed0f00016dccddee
+        takes opus
+        a 10 3840 . ef0f00016fddee -> 4 3840 . ee
+        a 11 4800 . ef0f00006ff8 -> 5 4800 . f8                                # Silence.
         ",
     );
 }

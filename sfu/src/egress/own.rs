@@ -181,8 +181,8 @@ impl Egress for Own {
     }
 
     fn send(&mut self, _rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool {
-        let &Outgoing { slot, pt, rtx_pt, rewritten, packet, .. } = outgoing;
-        let pending = Pending { rewritten, pt, rtx_pt, packet: packet.clone() };
+        let &Outgoing { slot, types, rewritten, packet, .. } = outgoing;
+        let pending = Pending { rewritten, types, packet: packet.clone() };
         self.push(slot, Leaving::First(pending));
         false
     }
@@ -262,7 +262,7 @@ mod tests {
     use jiff::Timestamp;
     use str0m::crypto::dtls::SrtpProfile;
 
-    use super::super::{Path, Wire, train};
+    use super::super::{Path, PayloadTypes, Wire, train};
     use super::*;
     use crate::forward::Rewritten;
     use crate::forward::tests::{packet, start};
@@ -297,7 +297,8 @@ mod tests {
             packet.captured = Some(SystemTime::UNIX_EPOCH);
             let rewritten = Rewritten { numbers: packet.numbers, marker: true, active: None };
             let packet = Arc::new(packet);
-            own.push(slot, Leaving::First(Pending { rewritten, pt: 96.into(), rtx_pt: None, packet }));
+            let types = PayloadTypes { pt: 96.into(), rtx: None, primary: None };
+            own.push(slot, Leaving::First(Pending { rewritten, types, packet }));
         }
         let (mut heard, mut buffer) = (Heard::default(), vec![0; train::BYTES]);
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));

@@ -16,9 +16,9 @@ impl Egress for Reference {
         let (packet, numbers) = (outgoing.packet, &outgoing.rewritten.numbers);
         let mut api = rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(outgoing.mid, None) else { return false };
-        let mut payload = packet.payload.to_vec();
-        packet.picture.places.renumber(&mut payload, numbers);
-        let write = RtpWrite::new(outgoing.pt, numbers.seq.into(), numbers.ts, packet.arrived, payload);
+        let mut payload = packet.payload_for(&outgoing.types).to_vec();
+        packet.renumber(&mut payload, numbers, &outgoing.types);
+        let write = RtpWrite::new(outgoing.types.pt, numbers.seq.into(), numbers.ts, packet.arrived, payload);
         let is_video = packet.codec.codec.is_video();
         let write = write.marker(outgoing.rewritten.marker).nackable(is_video);
         stream.write_rtp(write.ext_vals(extensions(packet, &outgoing.rewritten)));

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use str0m::media::{Mid, Pt};
+use str0m::media::Mid;
 
+use super::PayloadTypes;
 use super::header::{self, ExtensionIds, Fields};
 use super::report::{SenderReport, ntp_of};
 use crate::forward::{Packet, Rewritten};
@@ -45,8 +46,7 @@ pub(super) struct Stream {
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) rewritten: Rewritten,
-    pub(super) pt: Pt,
-    pub(super) rtx_pt: Option<Pt>,
+    pub(super) types: PayloadTypes,
     pub(super) packet: Arc<Packet>,
 }
 
@@ -96,7 +96,7 @@ impl Stream {
         }
         let fields = Fields {
             marker: pending.rewritten.marker,
-            pt: *pending.pt,
+            pt: *pending.types.pt,
             seq: seq as u16,
             ts: pending.rewritten.numbers.ts,
             ssrc: self.ssrc,
@@ -119,7 +119,7 @@ impl Stream {
         let seq = self.rtx_next;
         let fields = Fields {
             marker: pending.rewritten.marker,
-            pt: *pending.rtx_pt?,
+            pt: *pending.types.rtx?,
             seq: seq as u16,
             ts: pending.rewritten.numbers.ts,
             ssrc: self.rtx_ssrc?,
@@ -176,7 +176,7 @@ impl Stream {
             captured: packet.captured,
             rate_hz: u64::from(packet.codec.clock_rate.get()),
         });
-        if self.rtx_ssrc.is_some() && pending.rtx_pt.is_some() {
+        if self.rtx_ssrc.is_some() && pending.types.rtx.is_some() {
             if self.kept.is_empty() {
                 self.kept.resize_with(KEPT, || None);
             }
@@ -195,14 +195,15 @@ pub(super) fn frame(
     pending: &Pending,
     again: bool,
 ) -> (usize, usize) {
-    let Pending { packet, rewritten, .. } = pending;
+    let Pending { packet, rewritten, types } = pending;
     let head = header::write(place, fields, ids, packet, rewritten);
     let start = if again { head + 2 } else { head };
     if again {
         place[head..start].copy_from_slice(&(rewritten.numbers.seq as u16).to_be_bytes());
     }
-    let end = start + packet.payload.len();
-    place[start..end].copy_from_slice(&packet.payload);
-    packet.picture.places.renumber(&mut place[start..end], &rewritten.numbers);
+    let payload = packet.payload_for(types);
+    let end = start + payload.len();
+    place[start..end].copy_from_slice(payload);
+    packet.renumber(&mut place[start..end], &rewritten.numbers, types);
     (head, end)
 }
