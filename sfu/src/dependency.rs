@@ -195,7 +195,13 @@ impl Structure {
     fn raised_by(&self, indications: &[u8]) -> Raises {
         let mut raises = Raises::default();
         let switches = self.targets.iter().zip(indications).filter(|(_, told)| **told == SWITCH);
-        switches.for_each(|(layer, _)| raises.add(*layer));
+        for (layer, _) in switches {
+            raises.add(*layer);
+            let is_faster = |other: &Layer| other.spatial == layer.spatial && other.temporal > layer.temporal;
+            if !self.targets.iter().any(is_faster) {
+                raises.add(Layer::full(layer.spatial));
+            }
+        }
         raises
     }
 }

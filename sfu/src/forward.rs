@@ -17,17 +17,16 @@ use crate::rewrite::{Line, Numbers};
 use crate::svc::{Layer, Selection};
 
 /// What a subscriber may be shown of a track: an encoding of its own (simulcast), and of that the layers up to one (scalable
-/// video). A track that has neither has one layer, the default.
+/// video). A track that has neither has one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LayerId {
     pub(crate) rid: Option<Rid>,
     pub(crate) svc: Layer,
 }
 
-impl Default for LayerId {
-    fn default() -> Self {
-        LayerId::from(None)
-    }
+impl LayerId {
+    /// All of a track that has no layers.
+    pub(crate) const ALL: LayerId = LayerId { rid: None, svc: Layer::TOP };
 }
 
 impl From<Option<Rid>> for LayerId {
@@ -285,10 +284,10 @@ pub(crate) mod tests {
     fn the_old_source_plays_until_the_new_ones_keyframe() {
         let (mut player, t0) = (Player::new(Kind::Video), start());
         let at = |ms| t0 + Duration::from_millis(ms);
-        player.want(Some((track(1), LayerId::default())));
+        player.want(Some((track(1), LayerId::ALL)));
         assert!(player.take(&packet(1, 10, false, at(0))).is_none(), "nothing before a keyframe");
         assert_eq!(player.take(&packet(1, 11, true, at(33))).map(|n| n.numbers.seq), Some(1));
-        player.want(Some((track(2), LayerId::default())));
+        player.want(Some((track(2), LayerId::ALL)));
         assert!(player.take(&packet(2, 500, false, at(50))).is_none());
         assert_eq!(
             player.take(&packet(1, 12, false, at(66))).map(|n| n.numbers.seq),
@@ -306,7 +305,7 @@ pub(crate) mod tests {
     #[test]
     fn a_publisher_that_starts_a_new_stream_is_another_source() {
         let (mut player, t0) = (Player::new(Kind::Video), start());
-        player.want(Some((track(1), LayerId::default())));
+        player.want(Some((track(1), LayerId::ALL)));
         player.take(&packet(1, 10, true, t0));
         let mut other = packet(1, 60_000, false, t0 + Duration::from_millis(40));
         other.source.ssrc = 99;

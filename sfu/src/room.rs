@@ -570,7 +570,7 @@ impl Room {
     }
 
     fn fill(&mut self, at: Key, change: &SlotTrack, now: Now, out: &mut Out) {
-        let first = LayerId::default();
+        let first = LayerId::ALL;
         let layer = change.track.map(|track| (track, self.layer_for(at, track, first, now.instant)));
         let slot = self.peers.get_mut(at).and_then(|peer| {
             let mid = str0m::media::Mid::from(change.mid.as_str());

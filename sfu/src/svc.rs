@@ -23,7 +23,13 @@ pub(crate) struct Layer {
 impl Layer {
     /// Everything there is: the name of what a stream without layers has.
     pub(crate) const TOP: Layer = Layer { spatial: u8::MAX, temporal: u8::MAX };
-    const BASE: Layer = Layer { spatial: 0, temporal: 0 };
+    /// The smallest picture at the lowest frame rate.
+    pub(crate) const BASE: Layer = Layer { spatial: 0, temporal: 0 };
+
+    /// A picture at its full frame rate.
+    pub(crate) fn full(spatial: u8) -> Self {
+        Layer { spatial, temporal: u8::MAX }
+    }
 
     /// Whether a receiver of `other` needs this layer.
     pub(crate) fn is_within(self, other: Layer) -> bool {
@@ -74,10 +80,10 @@ impl Raises {
     }
 }
 
+/// The last bit of each spatial layer stands for its full frame rate, however many temporal layers that has.
 fn bit(layer: Layer) -> u64 {
-    let (spatial, temporal) = (usize::from(layer.spatial), usize::from(layer.temporal));
-    let is_named = spatial < SPATIAL_MAX && temporal < TEMPORAL_MAX;
-    if is_named { 1 << (spatial * TEMPORAL_MAX + temporal) } else { 0 }
+    let (spatial, temporal) = (usize::from(layer.spatial), usize::from(layer.temporal).min(TEMPORAL_MAX - 1));
+    if spatial < SPATIAL_MAX { 1 << (spatial * TEMPORAL_MAX + temporal) } else { 0 }
 }
 
 /// Which layers of a stream a slot sends. It goes down with any picture, and up where a frame says that it can.
@@ -205,6 +211,16 @@ mod tests {
         selection.want(layer(0, 2));
         assert_eq!(picture(&mut selection, 10, 0, &Default::default()), [0]);
         assert_eq!(picture(&mut selection, 0, 0, &key()), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_full_frame_rate_needs_no_number() {
+        let mut selection = Selection::new(Layer::BASE);
+        assert_eq!(picture(&mut selection, 0, 0, &key()), [0]);
+        selection.want(Layer::full(0));
+        assert_eq!(picture(&mut selection, 10, 1, &switching()), [0; 0]);
+        assert_eq!(picture(&mut selection, 20, 0, &switching()), [0]);
+        assert_eq!(picture(&mut selection, 30, 2, &switching()), [0]);
     }
 
     #[test]
