@@ -27,7 +27,7 @@ mod estimate;
 mod groups;
 mod history;
 mod loss;
-mod meter;
+pub(crate) mod meter;
 pub(crate) mod pacer;
 mod probe;
 mod queue;

@@ -1,13 +1,14 @@
 //! How packets leave, behind a trait with two implementations: str0m's own, which is the reference, and ours, which
 //! seals in one buffer and sends in trains. The same tests hold for both.
 
+#[cfg(test)]
+mod golden;
 mod header;
 mod own;
 mod reference;
 mod report;
 mod stream;
 pub(crate) mod train;
-mod vp8;
 
 use own::Own;
 use reference::Reference;
@@ -21,13 +22,12 @@ use str0m::Rtc;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::ExtensionValues;
 
-use crate::forward::Packet;
+use crate::forward::{Packet, Rewritten};
 use crate::keys::Handshake;
 use crate::metrics::Counts;
 use crate::peer::Now;
 use crate::quality::Measured;
 use crate::remote::Remote;
-use crate::rewrite::Numbers;
 
 /// Which implementation is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +66,16 @@ impl EgressKind {
     }
 }
 
+/// A subscriber's numbers for the codec of a packet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PayloadTypes {
+    pub(crate) pt: Pt,
+    /// For retransmissions, where that was negotiated.
+    pub(crate) rtx: Option<Pt>,
+    /// For the blocks of a packet that goes with its older encodings (RFC 2198). Without, it goes without them.
+    pub(crate) primary: Option<Pt>,
+}
+
 /// A packet on its way into a slot.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
@@ -73,12 +83,10 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) slot: usize,
     /// The slot's line.
     pub(crate) mid: Mid,
-    /// The subscriber's payload type for the packet's codec.
-    pub(crate) pt: Pt,
-    /// And for its retransmission, where that was negotiated.
-    pub(crate) rtx_pt: Option<Pt>,
-    /// The slot's numbers for it.
-    pub(crate) numbers: Numbers,
+    /// The subscriber's payload types for it.
+    pub(crate) types: PayloadTypes,
+    /// How it leaves there.
+    pub(crate) rewritten: Rewritten,
     /// The shared rest.
     pub(crate) packet: &'a Arc<Packet>,
 }

@@ -6,11 +6,35 @@ use std::time::{Instant, SystemTime};
 
 use str0m::format::CodecSpec;
 use str0m::media::Rid;
-use str0m::rtp::{ExtensionValues, Vp8Descriptor};
+use str0m::rtp::ExtensionValues;
 
+use crate::codec::{Picture, red};
 use crate::control::{Kind, TrackKey};
+use crate::dependency::Descriptor;
+use crate::egress::PayloadTypes;
 use crate::keyframes::Replayed;
 use crate::rewrite::{Line, Numbers};
+use crate::svc::{Layer, Selection};
+
+/// What a subscriber may be shown of a track: an encoding of its own (simulcast), and of that the layers up to one (scalable
+/// video). A track that has neither has one layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LayerId {
+    pub(crate) rid: Option<Rid>,
+    pub(crate) svc: Layer,
+}
+
+impl LayerId {
+    /// All of a track that has no layers.
+    pub(crate) const ALL: LayerId = LayerId { rid: None, svc: Layer::TOP };
+}
+
+impl From<Option<Rid>> for LayerId {
+    /// All of an encoding.
+    fn from(rid: Option<Rid>) -> Self {
+        LayerId { rid, svc: Layer::TOP }
+    }
+}
 
 /// One stream of packets: a layer of a track, under one SSRC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +53,41 @@ pub(crate) struct Packet {
     pub(crate) pt: u8,
     pub(crate) marker: bool,
     pub(crate) codec: CodecSpec,
+    /// Where its own encoding begins, if it came with older ones (RFC 2198).
+    pub(crate) primary_at: Option<usize>,
     pub(crate) payload: Arc<[u8]>,
-    pub(crate) vp8: Option<Vp8Descriptor>,
-    pub(crate) starts_keyframe: bool,
+    /// What its codec says about it.
+    pub(crate) picture: Picture,
+    /// And what its dependency descriptor says.
+    pub(crate) dependency: Option<Descriptor>,
     /// Level, voice and orientation; the other extensions are the connection's own.
     pub(crate) extensions: ExtensionValues,
     pub(crate) arrived: Instant,
     /// When it was captured, in our clock, once its publisher has reported.
     pub(crate) captured: Option<SystemTime>,
+}
+
+impl Packet {
+    /// The payload, without older encodings for whoever does not take them.
+    pub(crate) fn payload_for(&self, types: &PayloadTypes) -> &[u8] {
+        match (self.primary_at, types.primary) {
+            (Some(at), None) => &self.payload[at..],
+            _ => &self.payload,
+        }
+    }
+
+    /// Writes a slot's numbers and a subscriber's payload types over the publisher's.
+    pub(crate) fn renumber(&self, payload: &mut [u8], numbers: &Numbers, types: &PayloadTypes) {
+        self.picture.places.renumber(payload, numbers);
+        if let (Some(_), Some(pt)) = (self.primary_at, types.primary) {
+            red::rename(payload, *pt);
+        }
+    }
+
+    /// Bytes of the payload, and of a descriptor that goes with it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload.len() + self.dependency.as_ref().map_or(0, Descriptor::len_max)
+    }
 }
 
 impl Replayed for Arc<Packet> {
@@ -54,13 +105,30 @@ impl Replayed for Arc<Packet> {
     }
 }
 
+/// How a packet leaves on a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rewritten {
+    pub(crate) numbers: Numbers,
+    /// It ends its picture, as far as this slot sends it.
+    pub(crate) marker: bool,
+    /// The decode targets that this slot sends, where that is to be said.
+    pub(crate) active: Option<u32>,
+}
+
 /// What one slot plays, and under which numbers.
 #[derive(Debug)]
 pub(crate) struct Player {
     kind: Kind,
     line: Line,
-    playing: Option<SourceId>,
-    wanted: Option<(TrackKey, Option<Rid>)>,
+    playing: Option<Playing>,
+    wanted: Option<(TrackKey, LayerId)>,
+}
+
+#[derive(Debug)]
+struct Playing {
+    source: SourceId,
+    /// Of a scalable stream.
+    selection: Option<Selection>,
 }
 
 impl Player {
@@ -73,12 +141,18 @@ impl Player {
         Player { kind, line: Line::new(rate_hz), playing: None, wanted: None }
     }
 
-    /// Plays this layer of a track from its next keyframe on; an empty slot falls silent at once.
-    /// Answers whether that is something new.
-    pub(crate) fn want(&mut self, wanted: Option<(TrackKey, Option<Rid>)>) -> bool {
+    /// Plays this layer of a track as soon as it can be shown: a stream from its next keyframe on, a layer of the stream that
+    /// plays from the next picture that allows it. An empty slot falls silent at once. Answers whether that is something new.
+    pub(crate) fn want(&mut self, wanted: Option<(TrackKey, LayerId)>) -> bool {
         if wanted.is_none() {
             self.playing = None;
             self.line.pause();
+        }
+        if let (Some((track, layer)), Some(playing)) = (wanted, &mut self.playing)
+            && playing.source.is_of(track, layer)
+            && let Some(selection) = &mut playing.selection
+        {
+            selection.want(layer.svc);
         }
         let is_new = self.wanted != wanted;
         self.wanted = wanted;
@@ -86,45 +160,80 @@ impl Player {
     }
 
     /// What should play.
-    pub(crate) fn wanted(&self) -> Option<(TrackKey, Option<Rid>)> {
+    pub(crate) fn wanted(&self) -> Option<(TrackKey, LayerId)> {
         self.wanted
     }
 
     /// The tracks whose packets concern this slot: what plays and what is waited for.
     pub(crate) fn tracks(&self) -> impl Iterator<Item = TrackKey> {
         let wanted = self.wanted.map(|(track, _)| track);
-        let playing = self.playing.map(|playing| playing.track).filter(|track| Some(*track) != wanted);
+        let playing = self.playing().filter(|track| Some(*track) != wanted);
         wanted.into_iter().chain(playing)
     }
 
-    /// Whether what should play does play.
+    /// Whether what should play does play, or will without a keyframe.
     pub(crate) fn is_settled(&self) -> bool {
-        self.wanted == self.playing.map(|playing| (playing.track, playing.rid))
+        match (self.wanted, &self.playing) {
+            (Some((track, layer)), Some(playing)) => {
+                let is_large = playing.selection.is_none_or(|selection| selection.is_settled());
+                playing.source.is_of(track, layer) && is_large
+            }
+            (wanted, playing) => wanted.is_none() && playing.is_none(),
+        }
     }
 
     /// The layer whose packets leave here, if any.
     pub(crate) fn source(&self) -> Option<&SourceId> {
-        self.playing.as_ref()
+        self.playing.as_ref().map(|playing| &playing.source)
     }
 
     /// The track whose packets leave here, if any.
-    #[cfg(test)]
     pub(crate) fn playing(&self) -> Option<TrackKey> {
-        self.playing.map(|playing| playing.track)
+        self.playing.as_ref().map(|playing| playing.source.track)
     }
 
-    /// The numbers under which a packet leaves, or `None` when it does not.
-    pub(crate) fn take(&mut self, packet: &Packet) -> Option<Numbers> {
-        if self.playing != Some(packet.source) {
-            let is_wanted = self.wanted == Some((packet.source.track, packet.source.rid));
-            let may_start = self.kind == Kind::Audio || packet.starts_keyframe;
-            if !is_wanted || !may_start {
-                return None;
-            }
-            self.line.switch(&packet.numbers, packet.arrived);
-            self.playing = Some(packet.source);
+    /// How a packet leaves, or `None` when it does not.
+    pub(crate) fn take(&mut self, packet: &Packet) -> Option<Rewritten> {
+        if self.playing.as_ref().map(|playing| playing.source) != Some(packet.source) {
+            self.start(packet)?;
         }
-        self.line.rewrite(&packet.numbers)
+        let playing = self.playing.as_mut()?;
+        let ts = packet.numbers.ts;
+        let (Some(frame), Some(selection)) = (&packet.picture.frame, &mut playing.selection) else {
+            let numbers = self.line.rewrite(&packet.numbers)?;
+            return Some(Rewritten { numbers, marker: packet.marker, active: None });
+        };
+        if !selection.take(frame, ts) {
+            self.line.leave_out(&packet.numbers);
+            return None;
+        }
+        let numbers = self.line.rewrite(&packet.numbers)?;
+        let layer = selection.layer(ts);
+        Some(Rewritten {
+            numbers,
+            marker: packet.marker || frame.ends && frame.layer.spatial == layer.spatial,
+            active: packet.dependency.as_ref().and_then(|dependency| dependency.active_within(layer)),
+        })
+    }
+
+    /// Switches to a packet's source, if that is wanted and can be shown from this packet on.
+    fn start(&mut self, packet: &Packet) -> Option<()> {
+        let (track, layer) = self.wanted?;
+        let may_start = self.kind == Kind::Audio || packet.picture.starts_keyframe;
+        if !packet.source.is_of(track, layer) || !may_start {
+            return None;
+        }
+        self.line.switch(&packet.numbers, packet.arrived);
+        let selection = packet.picture.frame.map(|_| Selection::new(layer.svc));
+        self.playing = Some(Playing { source: packet.source, selection });
+        Some(())
+    }
+}
+
+impl SourceId {
+    /// Whether a layer of a track is in this stream.
+    fn is_of(&self, track: TrackKey, layer: LayerId) -> bool {
+        (self.track, self.rid) == (track, layer.rid)
     }
 }
 
@@ -138,6 +247,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::control::{LegId, Source};
+    use crate::rewrite::tests::blank;
 
     fn track(leg: u128) -> TrackKey {
         TrackKey { leg: LegId(Uuid::from_u128(leg)), source: Source::Camera }
@@ -146,7 +256,7 @@ pub(crate) mod tests {
     pub(crate) fn packet(leg: u128, seq: u64, key: bool, arrived: Instant) -> Packet {
         Packet {
             source: SourceId { track: track(leg), rid: None, ssrc: leg as u32 },
-            numbers: Numbers { seq, ts: seq as u32 * 3_000, picture_id: None, tl0: None },
+            numbers: Numbers { seq, ts: seq as u32 * 3_000, ..blank() },
             pt: 96,
             marker: true,
             codec: CodecSpec {
@@ -155,9 +265,10 @@ pub(crate) mod tests {
                 channels: None,
                 format: FormatParams::default(),
             },
+            primary_at: None,
             payload: Arc::from([0u8; 4].as_slice()),
-            vp8: None,
-            starts_keyframe: key,
+            picture: Picture { starts_keyframe: key, ..Picture::default() },
+            dependency: None,
             extensions: ExtensionValues::default(),
             arrived,
             captured: None,
@@ -173,14 +284,19 @@ pub(crate) mod tests {
     fn the_old_source_plays_until_the_new_ones_keyframe() {
         let (mut player, t0) = (Player::new(Kind::Video), start());
         let at = |ms| t0 + Duration::from_millis(ms);
-        player.want(Some((track(1), None)));
+        player.want(Some((track(1), LayerId::ALL)));
         assert!(player.take(&packet(1, 10, false, at(0))).is_none(), "nothing before a keyframe");
-        assert_eq!(player.take(&packet(1, 11, true, at(33))).map(|n| n.seq), Some(1));
-        player.want(Some((track(2), None)));
+        assert_eq!(player.take(&packet(1, 11, true, at(33))).map(|n| n.numbers.seq), Some(1));
+        player.want(Some((track(2), LayerId::ALL)));
         assert!(player.take(&packet(2, 500, false, at(50))).is_none());
-        assert_eq!(player.take(&packet(1, 12, false, at(66))).map(|n| n.seq), Some(2), "the old one goes on");
-        assert_eq!(player.take(&packet(2, 501, true, at(80))).map(|n| n.seq), Some(3));
+        assert_eq!(
+            player.take(&packet(1, 12, false, at(66))).map(|n| n.numbers.seq),
+            Some(2),
+            "the old one goes on"
+        );
+        assert_eq!(player.take(&packet(2, 501, true, at(80))).map(|n| n.numbers.seq), Some(3));
         assert!(player.take(&packet(1, 13, false, at(99))).is_none(), "and is over then");
+        assert!(player.is_settled());
         assert_eq!(player.playing(), Some(track(2)));
         player.want(None);
         assert!(player.take(&packet(2, 502, true, at(110))).is_none());
@@ -189,12 +305,12 @@ pub(crate) mod tests {
     #[test]
     fn a_publisher_that_starts_a_new_stream_is_another_source() {
         let (mut player, t0) = (Player::new(Kind::Video), start());
-        player.want(Some((track(1), None)));
+        player.want(Some((track(1), LayerId::ALL)));
         player.take(&packet(1, 10, true, t0));
         let mut other = packet(1, 60_000, false, t0 + Duration::from_millis(40));
         other.source.ssrc = 99;
         assert!(player.take(&other).is_none());
-        other.starts_keyframe = true;
-        assert_eq!(player.take(&other).map(|n| n.seq), Some(2));
+        other.picture.starts_keyframe = true;
+        assert_eq!(player.take(&other).map(|n| n.numbers.seq), Some(2));
     }
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::control::{LegId, SendLine, Source};
 use crate::demux::{Demux, Place};
+use crate::dependency::{Raw, Reader};
 use crate::framing::{PACKET_BYTES_MAX, Unframer};
 use crate::keys::Handshake;
 use crate::messages::{MESSAGE_BYTES_MAX, Message};
@@ -21,7 +22,8 @@ use crate::rewrite::{Line, Numbers};
 use crate::slab::Key;
 use crate::slots::Slots;
 use crate::sources::Sources;
-use crate::{addresses, codec, fast_join, journal, rtcp};
+use crate::svc::Layer;
+use crate::{addresses, codec, dependency, fast_join, journal, rtcp};
 
 /// The user name and password that the door knows.
 pub const UFRAG: &str = "ours";
@@ -48,14 +50,63 @@ pub fn nomination(request: &[u8]) {
     }
 }
 
-/// The payload of a picture; the first byte chooses the codec.
+/// The payload of a picture; the first byte chooses the codec. The slot's numbers can be written where they were read.
 pub fn picture(bytes: &[u8]) {
     let Some((which, payload)) = bytes.split_first() else { return };
     let codec = [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1][usize::from(which % 4)];
-    let vp8 = Vp8Descriptor::parse(payload).ok();
-    let _is_keyframe = codec::starts_keyframe(codec, payload, vp8.as_ref());
-    let size = codec::vp8_size(payload);
-    assert!(size.is_none_or(|(width, height)| width < 1 << 14 && height < 1 << 14));
+    let picture = codec::read(codec, payload, None);
+    if codec == Codec::Vp8
+        && let Ok(theirs) = Vp8Descriptor::parse(payload)
+    {
+        assert_eq!(picture.picture_id, theirs.picture_id());
+        assert_eq!(picture.tl0, theirs.tl0_pic_idx());
+        assert_eq!(picture.starts_keyframe, theirs.starts_keyframe(payload));
+    }
+    let ours = Numbers {
+        seq: 0,
+        ts: 0,
+        picture_id: picture.picture_id.map(|id| id ^ 0x55),
+        tl0: picture.tl0.map(|tl0| tl0 ^ 0xff),
+        key_index: picture.key_index.map(|key| key ^ 0x1f),
+        frame_number: None,
+    };
+    let mut written = payload.to_vec();
+    picture.places.renumber(&mut written, &ours);
+    let read = codec::read(codec, &written, None);
+    assert_eq!((read.picture_id, read.tl0, read.key_index), (ours.picture_id, ours.tl0, ours.key_index));
+    assert_eq!((read.places, read.frame), (picture.places, picture.frame));
+    picture.places.renumber(
+        &mut written,
+        &Numbers { picture_id: picture.picture_id, tl0: picture.tl0, key_index: picture.key_index, ..ours },
+    );
+    assert_eq!(written, payload, "nothing else was touched");
+    if picture.starts_keyframe {
+        let _sizes = codec::sizes(codec, payload, None);
+    }
+}
+
+/// Two dependency descriptors of one stream, the first as long as the first byte says. What is written for a slot is read
+/// again as the same frame under the slot's number.
+pub fn dependency(bytes: &[u8]) {
+    let Some((length, rest)) = bytes.split_first() else { return };
+    let (first, second) = rest.split_at(usize::from(*length).min(rest.len()));
+    let (mut reader, mut receiver) = (Reader::default(), Reader::default());
+    for raw in [first, second] {
+        let Some(descriptor) = reader.read(&Raw(raw.into())) else { return };
+        let layer = descriptor.frame.map_or(Layer::TOP, |frame| frame.layer);
+        let (number, active) = (!descriptor.frame_number, descriptor.active_within(layer));
+        let mut place = [0xff; dependency::BYTES_MAX + 8];
+        let len = descriptor.write(&mut place, number, active);
+        assert!(len <= dependency::BYTES_MAX.min(descriptor.len_max()));
+        if len == 0 {
+            return;
+        }
+        let read = receiver.read(&Raw(place[..len].into())).expect("what was written can be read");
+        assert_eq!(read.frame_number, number);
+        assert_eq!(read.frame, descriptor.frame);
+        assert_eq!(read.sizes(), descriptor.sizes());
+        assert_eq!(read.active_within(Layer::TOP).filter(|_| active.is_some()), active);
+    }
 }
 
 /// An offer, up to str0m's reading of it, and the naming of an answer.
@@ -126,11 +177,14 @@ pub fn numbers(bytes: &[u8]) {
             ts: word(5),
             picture_id: (step[9] & 1 == 0).then(|| u16::from_be_bytes([step[10], step[11]]) & 0x7fff),
             tl0: (step[9] & 2 == 0).then_some(step[12]),
+            key_index: (step[9] & 4 == 0).then_some(step[12] & 0x1f),
+            frame_number: (step[9] & 8 == 0).then(|| u16::from_be_bytes([step[10], step[11]])),
         };
         now += Duration::from_millis(u64::from(step[13]) << (step[14] % 16));
         match step[15] % 8 {
             0 => line.switch(&packet, now),
             1 => line.pause(),
+            2 => line.leave_out(&packet),
             _ => {
                 let numbers = line.rewrite(&packet);
                 assert!(numbers.is_none_or(|numbers| numbers.seq > 0));

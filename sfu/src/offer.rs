@@ -72,8 +72,33 @@ impl Offer {
     pub(crate) fn answer(&self, rtc: &mut Rtc) -> Result<String, Refusal> {
         let offer = SdpOffer::from_sdp_string(&self.sdp).map_err(|_| Refusal::OfferNotUnderstood)?;
         let answer = rtc.sdp_api().accept_offer(offer).map_err(|_| Refusal::OfferNotUnderstood)?;
-        Ok(answer.to_sdp_string())
+        Ok(order_sounds(&answer.to_sdp_string(), &self.sdp))
     }
+}
+
+/// Puts the codecs of sound into the offer's order (RFC 3264 §6.1): whoever offers redundant audio (RFC 2198) first wants to
+/// send that.
+fn order_sounds(answer: &str, offer: &str) -> String {
+    let mut ordered = String::with_capacity(answer.len());
+    let mut offered = split_sections(offer).into_iter();
+    for section in split_sections(answer) {
+        let offered = offered.next().unwrap_or_default();
+        let (first, rest) = section.split_once("\r\n").unwrap_or((section, ""));
+        if first.starts_with("m=audio ") {
+            // Behind medium, port and protocol.
+            let mut fields: Vec<&str> = first.split(' ').collect();
+            let offered: Vec<&str> = offered.lines().next().unwrap_or_default().split(' ').collect();
+            let sounds = fields.get_mut(3..).unwrap_or_default();
+            let place = |pt: &&str| offered.iter().skip(3).position(|other| other == pt);
+            sounds.sort_by_key(|pt| place(pt).unwrap_or(usize::MAX));
+            ordered.push_str(&fields.join(" "));
+        } else {
+            ordered.push_str(first);
+        }
+        ordered.push_str("\r\n");
+        ordered.push_str(rest);
+    }
+    ordered
 }
 
 /// Gives the slots of one seat one stream id and one name, so that the browser keeps lips and voice together.
@@ -232,6 +257,36 @@ mod tests {
         ]);
         let offer = Offer::check(&offer, &[]).unwrap();
         assert_eq!(offer.slots().collect::<Vec<_>>(), [("1", Kind::Audio), ("3", Kind::Video)]);
+    }
+
+    #[test]
+    fn sounds_keep_the_order_of_the_offer() {
+        let offer = "v=0\r\nm=audio 9 x 63 111 9\r\na=mid:a\r\nm=video 9 x 98 96\r\n";
+        let answer = "v=0\r\nm=audio 9 x 111 63\r\na=mid:a\r\nm=video 9 x 96 98\r\n";
+        let ordered = "v=0\r\nm=audio 9 x 63 111\r\na=mid:a\r\nm=video 9 x 96 98\r\n";
+        assert_eq!(order_sounds(answer, offer), ordered);
+        assert_eq!(order_sounds(answer, "v=0"), answer);
+    }
+
+    #[test]
+    fn redundant_sound_is_answered_to_whoever_offers_it() {
+        let lines = "a=ice-ufrag:u\r\na=ice-pwd:ppppppppppppppppppppppp\r\na=setup:actpass\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\n";
+        let print = format!("a=fingerprint:sha-256 {}\r\n", ["AA"; 32].join(":"));
+        let codecs = "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=rtpmap:111 opus/48000/2\r\n";
+        let head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n";
+        let answer = |pts: &str, codecs: &str| {
+            let offer = format!(
+                "{head}m=audio 9 UDP/TLS/RTP/SAVPF {pts}\r\nc=IN IP4 0.0.0.0\r\n{lines}{print}{codecs}"
+            );
+            let offer = Offer::check(&offer, &[send("0", Source::Microphone)]).unwrap();
+            let config = str0m::RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, true);
+            offer.answer(&mut config.build(crate::forward::tests::start())).unwrap()
+        };
+        let redundant = answer("63 111", codecs);
+        assert!(redundant.contains("m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n"), "{redundant}");
+        assert!(redundant.contains("a=fmtp:63 111/111\r\n"), "{redundant}");
+        let plain = answer("111", "a=rtpmap:111 opus/48000/2\r\n");
+        assert!(plain.contains("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n") && !plain.contains("red/"), "{plain}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use str0m::format::CodecSpec;
-use str0m::media::{KeyframeRequestKind, Mid, Pt, Rid};
+use str0m::media::{KeyframeRequestKind, Mid, Rid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Event as RtcEvent, Input, Output, Rtc};
@@ -20,7 +20,7 @@ use crate::control::{
 };
 use crate::demux::DATAGRAM_BYTES_MAX;
 use crate::egress::train::Train;
-use crate::egress::{Egress, Outgoing, Path, Wire};
+use crate::egress::{Egress, Outgoing, Path, PayloadTypes, Wire};
 use crate::fast_join;
 use crate::forward::{Packet, Player};
 use crate::messages::{Delivery, Mailbox, Message};
@@ -138,16 +138,10 @@ pub(crate) struct Peer {
 pub(crate) struct SlotPlayer {
     pub(crate) mid: Mid,
     pub(crate) player: Player,
-    payload_types: Vec<(CodecSpec, Option<PayloadTypes>)>,
+    /// By codec, and whether packets come with older encodings.
+    payload_types: Vec<((CodecSpec, bool), Option<PayloadTypes>)>,
     /// For the publisher's SSRC and payload type that came last: usually the next packet's as well.
     last_types: Option<((u32, u8), PayloadTypes)>,
-}
-
-/// The subscriber's numbers for a codec and for its retransmissions.
-#[derive(Debug, Clone, Copy)]
-struct PayloadTypes {
-    pt: Pt,
-    rtx: Option<Pt>,
 }
 
 impl Peer {
@@ -344,9 +338,9 @@ impl Peer {
         out: &mut Vec<Datagram>,
     ) -> Option<Said> {
         let place = self.players.get_mut(slot)?;
-        let PayloadTypes { pt, rtx } = place.types_for(&self.rtc, packet)?;
-        let numbers = place.player.take(packet)?;
-        let outgoing = Outgoing { slot, mid: place.mid, pt, rtx_pt: rtx, numbers, packet };
+        let types = place.types_for(&self.rtc, packet)?;
+        let rewritten = place.player.take(packet)?;
+        let outgoing = Outgoing { slot, mid: place.mid, types, rewritten, packet };
         let is_for_str0m = self.egress.send(&mut self.rtc, &outgoing);
         Some(if is_for_str0m { self.wake(now, out) } else { Said::default() })
     }
@@ -708,21 +702,28 @@ impl SlotPlayer {
         {
             return Some(types);
         }
-        let types = self.payload_types(rtc, &packet.codec)?;
+        let types = self.payload_types(rtc, (packet.codec, packet.primary_at.is_some()))?;
         self.last_types = Some((source, types));
         Some(types)
     }
 
     /// The subscriber's payload types for a codec; `None` when it does not take that codec.
-    fn payload_types(&mut self, rtc: &Rtc, codec: &CodecSpec) -> Option<PayloadTypes> {
-        if let Some((_, types)) = self.payload_types.iter().find(|(known, _)| known == codec) {
+    fn payload_types(&mut self, rtc: &Rtc, codec: (CodecSpec, bool)) -> Option<PayloadTypes> {
+        if let Some((_, types)) = self.payload_types.iter().find(|(known, _)| *known == codec) {
             return *types;
         }
         let offered = rtc.media(self.mid)?.remote_pts();
+        let (spec, is_redundant) = codec;
         let params = rtc.codec_config().params().iter().filter(|params| offered.contains(&params.pt()));
-        let mut params = params.filter(|params| is_same(&params.spec(), codec));
-        let types = params.next().map(|params| PayloadTypes { pt: params.pt(), rtx: params.resend() });
-        self.payload_types.push((*codec, types));
+        let mut params = params.filter(|params| is_same(&params.spec(), &spec));
+        let types = params.next().map(|params| {
+            let rtx = params.resend();
+            match params.red().filter(|_| is_redundant) {
+                Some(red) => PayloadTypes { pt: red, rtx: None, primary: Some(params.pt()) },
+                None => PayloadTypes { pt: params.pt(), rtx, primary: None },
+            }
+        });
+        self.payload_types.push((codec, types));
         types
     }
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::media::{Rid, Rids};
-use str0m::rtp::{RtpPacket, Vp8Descriptor};
+use str0m::media::Rids;
+use str0m::rtp::RtpPacket;
 
 use crate::allowance::Allowance;
-use crate::codec;
+use crate::codec::red;
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
+use crate::dependency::Raw;
 use crate::egress::{Wire, content_extensions};
-use crate::forward::{Packet, SourceId};
+use crate::forward::{LayerId, Packet, SourceId};
 use crate::messages::{Delivery, Message};
 use crate::metrics::{Counts, RoomLook};
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
@@ -315,8 +316,8 @@ impl Room {
         for mid in said.keyframes_for.drain(..) {
             self.peers.get_mut(at).into_iter().for_each(Peer::wants_keyframe);
             let slot = self.peers.get(at).and_then(|peer| peer.players.iter().find(|slot| slot.mid == mid));
-            if let Some((track, rid)) = slot.and_then(|slot| slot.player.wanted()) {
-                self.want_keyframe(track, rid, now, out);
+            if let Some((track, layer)) = slot.and_then(|slot| slot.player.wanted()) {
+                self.want_keyframe(track, layer, now, out);
             }
         }
         for packet in said.packets.drain(..) {
@@ -422,7 +423,7 @@ impl Room {
                     self.hand_out(&message, (from, delivery, Some(bytes.len())), now, out);
                 }
             }
-            Word::Keyframe(track, rid) => self.want_keyframe(track, rid, now, out),
+            Word::Keyframe(track, rid) => self.want_keyframe(track, rid.into(), now, out),
             Word::Playlist(playlist) => {
                 if !self.elsewhere.knows(shard) {
                     self.told = None;
@@ -494,29 +495,38 @@ impl Room {
         }
         let ssrc = packet.header.ssrc;
         let (mid, rid) = peer.rtc.direct_api().stream_rx(&ssrc).map(|stream| (stream.mid(), stream.rid()))?;
-        let key = peer.tracks.iter().find(|track| track.mid == mid)?.key;
+        let track = peer.tracks.iter_mut().find(|track| track.mid == mid)?;
         let pt = packet.header.payload_type;
-        let codec = peer.rtc.codec_config().params().iter().find(|params| params.pt() == pt)?.spec();
-        let vp8 = (codec.codec == str0m::format::Codec::Vp8)
-            .then(|| Vp8Descriptor::parse(&packet.payload).ok())
-            .flatten();
+        let params = peer.rtc.codec_config().params();
+        let params = params.iter().find(|params| params.pt() == pt || params.red() == Some(pt))?;
+        let codec = params.spec();
+        let primary_at = match params.red() == Some(pt) {
+            true => Some(red::primary_at(&packet.payload)?),
+            false => None,
+        };
+        let source = SourceId { track: track.key, rid, ssrc: *ssrc };
+        let raw = packet.header.ext_vals.user_values.get::<Raw>();
+        let (picture, dependency) = track.reader(rid, *ssrc).read(codec.codec, &packet.payload, raw);
         let (ts, rate_hz, arrived) = (packet.header.timestamp, codec.clock_rate.get(), now.wall.into());
         let info = packet.last_sender_info.as_ref();
         let captured = info.map(|info| peer.clock.captured(info, ts, rate_hz, arrived));
         Some(Arc::new(Packet {
-            source: SourceId { track: key, rid, ssrc: *ssrc },
+            source,
             numbers: Numbers {
                 seq: *packet.seq_no,
-                ts: packet.header.timestamp,
-                picture_id: vp8.as_ref().and_then(Vp8Descriptor::picture_id),
-                tl0: vp8.as_ref().and_then(Vp8Descriptor::tl0_pic_idx),
+                ts,
+                picture_id: picture.picture_id,
+                tl0: picture.tl0,
+                key_index: picture.key_index,
+                frame_number: dependency.as_ref().map(|dependency| dependency.frame_number),
             },
             pt: *pt,
             marker: packet.header.marker,
             codec,
-            starts_keyframe: codec::starts_keyframe(codec.codec, &packet.payload, vp8.as_ref()),
+            primary_at,
             payload: packet.payload,
-            vp8,
+            picture,
+            dependency,
             extensions: content_extensions(&packet.header.ext_vals),
             arrived: packet.timestamp,
             captured,
@@ -560,41 +570,42 @@ impl Room {
     }
 
     fn fill(&mut self, at: Key, change: &SlotTrack, now: Now, out: &mut Out) {
-        let layer = change.track.map(|track| (track, self.layer_for(at, track, None, now.instant)));
+        let first = LayerId::ALL;
+        let layer = change.track.map(|track| (track, self.layer_for(at, track, first, now.instant)));
         let slot = self.peers.get_mut(at).and_then(|peer| {
             let mid = str0m::media::Mid::from(change.mid.as_str());
             let slot = peer.players.iter().position(|slot| slot.mid == mid)?;
             peer.players[slot].player.want(layer).then_some(slot)
         });
-        if let (Some(slot), Some((track, rid))) = (slot, layer) {
-            self.start(at, slot, track, rid, now, out);
+        if let (Some(slot), Some((track, layer))) = (slot, layer) {
+            self.start(at, slot, track, layer, now, out);
         }
     }
 
     /// Shows a picture at once where one is kept, and asks for the wanted one where that is another.
-    fn start(&mut self, at: Key, slot: usize, key: TrackKey, rid: Option<Rid>, now: Now, out: &mut Out) {
+    fn start(&mut self, at: Key, slot: usize, key: TrackKey, layer: LayerId, now: Now, out: &mut Out) {
         if key.source.kind() == Kind::Audio {
             return;
         }
-        let kept = self.track(key).and_then(|track| track.quickest_picture(rid, now.instant));
+        let kept = self.track(key).and_then(|track| track.quickest_picture(layer, now.instant));
         if let Some((quick, packets)) = kept {
             self.want(at, slot, key, quick);
             for packet in packets {
                 self.play(at, slot, &packet, now, out);
             }
         }
-        self.want(at, slot, key, rid);
+        self.want(at, slot, key, layer);
         if let Some(peer) = self.peers.get(at)
             && !peer.players[slot].player.is_settled()
             && let Some(track) = self.track_mut(key)
         {
-            track.want_keyframe(rid);
+            track.want_keyframe(layer.rid);
         }
     }
 
-    fn want(&mut self, at: Key, slot: usize, track: TrackKey, rid: Option<Rid>) {
+    fn want(&mut self, at: Key, slot: usize, track: TrackKey, layer: LayerId) {
         if let Some(peer) = self.peers.get_mut(at) {
-            peer.players[slot].player.want(Some((track, rid)));
+            peer.players[slot].player.want(Some((track, layer)));
         }
     }
 
@@ -604,19 +615,25 @@ impl Room {
         let slots = peer.players.iter().enumerate();
         let wanted: Vec<_> =
             slots.filter_map(|(n, slot)| slot.player.wanted().map(|want| (n, want))).collect();
-        for (slot, (track, rid)) in wanted {
-            let better = self.layer_for(at, track, rid, now.instant);
-            if better != rid && track.source.kind() == Kind::Video {
+        for (slot, (track, layer)) in wanted {
+            let better = self.layer_for(at, track, layer, now.instant);
+            if better != layer && track.source.kind() == Kind::Video {
                 self.want(at, slot, track, better);
-                self.want_keyframe(track, better, now, out);
+                if !self.is_settled(at, slot) {
+                    self.want_keyframe(track, better, now, out);
+                }
             }
         }
     }
 
-    fn layer_for(&self, at: Key, key: TrackKey, current: Option<Rid>, now: Instant) -> Option<Rid> {
+    fn is_settled(&self, at: Key, slot: usize) -> bool {
+        self.peers.get(at).is_none_or(|peer| peer.players[slot].player.is_settled())
+    }
+
+    fn layer_for(&self, at: Key, key: TrackKey, current: LayerId, now: Instant) -> LayerId {
         let view = self.peers.get(at).and_then(|peer| peer.view.as_ref());
         let want = view.and_then(|wants| wants.iter().find(|want| want.track == key));
-        self.track(key).and_then(|track| track.layer_for(want.map(|want| want.width), current, now))
+        self.track(key).map_or(current, |track| track.layer_for(want.map(|want| want.width), current, now))
     }
 
     /// What there is to play.
@@ -656,16 +673,16 @@ impl Room {
         let Some(peer) = self.peers.get(at) else { return };
         let waiting = peer.players.iter().filter(|slot| !slot.player.is_settled());
         let missing: Vec<_> = waiting.filter_map(|slot| slot.player.wanted()).collect();
-        for (key, rid) in missing {
+        for (key, layer) in missing {
             if let Some(track) = self.track_mut(key) {
-                track.want_keyframe(rid);
+                track.want_keyframe(layer.rid);
             }
         }
     }
 
-    fn want_keyframe(&mut self, key: TrackKey, rid: Option<Rid>, now: Now, out: &mut Out) {
+    fn want_keyframe(&mut self, key: TrackKey, layer: LayerId, now: Now, out: &mut Out) {
         if let Some(track) = self.track_mut(key) {
-            track.want_keyframe(rid);
+            track.want_keyframe(layer.rid);
         }
         match self.peers.key_of(key.leg) {
             Some(publisher) => self.ask_keyframes_of(publisher, now, out),

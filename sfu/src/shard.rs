@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::CryptoProvider;
 use str0m::net::TcpType;
+use str0m::rtp::Extension;
 use str0m::{Candidate, RtcConfig};
 
 use crate::control::{Command, Event, LegId, Refusal, RoomId, SendLine, TenantId, UsageFact};
 use crate::demux::{Demux, Place};
+use crate::dependency;
 use crate::egress::{EgressKind, Path, Wire, train};
 use crate::fast_join::{self, Begins};
 use crate::keys;
@@ -414,10 +416,13 @@ impl Shard {
             .set_dtls_version(version)
             .set_sctp_max_message_size(MESSAGE_BYTES_MAX as u32)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true)
             .enable_vp9(true)
-            .enable_av1(true);
+            .enable_av1(true)
+            // The clients' ids count; these are only those of our own offers, which we never make.
+            .set_extension(9, Extension::AbsoluteCaptureTime)
+            .set_extension(12, dependency::extension());
         // Constrained baseline, which every browser has, in both packetizations.
         let codecs = config.codec_config();
         codecs.add_h264(108.into(), Some(109.into()), true, 0x42_e01f);

@@ -1,18 +1,25 @@
 //! A published track: its layers, what is kept of each for late joiners, and when a keyframe was last asked for.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::media::{Mid, Rid};
 
-use crate::codec;
+use crate::codec::{self, Sizes};
+use crate::congestion::allocate::Offered;
+use crate::congestion::meter::RateMeter;
 use crate::control::{Kind, TrackKey};
-use crate::forward::Packet;
+use crate::forward::{LayerId, Packet};
 use crate::keyframes::{Replay, RequestGate};
 use crate::slab::Key;
+use crate::svc;
 
 /// A layer without a packet for this long is not sent any more.
 const LAYER_ALIVE: Duration = Duration::from_secs(2);
+
+/// What a packet costs beyond its payload: header, extensions, seal.
+const OVERHEAD_BYTES: usize = 40;
 
 /// What is kept of the wanted layer is replayed up to this size. A burst of seconds of a large picture keeps a browser
 /// busy for longer than a fresh keyframe takes to come.
@@ -30,6 +37,8 @@ pub(crate) struct Track {
     pub(crate) route: Arc<[(Key, usize)]>,
     /// Few: a layer is found by looking.
     layers: Vec<Layer>,
+    /// Of each encoding and its SSRC.
+    readers: Vec<(Option<Rid>, u32, codec::Reader)>,
 }
 
 /// One encoding of a track.
@@ -37,17 +46,34 @@ pub(crate) struct Track {
 pub(crate) struct Layer {
     rid: Option<Rid>,
     ssrc: u32,
+    began: Instant,
     heard_at: Instant,
-    /// Width and height, once a keyframe told.
-    size: Option<(u32, u32)>,
+    rate: RateMeter,
+    /// Widths and heights, once a keyframe told.
+    sizes: Option<Sizes>,
+    /// The spatial layers of a scalable stream.
+    scalable: Vec<Scalable>,
     pub(crate) replay: Replay<Arc<Packet>>,
     gate: RequestGate,
+}
+
+/// A spatial layer of a scalable stream.
+#[derive(Debug)]
+struct Scalable {
+    spatial: u8,
+    heard_at: Instant,
+    rate: RateMeter,
+    /// Of what has the lowest frame rate.
+    base_rate: RateMeter,
+    /// When a packet of a higher frame rate came last.
+    faster_at: Option<Instant>,
 }
 
 impl Track {
     /// A track of which nothing was heard yet.
     pub(crate) fn new(key: TrackKey, mid: Mid) -> Self {
-        Track { key, mid, muted: false, delivered: false, route: Arc::default(), layers: Vec::new() }
+        let (route, layers, readers) = (Arc::default(), Vec::new(), Vec::new());
+        Track { key, mid, muted: false, delivered: false, route, layers, readers }
     }
 
     /// Whether the track may take a slot.
@@ -67,13 +93,22 @@ impl Track {
             *layer = Layer::new(packet);
         }
         layer.heard_at = packet.arrived;
+        layer.rate.add(packet.bytes() + OVERHEAD_BYTES, layer.age_us(packet.arrived));
         if self.key.source.kind() == Kind::Video {
-            if packet.starts_keyframe {
-                layer.gate.satisfied();
-                layer.size = codec::vp8_size(&packet.payload).or(layer.size);
-            }
-            layer.replay.push(packet.clone(), packet.starts_keyframe);
+            layer.note(packet);
         }
+    }
+
+    /// What reads the packets of one of the track's encodings.
+    pub(crate) fn reader(&mut self, rid: Option<Rid>, ssrc: u32) -> &mut codec::Reader {
+        let known = self.readers.iter().position(|(other, _, _)| *other == rid);
+        let place = known.unwrap_or(self.readers.len());
+        if known.is_none() {
+            self.readers.push((rid, ssrc, codec::Reader::default()));
+        } else if self.readers[place].1 != ssrc {
+            self.readers[place] = (rid, ssrc, codec::Reader::default());
+        }
+        &mut self.readers[place].2
     }
 
     /// Off: what is kept is not shown to anybody later.
@@ -85,26 +120,36 @@ impl Track {
     }
 
     /// The layer for a view of this width: the smallest that fills it, else the largest there is, else the `current` one.
-    pub(crate) fn layer_for(&self, width: Option<u32>, current: Option<Rid>, now: Instant) -> Option<Rid> {
-        let alive = |layer: &Layer| now.saturating_duration_since(layer.heard_at) < LAYER_ALIVE;
-        let layers = self.layers.iter().filter(|layer| alive(layer));
-        let fills = |layer: &&Layer| width.is_some_and(|width| layer.width() >= width);
-        let smallest = layers.clone().filter(fills).min_by_key(|layer| layer.width());
-        smallest.or(layers.max_by_key(|layer| layer.width())).map_or(current, |layer| layer.rid)
+    pub(crate) fn layer_for(&self, width: Option<u32>, current: LayerId, now: Instant) -> LayerId {
+        let offered = self.offered(now);
+        let fills = |layer: &&Offered| width.is_some_and(|width| layer.width >= width);
+        let smallest =
+            offered.iter().filter(fills).min_by_key(|layer| (layer.width, Reverse(layer.id.svc.temporal)));
+        let largest = offered.iter().max_by_key(|layer| (layer.width, layer.bps));
+        smallest.or(largest).map_or(current, |layer| layer.id)
+    }
+
+    /// The layers that are sent and what each costs, the smallest first.
+    pub(crate) fn offered(&self, now: Instant) -> Vec<Offered> {
+        let mut offered: Vec<Offered> = self.layers.iter().flat_map(|layer| layer.offered(now)).collect();
+        offered.sort_unstable_by_key(|layer| (layer.width, layer.bps));
+        offered
     }
 
     /// The kept picture that a newcomer sees soonest: the wanted layer's while it is little more than a keyframe, else
     /// the smallest layer's, which travels and decodes in a fraction of the time.
     pub(crate) fn quickest_picture(
         &self,
-        wanted: Option<Rid>,
+        wanted: LayerId,
         now: Instant,
-    ) -> Option<(Option<Rid>, Vec<Arc<Packet>>)> {
+    ) -> Option<(LayerId, Vec<Arc<Packet>>)> {
         let kept = || self.layers.iter().filter(|layer| layer.replay.is_fresh(now));
-        let is_light =
-            |layer: &&Layer| layer.rid == wanted && layer.replay.bytes() <= WANTED_REPLAY_BYTES_MAX;
-        let layer = kept().find(is_light).or_else(|| kept().min_by_key(|layer| layer.replay.bytes()))?;
-        Some((layer.rid, layer.replay.packets(now).cloned().collect()))
+        let is_wanted = |layer: &&Layer| layer.rid == wanted.rid;
+        let is_light = |layer: &&Layer| layer.replay.bytes() <= WANTED_REPLAY_BYTES_MAX;
+        let light = kept().find(|layer| is_wanted(layer) && is_light(layer));
+        let layer = light.or_else(|| kept().min_by_key(|layer| layer.replay.bytes()))?;
+        let id = if is_wanted(&layer) { wanted } else { LayerId::from(layer.rid) };
+        Some((id, layer.replay.packets(now).cloned().collect()))
     }
 
     /// Somebody needs a keyframe of a layer. Sound has none, whatever a subscriber asks for.
@@ -138,16 +183,86 @@ impl Layer {
         Layer {
             rid: packet.source.rid,
             ssrc: packet.source.ssrc,
+            began: packet.arrived,
             heard_at: packet.arrived,
-            size: None,
+            rate: RateMeter::default(),
+            sizes: None,
+            scalable: Vec::new(),
             replay: Replay::default(),
             gate: RequestGate::default(),
         }
     }
 
-    fn width(&self) -> u32 {
-        self.size.map_or(0, |(width, _)| width)
+    /// Takes note of a packet of a picture.
+    fn note(&mut self, packet: &Arc<Packet>) {
+        let picture = &packet.picture;
+        if picture.starts_keyframe {
+            self.gate.satisfied();
+            let dependency = packet.dependency.as_ref();
+            self.sizes = codec::sizes(packet.codec.codec, &packet.payload, dependency).or(self.sizes);
+        }
+        if let Some(frame) = &picture.frame {
+            // A keyframe names the layers that are about to come.
+            let named = self.sizes.filter(|_| picture.starts_keyframe).map_or(0, |sizes| sizes.count());
+            for spatial in 0..named as u8 {
+                self.scalable(spatial, packet.arrived).heard_at = packet.arrived;
+            }
+            self.hear(frame.layer, packet);
+        }
+        self.replay.push(packet.clone(), picture.starts_keyframe);
     }
+
+    fn hear(&mut self, layer: svc::Layer, packet: &Packet) {
+        let (bytes, at_us) = (packet.bytes() + OVERHEAD_BYTES, self.age_us(packet.arrived));
+        let scalable = self.scalable(layer.spatial, packet.arrived);
+        scalable.heard_at = packet.arrived;
+        scalable.rate.add(bytes, at_us);
+        match layer.temporal {
+            0 => scalable.base_rate.add(bytes, at_us),
+            _ => scalable.faster_at = Some(packet.arrived),
+        }
+    }
+
+    /// A spatial layer; the smallest is the first.
+    fn scalable(&mut self, spatial: u8, now: Instant) -> &mut Scalable {
+        let place = self.scalable.partition_point(|known| known.spatial < spatial);
+        if self.scalable.get(place).is_none_or(|known| known.spatial != spatial) {
+            let (rate, base_rate) = (RateMeter::default(), RateMeter::default());
+            self.scalable
+                .insert(place, Scalable { spatial, heard_at: now, rate, base_rate, faster_at: None });
+        }
+        &mut self.scalable[place]
+    }
+
+    /// What can be had of it now. Of a scalable stream the smallest picture comes at its lowest frame rate, too: a line that
+    /// takes no more shows at least that.
+    fn offered(&self, now: Instant) -> Vec<Offered> {
+        let bps = |rate: &RateMeter| rate.bps(self.age_us(now)).unwrap_or(0.0) as u32;
+        let offer = |svc: svc::Layer, bps: u32| {
+            let width = self.sizes.map_or(0, |sizes| sizes.width(svc.spatial));
+            Offered { id: LayerId { rid: self.rid, svc }, bps, width }
+        };
+        let (mut offered, mut sum_bps) = (Vec::new(), 0);
+        for layer in self.scalable.iter().filter(|layer| is_alive(layer.heard_at, now)) {
+            if layer.spatial == 0 && layer.faster_at.is_some_and(|at| is_alive(at, now)) {
+                offered.push(offer(svc::Layer::BASE, bps(&layer.base_rate)));
+            }
+            sum_bps += bps(&layer.rate);
+            offered.push(offer(svc::Layer::full(layer.spatial), sum_bps));
+        }
+        if offered.is_empty() && is_alive(self.heard_at, now) {
+            offered.push(Offered { id: self.rid.into(), ..offer(svc::Layer::BASE, bps(&self.rate)) });
+        }
+        offered
+    }
+
+    fn age_us(&self, now: Instant) -> i64 {
+        now.saturating_duration_since(self.began).as_micros() as i64
+    }
+}
+
+fn is_alive(heard_at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(heard_at) < LAYER_ALIVE
 }
 
 #[cfg(test)]
@@ -182,7 +297,38 @@ mod tests {
     }
 
     fn shown(track: &Track, wanted: Option<&str>, now: Instant) -> Option<(Option<Rid>, usize)> {
-        track.quickest_picture(rid(wanted), now).map(|(rid, packets)| (rid, packets.len()))
+        let quick = track.quickest_picture(rid(wanted).into(), now);
+        quick.map(|(layer, packets)| (layer.rid, packets.len()))
+    }
+
+    /// A stream of two pictures at two frame rates, 500 bytes a packet, 20 pictures a second.
+    fn scalable(t0: Instant) -> Track {
+        let key = TrackKey { leg: LegId(Uuid::from_u128(1)), source: Source::Camera };
+        let mut track = Track::new(key, Mid::from("1"));
+        for n in 0..20u8 {
+            for spatial in 0..2 {
+                let mut packet = packet(1, u64::from(n) * 2 + u64::from(spatial), false, t0);
+                packet.arrived += Duration::from_millis(u64::from(n) * 50);
+                packet.payload = Arc::from(vec![0; 460]);
+                let layer = svc::Layer { spatial, temporal: n % 2 };
+                let frame = svc::Frame { layer, begins: true, ends: true, raises: svc::Raises::default() };
+                packet.picture.frame = Some(frame);
+                track.note(&Arc::new(packet));
+            }
+        }
+        track
+    }
+
+    #[test]
+    fn the_layers_of_a_scalable_stream_are_offered_with_what_they_are_made_of() {
+        let t0 = start();
+        let (track, now) = (scalable(t0), t0 + Duration::from_millis(950));
+        let offered: Vec<_> =
+            track.offered(now).iter().map(|layer| (layer.id.svc, layer.bps / 20_000)).collect();
+        let (base, small, large) = (svc::Layer::BASE, svc::Layer::full(0), svc::Layer::full(1));
+        assert_eq!(offered, [(base, 2), (small, 4), (large, 8)]);
+        assert_eq!(track.layer_for(None, LayerId::ALL, now).svc, large);
+        assert_eq!(track.offered(now + Duration::from_secs(3)), []);
     }
 
     #[test]

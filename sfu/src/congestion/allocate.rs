@@ -8,9 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use str0m::media::Rid;
-
 use crate::control::{Kind, Source, TrackKey};
+use crate::forward::LayerId;
 
 /// Nothing gets better unless this part of the line then stays free: an estimate falls to 0.85 of what came through when
 /// a queue grows, and a picture that fits only just would fall with it.
@@ -25,8 +24,8 @@ const PROVEN: Duration = Duration::from_secs(20);
 /// A layer that a publisher sends, or would send when asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offered {
-    /// Its name; `None` when the track has but one.
-    pub(crate) rid: Option<Rid>,
+    /// Its name.
+    pub(crate) id: LayerId,
     /// Measured, in bit/s with headers.
     pub(crate) bps: u32,
     /// Width of the picture in pixels; 0 when not known.
@@ -65,7 +64,7 @@ pub(crate) struct Allocator {
 /// What a track plays.
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    rid: Option<Option<Rid>>,
+    id: Option<LayerId>,
     /// When it last got better, and what the estimate was.
     raised: Option<(Instant, u64)>,
     /// Not better before.
@@ -134,8 +133,8 @@ impl Allocator {
 
     fn share<'a>(&self, wanted: &'a Wanted<'a>, now: Instant) -> Share<'a> {
         let held = self.held_by_track.get(&wanted.track);
-        let rid = held.and_then(|held| held.rid);
-        let place = rid.and_then(|rid| wanted.layers.iter().position(|layer| layer.rid == rid));
+        let id = held.and_then(|held| held.id);
+        let place = id.and_then(|id| wanted.layers.iter().position(|layer| layer.id == id));
         Share {
             wanted,
             ideal: ideal(wanted),
@@ -147,10 +146,10 @@ impl Allocator {
     }
 
     fn note(&mut self, share: &Share<'_>, estimate_bps: u64, now: Instant) {
-        let rid = share.layer().map(|layer| layer.rid);
-        let fresh = Held { rid, raised: None, held_until: None, hold: HOLD };
+        let id = share.layer().map(|layer| layer.id);
+        let fresh = Held { id, raised: None, held_until: None, hold: HOLD };
         let held = self.held_by_track.entry(share.wanted.track).or_insert(fresh);
-        held.rid = rid;
+        held.id = id;
         if !share.is_new && share.level > share.held {
             held.raised(estimate_bps, now);
         } else if share.level < share.held.min(share.ideal) {
@@ -223,10 +222,12 @@ fn sound_bps(wanted: &[Wanted<'_>]) -> f64 {
     sounds.filter_map(|wanted| wanted.layers.first()).map(|layer| f64::from(layer.bps)).sum()
 }
 
-/// The number of layers up to the smallest that fills its place, or all.
+/// The number of layers up to the smallest that fills its place, at its full frame rate, or all.
 fn ideal(wanted: &Wanted<'_>) -> usize {
-    let fills = |layer: &Offered| wanted.width.is_some_and(|width| layer.width >= width);
-    wanted.layers.iter().position(fills).map_or(wanted.layers.len(), |place| place + 1)
+    let fills = |layer: &&Offered| wanted.width.is_some_and(|width| layer.width >= width);
+    let filling = wanted.layers.iter().find(fills);
+    let is_as_wide = |layer: &Offered| filling.is_none_or(|filling| layer.width == filling.width);
+    wanted.layers.iter().rposition(is_as_wide).map_or(0, |place| place + 1)
 }
 
 /// Smaller is more important, what is large first among equals.
@@ -241,6 +242,7 @@ fn rank(wanted: &Wanted<'_>) -> (bool, bool) {
 
 #[cfg(test)]
 mod tests {
+    use str0m::media::Rid;
     use uuid::Uuid;
 
     use super::super::tests::start;
@@ -249,11 +251,11 @@ mod tests {
 
     /// 100, 400 and 1,000 kbit/s.
     const LAYERS: [u32; 3] = [100_000, 400_000, 1_000_000];
-    const SOUND: [Offered; 1] = [Offered { rid: None, bps: 50_000, width: 0 }];
+    const SOUND: [Offered; 1] = [Offered { id: LayerId::ALL, bps: 50_000, width: 0 }];
 
     fn layers() -> Vec<Offered> {
         let layer = |(place, bps): (usize, &u32)| Offered {
-            rid: Some(Rid::from(["q", "h", "f"][place])),
+            id: Some(Rid::from(["q", "h", "f"][place])).into(),
             bps: *bps,
             width: 320 << place,
         };
@@ -386,6 +388,18 @@ mod tests {
         assert_eq!(given[0].layer.map(|layer| layer.bps), Some(400_000));
         let given = allocator.allocate(3_000_000, false, &wanted("camera", &[]), t0);
         assert_eq!(given[0].layer, None);
+    }
+
+    #[test]
+    fn a_lower_frame_rate_is_a_step_on_the_way_and_no_goal() {
+        let t0 = start();
+        let mut layers = layers();
+        layers.insert(0, Offered { bps: 50_000, ..layers[0] });
+        for (bps, width, expected) in [(3_000, 320, 100_000), (90, 320, 50_000), (3_000, 1280, 1_000_000)] {
+            let wanted = wanted(&format!("camera@{width}"), &layers);
+            let given = Allocator::default().allocate(bps * 1_000, false, &wanted, t0);
+            assert_eq!(given[0].layer.map(|layer| layer.bps), Some(expected), "{bps} kbit/s, {width} pixels");
+        }
     }
 
     #[test]

@@ -1,12 +1,20 @@
 //! The RTP header of what we send (RFC 3550 §5.1), with its extensions (RFC 8285 §4.2).
 
 use str0m::media::Media;
-use str0m::rtp::{Extension, ExtensionMap, ExtensionValues};
+use str0m::rtp::{Extension, ExtensionMap};
+
+use crate::dependency;
+use crate::forward::{Packet, Rewritten};
 
 /// Bytes of the fixed part.
 pub(super) const FIXED: usize = 12;
-/// The fixed part and the longest extensions that are written: 4 bytes of head, 3 + 2 + 2 + 9 of elements, padded.
-pub(super) const BYTES_MAX: usize = FIXED + 4 + 16;
+/// The fixed part and the longest extensions without a dependency descriptor: 4 bytes of head, elements of 2, 1, 1 and 8
+/// bytes with 2 bytes of head each, padded.
+pub(super) const PLAIN_BYTES_MAX: usize = FIXED + 4 + 20;
+/// And with one.
+pub(super) const BYTES_MAX: usize = PLAIN_BYTES_MAX + (2 + dependency::BYTES_MAX).next_multiple_of(4);
+/// The longest element of one-byte extensions (RFC 8285 §4.2).
+const ELEMENT_BYTES_MAX: usize = 16;
 
 /// What differs from packet to packet.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +34,7 @@ pub(super) struct ExtensionIds {
     audio_level: Option<u8>,
     orientation: Option<u8>,
     capture_time: Option<u8>,
+    dependency: Option<u8>,
 }
 
 impl ExtensionIds {
@@ -33,29 +42,34 @@ impl ExtensionIds {
         Self::in_map(media.remote_extmap())
     }
 
-    fn in_map(map: &ExtensionMap) -> Self {
+    pub(super) fn in_map(map: &ExtensionMap) -> Self {
         let id = |extension| map.id_of(extension).filter(|id| (1..15).contains(id));
         ExtensionIds {
             transport_seq: id(Extension::TransportSequenceNumber),
             audio_level: id(Extension::AudioLevel),
             orientation: id(Extension::VideoOrientation),
             capture_time: id(Extension::AbsoluteCaptureTime),
+            dependency: id(dependency::extension()),
         }
     }
 }
 
-/// Writes a header at the front of `packet`, which has room for [`BYTES_MAX`]. Answers its length.
+/// Writes a packet's header at the front of `place`, which has room for [`BYTES_MAX`]. Answers its length.
 pub(super) fn write(
-    packet: &mut [u8],
+    place: &mut [u8],
     fields: &Fields,
     ids: &ExtensionIds,
-    values: &ExtensionValues,
+    packet: &Packet,
+    rewritten: &Rewritten,
 ) -> usize {
-    packet[1] = u8::from(fields.marker) << 7 | fields.pt & 0x7f;
-    packet[2..4].copy_from_slice(&fields.seq.to_be_bytes());
-    packet[4..8].copy_from_slice(&fields.ts.to_be_bytes());
-    packet[8..12].copy_from_slice(&fields.ssrc.to_be_bytes());
-    let mut elements = Elements { bytes: &mut packet[FIXED + 4..BYTES_MAX], len: 0 };
+    place[1] = u8::from(fields.marker) << 7 | fields.pt & 0x7f;
+    place[2..4].copy_from_slice(&fields.seq.to_be_bytes());
+    place[4..8].copy_from_slice(&fields.ts.to_be_bytes());
+    place[8..12].copy_from_slice(&fields.ssrc.to_be_bytes());
+    let descriptor = ids.dependency.zip(packet.dependency.as_ref()).zip(rewritten.numbers.frame_number);
+    let is_long = descriptor.is_some_and(|((_, from), _)| from.len_max() > ELEMENT_BYTES_MAX);
+    let mut elements = Elements { bytes: &mut place[FIXED + 4..BYTES_MAX], len: 0, is_long };
+    let values = &packet.extensions;
     if let Some(id) = ids.transport_seq {
         elements.add(id, &fields.transport_seq.to_be_bytes());
     }
@@ -69,27 +83,46 @@ pub(super) fn write(
     if let (Some(id), Some(captured)) = (ids.capture_time, values.abs_capture_time) {
         elements.add(id, &super::report::ntp_of(captured.capture_time).to_be_bytes());
     }
+    if let Some(((id, from), number)) = descriptor {
+        elements.add_written(id, |place| from.write(place, number, rewritten.active));
+    }
     let words = elements.finish();
-    packet[0] = 0x80 | u8::from(words > 0) << 4;
+    place[0] = 0x80 | u8::from(words > 0) << 4;
     if words == 0 {
         return FIXED;
     }
-    packet[FIXED..FIXED + 2].copy_from_slice(&[0xbe, 0xde]);
-    packet[FIXED + 2..FIXED + 4].copy_from_slice(&words.to_be_bytes());
+    let form: [u8; 2] = if is_long { [0x10, 0x00] } else { [0xbe, 0xde] };
+    place[FIXED..FIXED + 2].copy_from_slice(&form);
+    place[FIXED + 2..FIXED + 4].copy_from_slice(&words.to_be_bytes());
     FIXED + 4 + usize::from(words) * 4
 }
 
 struct Elements<'a> {
     bytes: &'a mut [u8],
     len: usize,
+    /// Two bytes of head each (RFC 8285 §4.3) in place of one.
+    is_long: bool,
 }
 
 impl Elements<'_> {
     fn add(&mut self, id: u8, value: &[u8]) {
-        let end = self.len + 1 + value.len();
-        self.bytes[self.len] = id << 4 | (value.len() - 1) as u8;
-        self.bytes[self.len + 1..end].copy_from_slice(value);
-        self.len = end;
+        self.add_written(id, |place| {
+            place[..value.len()].copy_from_slice(value);
+            value.len()
+        });
+    }
+
+    /// Adds what `write` puts in place; nothing when it answers a length of 0.
+    fn add_written(&mut self, id: u8, write: impl FnOnce(&mut [u8]) -> usize) {
+        let head = if self.is_long { 2 } else { 1 };
+        let len = write(&mut self.bytes[self.len + head..]);
+        if len > 0 {
+            match self.is_long {
+                true => self.bytes[self.len..self.len + 2].copy_from_slice(&[id, len as u8]),
+                false => self.bytes[self.len] = id << 4 | (len - 1) as u8,
+            }
+            self.len += head + len;
+        }
     }
 
     /// Fills the last word; answers how many there are.
@@ -102,23 +135,39 @@ impl Elements<'_> {
 
 #[cfg(test)]
 mod tests {
-    use str0m::rtp::VideoOrientation;
+    use str0m::rtp::{ExtensionValues, VideoOrientation};
 
     use super::*;
+    use crate::dependency::tests::{frame_of_l1t2, key_of_l1t2};
+    use crate::dependency::{Raw, Reader};
+    use crate::forward::tests::{packet, start};
 
     const FIELDS: Fields =
         Fields { marker: true, pt: 96, seq: 0x1234, ts: 7, ssrc: 9, transport_seq: 0xabcd };
 
+    /// What is written for these values, and behind a keyframe for this descriptor.
+    fn written(ids: &ExtensionIds, values: ExtensionValues, descriptor: Option<&Raw>) -> Vec<u8> {
+        let mut packet = packet(1, 1, true, start());
+        packet.extensions = values;
+        let mut reader = Reader::default();
+        reader.read(&key_of_l1t2(0, 5));
+        packet.dependency = descriptor.and_then(|raw| reader.read(raw));
+        packet.numbers.frame_number = descriptor.map(|_| 0x1122);
+        let rewritten = Rewritten { numbers: packet.numbers, marker: true, active: None };
+        let mut place = vec![0xff; BYTES_MAX];
+        let len = write(&mut place, &FIELDS, ids, &packet, &rewritten);
+        place.truncate(len);
+        place
+    }
+
     #[test]
     fn without_extensions_it_is_the_fixed_part() {
-        let mut packet = [0xff; BYTES_MAX];
-        let len = write(&mut packet, &FIELDS, &ExtensionIds::default(), &ExtensionValues::default());
-        assert_eq!(packet[..len], [0x80, 0xe0, 0x12, 0x34, 0, 0, 0, 7, 0, 0, 0, 9]);
+        let header = written(&ExtensionIds::default(), ExtensionValues::default(), None);
+        assert_eq!(header, [0x80, 0xe0, 0x12, 0x34, 0, 0, 0, 7, 0, 0, 0, 9]);
     }
 
     #[test]
     fn only_what_was_negotiated_and_is_known_is_written() {
-        let mut packet = [0xff; BYTES_MAX];
         let ids = ExtensionIds {
             transport_seq: Some(5),
             audio_level: Some(1),
@@ -130,19 +179,34 @@ mod tests {
             voice_activity: Some(true),
             ..ExtensionValues::default()
         };
-        let len = write(&mut packet, &FIELDS, &ids, &values);
-        assert_eq!(packet[0], 0x90);
-        assert_eq!(packet[FIXED..len], [0xbe, 0xde, 0, 2, 0x51, 0xab, 0xcd, 0x10, 0x9e, 0, 0, 0]);
+        let header = written(&ids, values, None);
+        assert_eq!(header[0], 0x90);
+        assert_eq!(header[FIXED..], [0xbe, 0xde, 0, 2, 0x51, 0xab, 0xcd, 0x10, 0x9e, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_long_descriptor_makes_all_elements_long() {
+        let ids = ExtensionIds { transport_seq: Some(5), dependency: Some(12), ..ExtensionIds::default() };
+        let frame = frame_of_l1t2(1, 6);
+        let header = written(&ids, ExtensionValues::default(), Some(&frame));
+        assert_eq!(header[FIXED..], [0xbe, 0xde, 0, 2, 0x51, 0xab, 0xcd, 0xc2, 0xc6, 0x11, 0x22, 0]);
+        let Raw(mut key) = key_of_l1t2(1, 5);
+        let header = written(&ids, ExtensionValues::default(), Some(&Raw(key.clone())));
+        std::sync::Arc::make_mut(&mut key)[1..3].copy_from_slice(&[0x11, 0x22]);
+        assert_eq!(header[FIXED..FIXED + 2], [0x10, 0x00]);
+        assert_eq!(header[FIXED + 4..FIXED + 8], [5, 2, 0xab, 0xcd]);
+        assert_eq!(header[FIXED + 8..FIXED + 10], [12, key.len() as u8]);
+        assert_eq!(header[FIXED + 10..FIXED + 10 + key.len()], key[..]);
     }
 
     #[test]
     fn the_longest_header_fits() {
-        let mut packet = [0; BYTES_MAX];
         let ids = ExtensionIds {
             transport_seq: Some(5),
             audio_level: Some(1),
             orientation: Some(3),
             capture_time: Some(14),
+            dependency: Some(12),
         };
         let mut values = ExtensionValues {
             audio_level: Some(-127),
@@ -153,6 +217,11 @@ mod tests {
             capture_time: std::time::SystemTime::UNIX_EPOCH,
             clock_offset: None,
         });
-        assert_eq!(write(&mut packet, &FIELDS, &ids, &values), BYTES_MAX);
+        let Raw(key) = key_of_l1t2(1, 5);
+        let mut longest = key.to_vec();
+        longest.resize(dependency::BYTES_MAX, 0);
+        let header = written(&ids, values.clone(), Some(&Raw(longest.into())));
+        assert!(header.len() > BYTES_MAX - 4 && header.len() <= BYTES_MAX, "{}", header.len());
+        assert!(written(&ids, values, None).len() <= PLAIN_BYTES_MAX);
     }
 }

@@ -181,8 +181,8 @@ impl Egress for Own {
     }
 
     fn send(&mut self, _rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool {
-        let &Outgoing { slot, pt, rtx_pt, numbers, packet, .. } = outgoing;
-        let pending = Pending { numbers, pt, rtx_pt, packet: packet.clone() };
+        let &Outgoing { slot, types, rewritten, packet, .. } = outgoing;
+        let pending = Pending { rewritten, types, packet: packet.clone() };
         self.push(slot, Leaving::First(pending));
         false
     }
@@ -262,8 +262,9 @@ mod tests {
     use jiff::Timestamp;
     use str0m::crypto::dtls::SrtpProfile;
 
-    use super::super::{Path, Wire, train};
+    use super::super::{Path, PayloadTypes, Wire, train};
     use super::*;
+    use crate::forward::Rewritten;
     use crate::forward::tests::{packet, start};
     use crate::srtp::Opener;
 
@@ -294,8 +295,10 @@ mod tests {
             own.streams.push(Some(stream));
             let mut packet = packet(1, 1, true, now.instant);
             packet.captured = Some(SystemTime::UNIX_EPOCH);
-            let (numbers, packet) = (packet.numbers, Arc::new(packet));
-            own.push(slot, Leaving::First(Pending { numbers, pt: 96.into(), rtx_pt: None, packet }));
+            let rewritten = Rewritten { numbers: packet.numbers, marker: true, active: None };
+            let packet = Arc::new(packet);
+            let types = PayloadTypes { pt: 96.into(), rtx: None, primary: None };
+            own.push(slot, Leaving::First(Pending { rewritten, types, packet }));
         }
         let (mut heard, mut buffer) = (Heard::default(), vec![0; train::BYTES]);
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));

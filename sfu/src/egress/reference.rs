@@ -1,11 +1,11 @@
 //! str0m numbers the extensions, encrypts, reports and retransmits.
 
 use str0m::Rtc;
-use str0m::rtp::{RtpWrite, Vp8Patch};
+use str0m::rtp::{ExtensionValues, RtpWrite};
 
 use super::{Egress, Outgoing};
-use crate::forward::Packet;
-use crate::rewrite::Numbers;
+use crate::dependency::{self, Raw};
+use crate::forward::{Packet, Rewritten};
 
 /// The reference implementation.
 #[derive(Debug)]
@@ -13,39 +13,26 @@ pub(crate) struct Reference;
 
 impl Egress for Reference {
     fn send(&mut self, rtc: &mut Rtc, outgoing: &Outgoing<'_>) -> bool {
-        let (packet, numbers) = (outgoing.packet, &outgoing.numbers);
+        let (packet, numbers) = (outgoing.packet, &outgoing.rewritten.numbers);
         let mut api = rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(outgoing.mid, None) else { return false };
-        let write = RtpWrite::new(
-            outgoing.pt,
-            numbers.seq.into(),
-            numbers.ts,
-            packet.arrived,
-            packet.payload.clone(),
-        );
+        let mut payload = packet.payload_for(&outgoing.types).to_vec();
+        packet.renumber(&mut payload, numbers, &outgoing.types);
+        let write = RtpWrite::new(outgoing.types.pt, numbers.seq.into(), numbers.ts, packet.arrived, payload);
         let is_video = packet.codec.codec.is_video();
-        let write = write.marker(packet.marker).nackable(is_video).ext_vals(packet.extensions.clone());
-        stream.write_rtp(match vp8_patch(packet, numbers) {
-            Some(patch) => write.vp8_patch(patch),
-            None => write,
-        });
+        let write = write.marker(outgoing.rewritten.marker).nackable(is_video);
+        stream.write_rtp(write.ext_vals(extensions(packet, &outgoing.rewritten)));
         true
     }
 }
 
-/// The slot's picture ids over the source's; as many bits as the source uses.
-fn vp8_patch(packet: &Packet, numbers: &Numbers) -> Option<Vp8Patch> {
-    let descriptor = packet.vp8.as_ref()?;
-    let mut patch = descriptor.patch();
-    if let Some(id) = numbers.picture_id {
-        patch = patch.picture_id(id);
+/// The packet's extensions under the slot's frame number.
+fn extensions(packet: &Packet, rewritten: &Rewritten) -> ExtensionValues {
+    let mut values = packet.extensions.clone();
+    if let (Some(descriptor), Some(number)) = (&packet.dependency, rewritten.numbers.frame_number) {
+        let mut bytes = [0; dependency::BYTES_MAX];
+        let len = descriptor.write(&mut bytes, number, rewritten.active);
+        values.user_values.set(Raw(bytes[..len].into()));
     }
-    if let Some(tl0) = numbers.tl0 {
-        patch = patch.tl0_pic_idx(tl0);
-    }
-    match patch.build() {
-        Ok(patch) => Some(patch),
-        // A 7-bit id: the source wraps it as it likes.
-        Err(_) => numbers.picture_id.and_then(|id| descriptor.patch().picture_id(id & 0x7f).build().ok()),
-    }
+    values
 }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use str0m::media::{Mid, Pt};
+use str0m::media::Mid;
 
+use super::PayloadTypes;
 use super::header::{self, ExtensionIds, Fields};
 use super::report::{SenderReport, ntp_of};
-use super::vp8;
-use crate::forward::Packet;
+use crate::forward::{Packet, Rewritten};
 use crate::repairs::Repairs;
-use crate::rewrite::Numbers;
 use crate::srtp::{ReplayWindow, SEAL_BYTES_MAX, Sealer};
 
 /// Room for the longest packet: header, original sequence number, payload, seal.
 pub(super) const PACKET_BYTES_MAX: usize = header::BYTES_MAX + 2 + PAYLOAD_BYTES_MAX + SEAL_BYTES_MAX;
+/// What a packet is besides its payload and a dependency descriptor, at most.
+const OVERHEAD_BYTES: usize = header::PLAIN_BYTES_MAX + 2 + SEAL_BYTES_MAX;
 /// A longer payload came in no datagram that we take.
 const PAYLOAD_BYTES_MAX: usize = 1_500;
 /// Packets that are kept for retransmission; the payloads are shared by all slots that play them.
@@ -44,9 +45,8 @@ pub(super) struct Stream {
 /// A packet that is to leave, or may have to leave again.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
-    pub(super) numbers: Numbers,
-    pub(super) pt: Pt,
-    pub(super) rtx_pt: Option<Pt>,
+    pub(super) rewritten: Rewritten,
+    pub(super) types: PayloadTypes,
     pub(super) packet: Arc<Packet>,
 }
 
@@ -90,15 +90,15 @@ impl Stream {
         srtp: &Sealer,
         place: &mut [u8],
     ) -> Option<usize> {
-        let seq = pending.numbers.seq;
+        let seq = pending.rewritten.numbers.seq;
         if pending.packet.payload.len() > PAYLOAD_BYTES_MAX || !self.sealed.admit(seq) {
             return None;
         }
         let fields = Fields {
-            marker: pending.packet.marker,
-            pt: *pending.pt,
+            marker: pending.rewritten.marker,
+            pt: *pending.types.pt,
             seq: seq as u16,
-            ts: pending.numbers.ts,
+            ts: pending.rewritten.numbers.ts,
             ssrc: self.ssrc,
             transport_seq,
         };
@@ -118,10 +118,10 @@ impl Stream {
     ) -> Option<usize> {
         let seq = self.rtx_next;
         let fields = Fields {
-            marker: pending.packet.marker,
-            pt: *pending.rtx_pt?,
+            marker: pending.rewritten.marker,
+            pt: *pending.types.rtx?,
             seq: seq as u16,
-            ts: pending.numbers.ts,
+            ts: pending.rewritten.numbers.ts,
             ssrc: self.rtx_ssrc?,
             transport_seq,
         };
@@ -134,8 +134,9 @@ impl Stream {
     pub(super) fn again(&mut self, seq: u16, repairs: &mut Repairs) -> Option<Pending> {
         self.rtx_ssrc?;
         let kept = self.kept.get_mut(usize::from(seq) % KEPT)?.as_mut()?;
-        let size = PACKET_BYTES_MAX - PAYLOAD_BYTES_MAX + kept.pending.packet.payload.len();
-        if kept.pending.numbers.seq as u16 != seq || kept.again == AGAIN_MAX || !repairs.spend(size) {
+        let size = OVERHEAD_BYTES + kept.pending.packet.bytes();
+        if kept.pending.rewritten.numbers.seq as u16 != seq || kept.again == AGAIN_MAX || !repairs.spend(size)
+        {
             return None;
         }
         kept.again += 1;
@@ -171,15 +172,15 @@ impl Stream {
         self.octets = self.octets.wrapping_add(pending.packet.payload.len() as u32);
         let packet = &pending.packet;
         self.newest = Some(Newest {
-            ts: pending.numbers.ts,
+            ts: pending.rewritten.numbers.ts,
             captured: packet.captured,
             rate_hz: u64::from(packet.codec.clock_rate.get()),
         });
-        if self.rtx_ssrc.is_some() && pending.rtx_pt.is_some() {
+        if self.rtx_ssrc.is_some() && pending.types.rtx.is_some() {
             if self.kept.is_empty() {
                 self.kept.resize_with(KEPT, || None);
             }
-            let place = pending.numbers.seq as usize % KEPT;
+            let place = pending.rewritten.numbers.seq as usize % KEPT;
             self.kept[place] = Some(Kept { pending, again: 0 });
         }
     }
@@ -187,23 +188,22 @@ impl Stream {
 
 /// Header and payload under the slot's numbers; answers the header's length and the whole. A retransmission begins its
 /// payload with the sequence number of the original.
-fn frame(
+pub(super) fn frame(
     place: &mut [u8],
     fields: &Fields,
     ids: &ExtensionIds,
     pending: &Pending,
     again: bool,
 ) -> (usize, usize) {
-    let packet = &pending.packet;
-    let head = header::write(place, fields, ids, &packet.extensions);
+    let Pending { packet, rewritten, types } = pending;
+    let head = header::write(place, fields, ids, packet, rewritten);
     let start = if again { head + 2 } else { head };
     if again {
-        place[head..start].copy_from_slice(&(pending.numbers.seq as u16).to_be_bytes());
+        place[head..start].copy_from_slice(&(rewritten.numbers.seq as u16).to_be_bytes());
     }
-    let end = start + packet.payload.len();
-    place[start..end].copy_from_slice(&packet.payload);
-    if packet.vp8.is_some() {
-        vp8::renumber(&mut place[start..end], &pending.numbers);
-    }
+    let payload = packet.payload_for(types);
+    let end = start + payload.len();
+    place[start..end].copy_from_slice(payload);
+    packet.renumber(&mut place[start..end], &rewritten.numbers, types);
     (head, end)
 }

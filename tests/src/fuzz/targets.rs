@@ -25,11 +25,12 @@ pub struct Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 14] = [
+pub static TARGETS: [Target; 15] = [
     target("door", fuzzing::door),
     target("nomination", fuzzing::nomination),
     target("proof", fuzzing::proof),
     target("picture", fuzzing::picture),
+    target("dependency", fuzzing::dependency),
     target("numbers", fuzzing::numbers),
     target("segment", fuzzing::segment),
     target("message", fuzzing::message),

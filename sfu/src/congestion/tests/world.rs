@@ -12,6 +12,7 @@ use super::super::pacer::{Class, Pacer};
 use super::link::{Link, Media, Nature, Packet};
 use super::{Dice, encoder, start};
 use crate::control::{LegId, Source, TrackKey};
+use crate::forward::LayerId;
 
 /// How often a receiver reports.
 const REPORT_US: u64 = 80_000;
@@ -254,7 +255,7 @@ impl Flow {
 
     fn allocate(&mut self, now: Instant, now_us: u64) {
         let voice = TrackKey { leg: LegId(Uuid::from_u128(99)), source: Source::Microphone };
-        let sound = [Offered { rid: None, bps: AUDIO_BPS, width: 0 }];
+        let sound = [Offered { id: LayerId::ALL, bps: AUDIO_BPS, width: 0 }];
         let pictures = self.tracks.iter().map(|track| (track.key, track.layers.as_slice()));
         let all = std::iter::once((voice, sound.as_slice())).chain(pictures);
         let wanted: Vec<Wanted<'_>> =
@@ -266,9 +267,8 @@ impl Flow {
         assert!(given[0].layer.is_some(), "sound always plays");
         for (n, given) in given.iter().skip(1).enumerate() {
             let track = &mut self.tracks[n];
-            let rid = given.layer.map(|layer| layer.rid);
-            let to =
-                track.layers.iter().position(|layer| Some(layer.rid) == rid).map_or(0, |place| place + 1);
+            let id = given.layer.map(|layer| layer.id);
+            let to = track.layers.iter().position(|layer| Some(layer.id) == id).map_or(0, |place| place + 1);
             if to != track.level {
                 self.changes.push(Change { at_s: now_us as f64 / 1e6, track: n, from: track.level, to });
                 (track.level, track.switched) = (to, true);
@@ -286,7 +286,7 @@ impl Flow {
 impl Picture {
     fn new(n: usize, (source, rates): &(Source, Vec<u32>)) -> Self {
         let layer = |(place, bps): (usize, &u32)| Offered {
-            rid: Some(Rid::from(["q", "h", "f"][place])),
+            id: Some(Rid::from(["q", "h", "f"][place])).into(),
             bps: *bps,
             width: 320 << place,
         };

@@ -1,0 +1,115 @@
+/** Every codec that the media plane negotiates, and its layers, through the real service between two Chromiums' pages. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
+import type { Browser, Page } from 'playwright-core';
+import { openBrowser } from './caller.ts';
+import { canSend, sent, show, shown, take, type Encoding, type Picture, type Shown } from './codec.ts';
+import { Service, until, type Room } from './service.ts';
+
+const CODECS = ['video/VP8', 'video/VP9', 'video/H264', 'video/AV1'];
+/**
+ * Chromium makes three encodings from 960 pixels on, of VP9 and AV1 only when their mode is named, and no scalable layer below
+ * 240 pixels. Ten frames a second are for two cores.
+ */
+const SIMULCAST: readonly Encoding[] = [
+  { rid: 'q', scalabilityMode: 'L1T1', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: 'h', scalabilityMode: 'L1T1', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: 'f', scalabilityMode: 'L1T1', scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
+];
+
+interface Pages {
+  readonly publisher: Page;
+  readonly viewer: Page;
+}
+
+let service: Service;
+let browser: Browser;
+
+before(async () => {
+  service = await Service.start();
+  browser = await openBrowser({ fps: 10 });
+});
+
+after(async () => {
+  await browser?.close();
+  await service?.stop();
+});
+
+afterEach(async () => {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+});
+
+async function page(): Promise<Page> {
+  const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+  const opened: Page = await context.newPage();
+  await opened.goto(service.url);
+  return opened;
+}
+
+/** A viewer of what somebody publishes, once something is shown; nothing when this Chromium cannot encode it. */
+async function watched(context: TestContext, picture: Picture): Promise<Pages | null> {
+  const room: Room = await service.room(picture.mimeType);
+  const url = `${service.url.replace('http', 'ws')}/v1/ws`;
+  const [publisher, viewer] = [await page(), await page()];
+  if (!(await publisher.evaluate(canSend, picture.mimeType))) {
+    context.skip(`this Chromium cannot encode ${picture.mimeType}`);
+    return null;
+  }
+  await publisher.evaluate(take, { url, token: await service.token(room, 'Ann'), name: 'Ann', picture });
+  await viewer.evaluate(take, { url, token: await service.token(room, 'Ben'), name: 'Ben' });
+  await until('a picture', 20_000, () => viewer.evaluate(shown));
+  return { publisher, viewer };
+}
+
+/** Waits for twenty frames of this width, one after the other. */
+async function seesWidth({ publisher, viewer }: Pages, width: number): Promise<Shown> {
+  let last: Shown | null = null;
+  let first: number | null = null;
+  const isSteady = async (): Promise<Shown | false> => {
+    last = await viewer.evaluate(shown);
+    if (last?.width !== width) first = null;
+    else first ??= last.frames;
+    return last !== null && first !== null && last.frames >= first + 20 && last;
+  };
+  try {
+    return await until(`a steady picture ${width} pixels wide`, 45_000, isSteady);
+  } catch (error) {
+    throw new Error(`it is ${JSON.stringify(last)}; sent: ${await publisher.evaluate(sent)}`, { cause: error });
+  }
+}
+
+/** Shows the picture large, small, larger and large again: its full width, a quarter and a half of it. */
+async function isSwitched(context: TestContext, picture: Picture): Promise<void> {
+  const pages = await watched(context, picture);
+  if (pages === null) return;
+  const { publisher, viewer } = pages;
+  for (const width of [1, 4, 2, 1].map((part) => picture.width / part)) {
+    await viewer.evaluate(show, width);
+    const begun: number = performance.now();
+    const { freezes } = await seesWidth(pages, width);
+    context.diagnostic(`${width}: 20 frames after ${Math.round(performance.now() - begun)} ms, ${freezes} freezes so far`);
+  }
+  context.diagnostic(`sent: ${(await publisher.evaluate(sent)).join(', ')}`);
+}
+
+describe('a picture', () => {
+  for (const mimeType of CODECS) {
+    test(`is published and shown in ${mimeType}`, async (context) => {
+      const pages = await watched(context, { mimeType, width: 320, encodings: [{ maxBitrate: 200_000 }] });
+      if (pages === null) return;
+      assert.equal((await seesWidth(pages, 320)).mimeType, mimeType);
+    });
+  }
+
+  for (const mimeType of CODECS) {
+    test(`of three encodings in ${mimeType} is shown as wide as it is wanted`, (context) =>
+      isSwitched(context, { mimeType, width: 960, encodings: SIMULCAST }));
+  }
+
+  for (const mimeType of ['video/VP9', 'video/AV1']) {
+    for (const scalabilityMode of ['L3T3_KEY', 'L3T3']) {
+      test(`of one scalable stream in ${mimeType} (${scalabilityMode}) is shown as wide as it is wanted`, (context) =>
+        isSwitched(context, { mimeType, width: 960, encodings: [{ scalabilityMode, maxBitrate: 2_500_000 }] }));
+    }
+  }
+});
