@@ -367,3 +367,26 @@ fn connections_are_told_how_they_do() {
         }
     }
 }
+
+#[test]
+fn a_room_that_is_too_large_for_a_shard_goes_on_on_the_next_and_nobody_notices() {
+    let mut hub = Hub::start_with(tempfile::tempdir().unwrap(), 200, 2);
+    let mut a = Client::join(&mut hub, ROOM, 1);
+    // Ninety-nine who only hold their places fill the first shard.
+    let _others: Vec<Client> = (2..=100).map(|n| Client::join(&mut hub, ROOM, n)).collect();
+    let mut b = Client::join(&mut hub, ROOM, 101);
+    assert_ne!(a.server_port, b.server_port);
+    connect(&mut hub, &mut [&mut a, &mut b]);
+    enter(&mut hub, &a);
+    enter(&mut hub, &b);
+    run(&mut hub, &mut [&mut a, &mut b], 3_000);
+    for (me, other) in [(&a, &b), (&b, &a)] {
+        let slots = hub.slots_of(me.leg);
+        assert_eq!(slots.len(), 2, "{slots:?}");
+        for slot in slots {
+            assert_eq!(slot.track.unwrap().leg, other.leg);
+            let packets = me.received_on(&slot.mid).len();
+            assert!(packets > 60, "only {packets} packets of {slot:?}");
+        }
+    }
+}
