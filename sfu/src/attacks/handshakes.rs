@@ -1,9 +1,9 @@
-//! M6 and M7: handshakes with the wrong certificate, without an end, and with bent records.
+//! M2, M6 and M7: hellos that belong elsewhere, handshakes with the wrong certificate, without an end, and with bent records.
 
 use uuid::Uuid;
 
 use super::client::Client;
-use super::lab::{Lab, ROOM, Sent, small_offer, stranger};
+use super::lab::{Lab, OTHER_ROOM, ROOM, Sent, small_offer, stranger};
 use crate::control::{Command, Event, LegId, RoomId};
 use crate::demux::tests::check;
 use crate::shard::Sizes;
@@ -11,6 +11,8 @@ use crate::shard::Sizes;
 /// Half-open handshakes at once, and how often.
 const AT_ONCE: usize = 1_000;
 const WAVES: usize = 10;
+/// Hellos of either kind.
+const HELLOS: u16 = 10_000;
 
 /// Puts another fingerprint, in the place of the offer's own.
 fn fingerprint(offer: &str, lines: &[String]) -> String {
@@ -154,4 +156,37 @@ fn a_hundred_thousand_bent_records_end_no_call() {
     let written = clients[0].written() - before.0;
     assert!(written > 300);
     assert_eq!(clients[1].packets() - before.1, written);
+}
+
+/// A hello of one who would begin, whole enough to be read.
+fn hello(n: u16) -> Vec<u8> {
+    let mut record = vec![22, 254, 253, 0, 0, 0, 0, 0, 0];
+    record.extend(n.to_be_bytes());
+    let body = [&[254, 253][..], &[9; 32], &[0, 0, 0, 2, 0xc0, 0x2b, 1, 0]].concat();
+    record.extend([0, 12 + body.len() as u8, 1, 0, 0, body.len() as u8, 0, 0, 0, 0, 0, body.len() as u8]);
+    record.extend(body);
+    record
+}
+
+#[test]
+fn ten_thousand_hellos_from_a_callers_host_or_from_another_call_disturb_nobody() {
+    let mut lab = Lab::new();
+    let [a, b]: [Client; 2] = lab.call(ROOM);
+    let [foul, witness]: [Client; 2] = lab.call(OTHER_ROOM);
+    let mut all = [a, b, foul, witness];
+    let mut port = 40_000;
+    for n in 0..HELLOS {
+        // The caller's host with another port; and one who is in another call, from where it is known.
+        port = if port == 60_000 { 40_000 } else { port + 1 };
+        let elsewhere = (all[0].address.ip(), port).into();
+        lab.receive(elsewhere, &hello(n), &mut all);
+        assert_eq!(lab.sent_to(elsewhere), Sent::default(), "a stranger is not answered");
+        let known = all[2].address;
+        lab.receive(known, &hello(n), &mut all);
+    }
+    let before = [all[0].packets_from(&all[1]), all[1].packets_from(&all[0])];
+    lab.run(&mut all, 1_000);
+    let after = [all[0].packets_from(&all[1]), all[1].packets_from(&all[0])];
+    assert!(after[0] > before[0] + 100 && after[1] > before[1] + 100, "{before:?} {after:?}");
+    assert_eq!(lab.lost(), 0);
 }
