@@ -61,6 +61,8 @@ pub(crate) struct Player {
     line: Line,
     playing: Option<SourceId>,
     wanted: Option<(TrackKey, Option<Rid>)>,
+    /// The subscriber's line does not take it.
+    paused: bool,
 }
 
 impl Player {
@@ -70,7 +72,7 @@ impl Player {
             Kind::Audio => 48_000,
             Kind::Video => 90_000,
         };
-        Player { kind, line: Line::new(rate_hz), playing: None, wanted: None }
+        Player { kind, line: Line::new(rate_hz), playing: None, wanted: None, paused: false }
     }
 
     /// Plays this layer of a track from its next keyframe on; an empty slot falls silent at once.
@@ -80,9 +82,21 @@ impl Player {
             self.playing = None;
             self.line.pause();
         }
-        let is_new = self.wanted != wanted;
-        self.wanted = wanted;
+        let is_new = self.wanted != wanted || self.paused;
+        (self.wanted, self.paused) = (wanted, false);
         is_new
+    }
+
+    /// Plays nothing until something is wanted anew. Answers whether it did play.
+    pub(crate) fn pause(&mut self) -> bool {
+        self.playing = None;
+        self.line.pause();
+        !std::mem::replace(&mut self.paused, true)
+    }
+
+    /// Whether it plays nothing though it should play something.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// What should play.
@@ -97,14 +111,19 @@ impl Player {
         wanted.into_iter().chain(playing)
     }
 
-    /// Whether what should play does play.
+    /// Whether what should play does play, or nothing is to.
     pub(crate) fn is_settled(&self) -> bool {
-        self.wanted == self.playing.map(|playing| (playing.track, playing.rid))
+        self.paused || self.wanted == self.playing.map(|playing| (playing.track, playing.rid))
     }
 
     /// The layer whose packets leave here, if any.
     pub(crate) fn source(&self) -> Option<&SourceId> {
         self.playing.as_ref()
+    }
+
+    /// The layer whose packets leave here, if they are this track's.
+    pub(crate) fn playing_layer(&self, track: TrackKey) -> Option<Option<Rid>> {
+        self.playing.filter(|playing| playing.track == track).map(|playing| playing.rid)
     }
 
     /// The track whose packets leave here, if any.
@@ -116,7 +135,7 @@ impl Player {
     /// The numbers under which a packet leaves, or `None` when it does not.
     pub(crate) fn take(&mut self, packet: &Packet) -> Option<Numbers> {
         if self.playing != Some(packet.source) {
-            let is_wanted = self.wanted == Some((packet.source.track, packet.source.rid));
+            let is_wanted = !self.paused && self.wanted == Some((packet.source.track, packet.source.rid));
             let may_start = self.kind == Kind::Audio || packet.starts_keyframe;
             if !is_wanted || !may_start {
                 return None;
@@ -184,6 +203,20 @@ pub(crate) mod tests {
         assert_eq!(player.playing(), Some(track(2)));
         player.want(None);
         assert!(player.take(&packet(2, 502, true, at(110))).is_none());
+    }
+
+    #[test]
+    fn what_is_paused_is_silent_and_goes_on_with_a_keyframe_on_the_same_line() {
+        let (mut player, t0) = (Player::new(Kind::Video), start());
+        let at = |ms| t0 + Duration::from_millis(ms);
+        player.want(Some((track(1), None)));
+        assert_eq!(player.take(&packet(1, 10, true, at(0))).map(|n| n.seq), Some(1));
+        assert!(player.pause() && !player.pause());
+        assert!(player.take(&packet(1, 11, true, at(33))).is_none());
+        assert_eq!(player.tracks().collect::<Vec<_>>(), [track(1)], "it is still the slot's");
+        assert!(player.want(Some((track(1), None))), "which is news");
+        assert!(player.take(&packet(1, 12, false, at(66))).is_none());
+        assert_eq!(player.take(&packet(1, 13, true, at(99))).map(|n| n.seq), Some(2));
     }
 
     #[test]

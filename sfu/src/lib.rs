@@ -63,7 +63,6 @@ mod allowance;
 mod attacks;
 mod capture;
 mod codec;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired to our own egress next"))]
 mod congestion;
 mod demux;
 mod driver;

@@ -9,6 +9,7 @@ use str0m::rtp::{RtpPacket, Vp8Descriptor};
 
 use crate::allowance::Allowance;
 use crate::codec;
+use crate::congestion::allocate::{Capacity, Offered, Wanted, goal_bps};
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
 use crate::egress::{Wire, content_extensions};
 use crate::forward::{Packet, SourceId};
@@ -65,6 +66,31 @@ impl Playable {
     /// The sound of all others.
     fn audio_for(&self, peer: &Peer) -> Vec<TrackKey> {
         self.audio.iter().copied().filter(|track| track.leg != peer.leg).collect()
+    }
+}
+
+/// What a slot's track is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// This layer plays.
+    Layer(Option<Rid>),
+    /// The same in place of one that the subscriber's line does not take: that one ends at once, for what it still sent
+    /// would stand before the other's keyframe.
+    Less(Option<Rid>),
+    /// The subscriber's line does not take it.
+    Pause,
+}
+
+impl Choice {
+    /// What to do with a picture that is given a layer, or none, while another plays.
+    fn of(given: Option<Offered>, playing: Option<&Offered>, capacity: &Capacity) -> Self {
+        let Some(given) = given else { return Choice::Pause };
+        let is_too_much =
+            |playing: &Offered| playing.rid != given.rid && u64::from(playing.bps) > capacity.bps;
+        match playing {
+            Some(playing) if is_too_much(playing) => Choice::Less(given.rid),
+            _ => Choice::Layer(given.rid),
+        }
     }
 }
 
@@ -194,10 +220,24 @@ impl Room {
         let Some(peer) = self.peers.get_mut(at) else { return };
         let mut said = std::mem::take(&mut self.said);
         peer.receive(incoming, now, &mut out.datagrams, &mut said);
-        self.queue(at);
+        self.queue(at, now.instant);
         out.touched.push(at);
         self.attend(at, &mut said, now, out);
         self.said = said;
+    }
+
+    /// A timer has run out that was set for this peer.
+    pub(crate) fn timer(&mut self, at: Key, set_for: Instant, now: Now, out: &mut Out) {
+        // One that an earlier timer has overtaken counts no more.
+        let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.timer == Some(set_for)) else { return };
+        peer.timer = None;
+        let is_due = peer.deadline <= now.instant;
+        self.queue(at, now.instant);
+        if is_due {
+            self.wake(at, now, out);
+        } else {
+            out.touched.push(at);
+        }
     }
 
     /// A leg's deadline has come.
@@ -231,7 +271,7 @@ impl Room {
             let (leg, tapped) = (peer.leg, peer.close_tap_if_over(now.instant));
             out.events.extend(tapped.map(|file| Event::Tapped { leg, file }));
             let mut said = peer.tick(now);
-            self.queue(at);
+            self.queue(at, now.instant);
             self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
             self.want_missing_keyframes(at);
@@ -251,19 +291,22 @@ impl Room {
     }
 
     /// Sends what waits.
-    pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
+    pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8], out: &mut Out) {
         self.incomplete_since = None;
         for at in self.waiting.drain(..) {
             if let Some(peer) = self.peers.get_mut(at) {
                 peer.write(now, wire, buffer);
+                if peer.is_early() {
+                    out.touched.push(at);
+                }
             }
         }
     }
 
     /// Puts a peer on the list of those who have something to send, if it has. Answers whether it is there.
-    fn queue(&mut self, at: Key) -> bool {
+    fn queue(&mut self, at: Key, now: Instant) -> bool {
         let Some(peer) = self.peers.get_mut(at) else { return false };
-        if peer.begins_to_wait() {
+        if peer.begins_to_wait(now) {
             self.waiting.push(at);
         }
         peer.queued
@@ -315,7 +358,8 @@ impl Room {
         for mid in said.keyframes_for.drain(..) {
             self.peers.get_mut(at).into_iter().for_each(Peer::wants_keyframe);
             let slot = self.peers.get(at).and_then(|peer| peer.players.iter().find(|slot| slot.mid == mid));
-            if let Some((track, rid)) = slot.and_then(|slot| slot.player.wanted()) {
+            let player = slot.map(|slot| &slot.player).filter(|player| !player.is_paused());
+            if let Some((track, rid)) = player.and_then(|player| player.wanted()) {
                 self.want_keyframe(track, rid, now, out);
             }
         }
@@ -479,7 +523,7 @@ impl Room {
     fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
         let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
-        if !self.queue(at) {
+        if !self.queue(at, now.instant) {
             out.touched.push(at);
             self.attend(at, &mut said, now, out);
         }
@@ -553,21 +597,30 @@ impl Room {
             return false;
         }
         out.events.push(Event::Slots { leg: peer.leg, slots: changes.clone() });
+        let choices = self.choices(at, now.instant);
         for change in changes {
-            self.fill(at, &change, now, out);
+            let choice = choices.iter().find(|(_, track, _)| Some(*track) == change.track);
+            self.fill(at, &change, choice.map(|(_, _, choice)| *choice), now, out);
         }
         true
     }
 
-    fn fill(&mut self, at: Key, change: &SlotTrack, now: Now, out: &mut Out) {
-        let layer = change.track.map(|track| (track, self.layer_for(at, track, None, now.instant)));
-        let slot = self.peers.get_mut(at).and_then(|peer| {
-            let mid = str0m::media::Mid::from(change.mid.as_str());
-            let slot = peer.players.iter().position(|slot| slot.mid == mid)?;
-            peer.players[slot].player.want(layer).then_some(slot)
-        });
-        if let (Some(slot), Some((track, rid))) = (slot, layer) {
-            self.start(at, slot, track, rid, now, out);
+    fn fill(&mut self, at: Key, change: &SlotTrack, choice: Option<Choice>, now: Now, out: &mut Out) {
+        let rid = match choice {
+            Some(Choice::Layer(rid) | Choice::Less(rid)) => rid,
+            Some(Choice::Pause) | None => None,
+        };
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        let mid = str0m::media::Mid::from(change.mid.as_str());
+        let Some(slot) = peer.players.iter().position(|slot| slot.mid == mid) else { return };
+        let player = &mut peer.players[slot].player;
+        let is_new = player.want(change.track.map(|track| (track, rid)));
+        match (change.track, choice) {
+            (Some(_), Some(Choice::Pause)) => {
+                player.pause();
+            }
+            (Some(track), _) if is_new => self.start(at, slot, track, rid, now, out),
+            _ => {}
         }
     }
 
@@ -598,25 +651,77 @@ impl Room {
         }
     }
 
-    /// Takes the layers that fit the sizes on screen. What plays goes on until the better layer's keyframe comes.
+    /// Takes the layers that fit the line and the sizes on screen. What plays goes on until the other layer's keyframe
+    /// comes.
     fn choose_layers(&mut self, at: Key, now: Now, out: &mut Out) {
-        let Some(peer) = self.peers.get(at) else { return };
-        let slots = peer.players.iter().enumerate();
-        let wanted: Vec<_> =
-            slots.filter_map(|(n, slot)| slot.player.wanted().map(|want| (n, want))).collect();
-        for (slot, (track, rid)) in wanted {
-            let better = self.layer_for(at, track, rid, now.instant);
-            if better != rid && track.source.kind() == Kind::Video {
-                self.want(at, slot, track, better);
-                self.want_keyframe(track, better, now, out);
+        for (slot, track, choice) in self.choices(at, now.instant) {
+            let Some(peer) = self.peers.get_mut(at) else { return };
+            let is_new = match choice {
+                Choice::Layer(rid) => peer.players[slot].player.want(Some((track, rid))),
+                Choice::Less(rid) => {
+                    peer.pause(slot);
+                    peer.players[slot].player.want(Some((track, rid)))
+                }
+                Choice::Pause => peer.pause(slot),
+            };
+            if is_new {
+                peer.trace_line(now.instant, &choice);
+            }
+            if is_new && let Choice::Layer(rid) | Choice::Less(rid) = choice {
+                self.want_keyframe(track, rid, now, out);
             }
         }
     }
 
-    fn layer_for(&self, at: Key, key: TrackKey, current: Option<Rid>, now: Instant) -> Option<Rid> {
-        let view = self.peers.get(at).and_then(|peer| peer.view.as_ref());
-        let want = view.and_then(|wants| wants.iter().find(|want| want.track == key));
-        self.track(key).and_then(|track| track.layer_for(want.map(|want| want.width), current, now))
+    /// What each picture of a subscriber is to do: by its line, where that is known, and by its size on screen.
+    fn choices(&mut self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
+        let Some(peer) = self.peers.get(at) else { return Vec::new() };
+        let Some(capacity) = peer.capacity(now) else { return self.choices_by_size(at, now) };
+        let shown: Vec<_> = peer
+            .slots
+            .tracks()
+            .filter_map(|(slot, key)| {
+                let track = self.track(key)?;
+                Some((slot, key, track.offered(now)))
+            })
+            .collect();
+        let mut wanted: Vec<Wanted<'_>> = shown
+            .iter()
+            .map(|(_, track, layers)| Wanted {
+                track: *track,
+                width: peer.width_of(*track),
+                speaks: self.speakers.is_speaking(track.leg),
+                layers,
+            })
+            .collect();
+        wanted.sort_by_key(|wanted| peer.importance_of(wanted.track));
+        let Some(peer) = self.peers.get_mut(at) else { return Vec::new() };
+        peer.set_goal_bps(goal_bps(&wanted));
+        let given = peer.allocator.allocate(&capacity, &wanted, now);
+        let pictures = shown
+            .iter()
+            .filter(|(_, track, layers)| track.source.kind() == Kind::Video && !layers.is_empty());
+        pictures
+            .map(|(slot, track, layers)| {
+                let layer = given.iter().find(|given| given.track == *track).and_then(|given| given.layer);
+                let playing = peer.players[*slot].player.playing_layer(*track);
+                let playing = layers.iter().find(|layer| Some(layer.rid) == playing);
+                (*slot, *track, Choice::of(layer, playing, &capacity))
+            })
+            .collect()
+    }
+
+    /// The same for a subscriber of whose line nothing can be known.
+    fn choices_by_size(&self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
+        let Some(peer) = self.peers.get(at) else { return Vec::new() };
+        let pictures = peer.slots.tracks().filter(|(_, key)| key.source.kind() == Kind::Video);
+        let layer_of = |(slot, key): (usize, TrackKey)| {
+            let wanted = peer.players[slot].player.wanted().filter(|(track, _)| *track == key);
+            let current = wanted.and_then(|(_, rid)| rid);
+            let layer = self.track(key)?.layer_for(peer.width_of(key), current, now);
+            Some((slot, key, Choice::Layer(layer)))
+        };
+        pictures.filter_map(layer_of).collect()
     }
 
     /// What there is to play.

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use str0m::media::{Mid, Rid};
 
 use crate::codec;
+use crate::congestion::allocate::Offered;
+use crate::congestion::meter::RateMeter;
 use crate::control::{Kind, TrackKey};
 use crate::forward::Packet;
 use crate::keyframes::{Replay, RequestGate};
@@ -13,6 +15,9 @@ use crate::slab::Key;
 
 /// A layer without a packet for this long is not sent any more.
 const LAYER_ALIVE: Duration = Duration::from_secs(2);
+
+/// What a packet costs beyond its payload: header, extensions, seal.
+const OVERHEAD_BYTES: usize = 40;
 
 /// What is kept of the wanted layer is replayed up to this size. A burst of seconds of a large picture keeps a browser
 /// busy for longer than a fresh keyframe takes to come.
@@ -37,7 +42,9 @@ pub(crate) struct Track {
 pub(crate) struct Layer {
     rid: Option<Rid>,
     ssrc: u32,
+    began: Instant,
     heard_at: Instant,
+    rate: RateMeter,
     /// Width and height, once a keyframe told.
     size: Option<(u32, u32)>,
     pub(crate) replay: Replay<Arc<Packet>>,
@@ -66,7 +73,7 @@ impl Track {
         if layer.ssrc != packet.source.ssrc {
             *layer = Layer::new(packet);
         }
-        layer.heard_at = packet.arrived;
+        layer.heard(packet);
         if self.key.source.kind() == Kind::Video {
             if packet.starts_keyframe {
                 layer.gate.satisfied();
@@ -86,11 +93,19 @@ impl Track {
 
     /// The layer for a view of this width: the smallest that fills it, else the largest there is, else the `current` one.
     pub(crate) fn layer_for(&self, width: Option<u32>, current: Option<Rid>, now: Instant) -> Option<Rid> {
-        let alive = |layer: &Layer| now.saturating_duration_since(layer.heard_at) < LAYER_ALIVE;
-        let layers = self.layers.iter().filter(|layer| alive(layer));
-        let fills = |layer: &&Layer| width.is_some_and(|width| layer.width() >= width);
-        let smallest = layers.clone().filter(fills).min_by_key(|layer| layer.width());
-        smallest.or(layers.max_by_key(|layer| layer.width())).map_or(current, |layer| layer.rid)
+        let layers = self.offered(now);
+        let fills = |layer: &&Offered| width.is_some_and(|width| layer.width >= width);
+        layers.iter().find(fills).or(layers.last()).map_or(current, |layer| layer.rid)
+    }
+
+    /// The layers that are sent and what each costs, the smallest first: by width, or by what they cost while a width is
+    /// missing, since a keyframe that would tell it may have been lost.
+    pub(crate) fn offered(&self, now: Instant) -> Vec<Offered> {
+        let alive = self.layers.iter().filter(|layer| layer.is_alive(now));
+        let mut offered: Vec<Offered> = alive.map(|layer| layer.offered(now)).collect();
+        let is_known = offered.iter().all(|layer| layer.width > 0);
+        offered.sort_by_key(|layer| (if is_known { layer.width } else { 0 }, layer.bps));
+        offered
     }
 
     /// The kept picture that a newcomer sees soonest: the wanted layer's while it is little more than a keyframe, else
@@ -138,11 +153,32 @@ impl Layer {
         Layer {
             rid: packet.source.rid,
             ssrc: packet.source.ssrc,
+            began: packet.arrived,
             heard_at: packet.arrived,
+            rate: RateMeter::slow(),
             size: None,
             replay: Replay::default(),
             gate: RequestGate::default(),
         }
+    }
+
+    fn heard(&mut self, packet: &Packet) {
+        self.heard_at = packet.arrived;
+        let at_us = self.age_us(packet.arrived);
+        self.rate.add(packet.payload.len() + OVERHEAD_BYTES, at_us);
+    }
+
+    fn is_alive(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard_at) < LAYER_ALIVE
+    }
+
+    fn offered(&self, now: Instant) -> Offered {
+        let bps = self.rate.bps(self.age_us(now)).unwrap_or(0.0) as u32;
+        Offered { rid: self.rid, bps, width: self.width() }
+    }
+
+    fn age_us(&self, now: Instant) -> i64 {
+        now.saturating_duration_since(self.began).as_micros() as i64
     }
 
     fn width(&self) -> u32 {
@@ -198,6 +234,24 @@ mod tests {
         let track = track(&[(LARGE, 1_000), (SMALL, 100)], 100, t0);
         assert_eq!(shown(&track, LARGE, t0), Some((rid(SMALL), 101)));
         assert_eq!(shown(&track, SMALL, t0), Some((rid(SMALL), 101)));
+    }
+
+    #[test]
+    fn a_layer_whose_width_is_not_known_stands_where_its_rate_puts_it() {
+        let t0 = start();
+        let mut track = track(&[(LARGE, 1_000), (SMALL, 100)], 0, t0);
+        track.layers[1].size = Some((320, 180));
+        for ms in [100, 200] {
+            for (layer, size) in [1_000, 100].into_iter().enumerate() {
+                let mut packet = packet(1, ms, false, t0 + Duration::from_millis(ms));
+                (packet.source.rid, packet.source.ssrc) = (rid([LARGE, SMALL][layer]), layer as u32);
+                packet.payload = Arc::from(vec![0; size]);
+                track.note(&Arc::new(packet));
+            }
+        }
+        let now = t0 + Duration::from_millis(200);
+        assert_eq!(track.layer_for(None, None, now), rid(LARGE));
+        assert_eq!(track.layer_for(Some(300), None, now), rid(SMALL));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use str0m::media::Media;
 use str0m::rtp::{Extension, ExtensionMap, ExtensionValues};
 
+/// In the first byte: the payload ends in padding.
+pub(super) const PADDED: u8 = 0x20;
 /// Bytes of the fixed part.
 pub(super) const FIXED: usize = 12;
 /// The fixed part and the longest extensions that are written: 4 bytes of head, 3 + 2 + 2 + 9 of elements, padded.
