@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
@@ -53,8 +53,6 @@ pub(super) struct TcpPort {
     /// Those that were sent something in this turn.
     waiting: Vec<u64>,
     sweep_at: Instant,
-    /// Empty, but for the room it has.
-    events: Vec<Event>,
 }
 
 struct Connection {
@@ -100,16 +98,15 @@ impl TcpPort {
             next: FIRST_CONNECTION,
             waiting: Vec::new(),
             sweep_at: now + SWEEP_EVERY,
-            events: Vec::with_capacity(TURN),
         })
     }
 
     /// Takes what has come. Answers whether there may be more.
     pub(super) fn receive(&mut self, now: Instant, buffer: &mut [u8], take: &mut Take<'_>) -> bool {
-        let mut events = std::mem::take(&mut self.events);
-        events.clear();
-        let _found = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec::default()));
-        for event in &events {
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; TURN];
+        let found = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
+        let events: &[Event] = found.as_ref().map_or(&[], |(events, _)| events);
+        for event in events {
             let (name, flags) = (event.data.u64(), event.flags);
             match usize::try_from(name).ok().filter(|_| name < FIRST_CONNECTION) {
                 Some(listener) => self.accept(listener, now),
@@ -120,9 +117,7 @@ impl TcpPort {
             self.sweep_at = now + SWEEP_EVERY;
             self.sweep(now);
         }
-        let is_full = events.len() == TURN;
-        self.events = events;
-        is_full
+        events.len() == TURN
     }
 
     /// Puts a train of packets into a connection's backlog.
