@@ -17,7 +17,7 @@
 //! | `pacer` | when a packet may leave |
 //! | `allocate` | which layer of which track |
 //!
-//! No packet allocates; a `Downlink` takes about 34 kB, nearly all of it the history.
+//! No packet allocates; a `Downlink` takes about 18 kB, nearly all of it the history.
 
 use std::time::{Duration, Instant};
 
