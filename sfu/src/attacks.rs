@@ -9,6 +9,7 @@ mod handshakes;
 mod hostility;
 mod lab;
 mod letters;
+mod lines;
 mod offers;
 mod parts;
 mod replays;

@@ -103,7 +103,7 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    fn of(sizes: &[Size]) -> Self {
+    pub(crate) fn of(sizes: &[Size]) -> Self {
         let mut all = [(0, 0); SPATIAL_MAX];
         let count = sizes.len().min(SPATIAL_MAX);
         all[..count].copy_from_slice(&sizes[..count]);

@@ -17,7 +17,7 @@
 //! | `pacer` | when a packet may leave |
 //! | `allocate` | which layer of which track |
 //!
-//! No packet allocates; a `Downlink` takes about 34 kB, nearly all of it the history.
+//! No packet allocates; a `Downlink` takes about 18 kB, nearly all of it the history.
 
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ const BPS_MIN: f64 = 30_000.0;
 const BPS_MAX: f64 = 100_000_000.0;
 /// Packets leave this much faster than the estimate: a keyframe leaves soon and still makes no queue to speak of.
 const PACING: f64 = 1.25;
+/// Bytes of a packet of padding: small ones tell more of a line than large ones.
+pub(crate) const PADDING_BYTES: usize = 250;
 /// The round trip before one is measured.
 const RTT_US: u64 = 100_000;
 /// How fast the round trip follows.
@@ -97,6 +99,7 @@ pub(crate) struct Downlink {
     unheard_since_us: Option<u64>,
     faded_us: Option<u64>,
     hears_feedback: bool,
+    narrow: bool,
 }
 
 impl Downlink {
@@ -114,6 +117,7 @@ impl Downlink {
             unheard_since_us: None,
             faded_us: None,
             hears_feedback: false,
+            narrow: false,
         }
     }
 
@@ -157,13 +161,19 @@ impl Downlink {
         };
         if let Some(shown) = self.prober.poll(&conditions, now_us) {
             self.estimate.probed(&shown);
+            self.narrow = false;
         }
+        self.narrow = (self.narrow || self.prober.was_in_vain()) && self.estimate.bps() < self.goal_bps;
     }
 
     /// When to tick next, at the latest.
     pub(crate) fn next_tick(&self, now: Instant) -> Instant {
-        let is_probing = self.prober.rate_bps().is_some() || self.prober.is_climbing();
-        now + if is_probing { PROBE_TICK } else { TICK }
+        now + if self.is_probing() { PROBE_TICK } else { TICK }
+    }
+
+    /// Whether a tick is due sooner than usual.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.prober.rate_bps().is_some() || self.prober.is_climbing()
     }
 
     /// As much as would be used if the line took it, in bit/s: there is no probing beyond.
@@ -181,12 +191,28 @@ impl Downlink {
         self.prober.is_climbing()
     }
 
+    /// Whether something speaks against more than the estimate: a train in vain, a queue, loss. Otherwise it is only as
+    /// much as was tried.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.narrow
+    }
+
+    /// Whether the receiver reports on packets.
+    pub(crate) fn hears(&self) -> bool {
+        self.hears_feedback
+    }
+
+    /// The part of all packets that was lost lately, 0 to 1.
+    pub(crate) fn loss(&self) -> f64 {
+        self.estimate.loss()
+    }
+
     /// How fast packets may follow each other, in bit/s.
     pub(crate) fn pacing_bps(&self) -> u64 {
         (self.estimate.bps() * PACING).max(self.prober.rate_bps().unwrap_or(0.0)) as u64
     }
 
-    /// How much padding to send now, when no media waits. Packets of 250 bytes or so tell more than large ones.
+    /// How much padding to send now, when no media waits, in packets of [`PADDING_BYTES`].
     pub(crate) fn padding_bytes(&self, now: Instant) -> usize {
         self.prober.wish_bytes(self.us(now))
     }
@@ -223,7 +249,9 @@ impl Downlink {
             self.estimate.lost(&sent);
         }
         let sent_bps = self.sent.bps(now_us as i64).unwrap_or(0.0);
+        let before_bps = self.estimate.bps();
         self.estimate.update(sent_bps, self.rtt_us(), now_us);
+        self.narrow |= self.estimate.bps() < before_bps;
     }
 
     fn heard(&mut self, newest_sent_us: u64, now_us: u64) {
@@ -245,6 +273,7 @@ impl Downlink {
         if self.hears_feedback && is_silent && is_due {
             self.estimate.fade(FADE);
             self.prober.give_up(now_us);
+            self.narrow = true;
             self.faded_us = Some(now_us);
         }
     }

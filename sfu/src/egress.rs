@@ -7,6 +7,7 @@ mod header;
 mod own;
 mod reference;
 mod report;
+mod shaper;
 mod stream;
 pub(crate) mod train;
 
@@ -17,11 +18,14 @@ use train::Train;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::ExtensionValues;
 
+use crate::congestion::Stats;
+use crate::congestion::allocate::Capacity;
 use crate::forward::{Packet, Rewritten};
 use crate::keys::Handshake;
 use crate::metrics::Counts;
@@ -141,14 +145,35 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
     }
 
     /// Whether [`Egress::write`] has something to do.
-    fn is_waiting(&self) -> bool {
+    fn is_waiting(&self, _now: Instant) -> bool {
         false
     }
+
+    /// When [`Egress::write`] has something to do, if nothing new comes before.
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+
+    /// What the line takes; `None` when nothing can be known of it.
+    fn capacity(&self, _now: Instant) -> Option<Capacity> {
+        None
+    }
+
+    /// What is known about the line, for people.
+    fn stats(&self, _now: Instant) -> Option<Stats> {
+        None
+    }
+
+    /// What would be sent if the line were no limit, in bit/s.
+    fn set_goal_bps(&mut self, _goal_bps: u64) {}
+
+    /// What was taken for a slot is of no use any more, sent or not.
+    fn drop_picture(&mut self, _slot: usize) {}
 
     /// Nobody may be sent anything now: what was taken is past before somebody may.
     fn discard(&mut self) {}
 
-    /// Sends what was taken. Answers how many bytes of UDP payload that were.
+    /// Sends what may leave of what was taken. Answers how many bytes of UDP payload that were, without padding.
     fn write(&mut self, _now: Now, _train: Train<'_>) -> usize {
         0
     }

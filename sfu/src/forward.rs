@@ -122,6 +122,8 @@ pub(crate) struct Player {
     line: Line,
     playing: Option<Playing>,
     wanted: Option<(TrackKey, LayerId)>,
+    /// The subscriber's line does not take it.
+    paused: bool,
 }
 
 #[derive(Debug)]
@@ -138,7 +140,7 @@ impl Player {
             Kind::Audio => 48_000,
             Kind::Video => 90_000,
         };
-        Player { kind, line: Line::new(rate_hz), playing: None, wanted: None }
+        Player { kind, line: Line::new(rate_hz), playing: None, wanted: None, paused: false }
     }
 
     /// Plays this layer of a track as soon as it can be shown: a stream from its next keyframe on, a layer of the stream that
@@ -154,9 +156,21 @@ impl Player {
         {
             selection.want(layer.svc);
         }
-        let is_new = self.wanted != wanted;
-        self.wanted = wanted;
+        let is_new = self.wanted != wanted || self.paused;
+        (self.wanted, self.paused) = (wanted, false);
         is_new
+    }
+
+    /// Plays nothing until something is wanted anew. Answers whether it did play.
+    pub(crate) fn pause(&mut self) -> bool {
+        self.playing = None;
+        self.line.pause();
+        !std::mem::replace(&mut self.paused, true)
+    }
+
+    /// Whether it plays nothing though it should play something.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// What should play.
@@ -171,9 +185,10 @@ impl Player {
         wanted.into_iter().chain(playing)
     }
 
-    /// Whether what should play does play, or will without a keyframe.
+    /// Whether what should play does play, or will without a keyframe, or nothing is to.
     pub(crate) fn is_settled(&self) -> bool {
         match (self.wanted, &self.playing) {
+            _ if self.paused => true,
             (Some((track, layer)), Some(playing)) => {
                 let is_large = playing.selection.is_none_or(|selection| selection.is_settled());
                 playing.source.is_of(track, layer) && is_large
@@ -185,6 +200,11 @@ impl Player {
     /// The layer whose packets leave here, if any.
     pub(crate) fn source(&self) -> Option<&SourceId> {
         self.playing.as_ref().map(|playing| &playing.source)
+    }
+
+    /// The encoding whose packets leave here, if they are this track's.
+    pub(crate) fn playing_rid(&self, track: TrackKey) -> Option<Option<Rid>> {
+        self.source().filter(|source| source.track == track).map(|source| source.rid)
     }
 
     /// The track whose packets leave here, if any.
@@ -218,7 +238,7 @@ impl Player {
 
     /// Switches to a packet's source, if that is wanted and can be shown from this packet on.
     fn start(&mut self, packet: &Packet) -> Option<()> {
-        let (track, layer) = self.wanted?;
+        let (track, layer) = self.wanted.filter(|_| !self.paused)?;
         let may_start = self.kind == Kind::Audio || packet.picture.starts_keyframe;
         if !packet.source.is_of(track, layer) || !may_start {
             return None;
@@ -300,6 +320,20 @@ pub(crate) mod tests {
         assert_eq!(player.playing(), Some(track(2)));
         player.want(None);
         assert!(player.take(&packet(2, 502, true, at(110))).is_none());
+    }
+
+    #[test]
+    fn what_is_paused_is_silent_and_goes_on_with_a_keyframe_on_the_same_line() {
+        let (mut player, t0) = (Player::new(Kind::Video), start());
+        let at = |ms| t0 + Duration::from_millis(ms);
+        player.want(Some((track(1), LayerId::ALL)));
+        assert_eq!(player.take(&packet(1, 10, true, at(0))).map(|n| n.numbers.seq), Some(1));
+        assert!(player.pause() && !player.pause());
+        assert!(player.take(&packet(1, 11, true, at(33))).is_none());
+        assert_eq!(player.tracks().collect::<Vec<_>>(), [track(1)], "it is still the slot's");
+        assert!(player.want(Some((track(1), LayerId::ALL))), "which is news");
+        assert!(player.take(&packet(1, 12, false, at(66))).is_none());
+        assert_eq!(player.take(&packet(1, 13, true, at(99))).map(|n| n.numbers.seq), Some(2));
     }
 
     #[test]

@@ -64,7 +64,6 @@ mod attacks;
 mod bits;
 mod capture;
 mod codec;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired to our own egress next"))]
 mod congestion;
 mod demux;
 mod dependency;

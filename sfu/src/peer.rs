@@ -15,6 +15,7 @@ use str0m::{Event as RtcEvent, Input, Output, Rtc};
 
 use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
+use crate::congestion::allocate::{Allocator, Capacity};
 use crate::control::{
     Kind, LegId, Quality, SendLine, SlotLayer, Source, TenantId, TrackKey, Transport, Want,
 };
@@ -104,7 +105,7 @@ pub(crate) struct Peer {
     pub(crate) view: Option<Vec<Want>>,
     /// When str0m wants to be called.
     pub(crate) deadline: Instant,
-    /// An entry of the shard's timers that is no later than `deadline`.
+    /// The entry of the shard's timers that counts: no later than [`Peer::due_at`].
     pub(crate) timer: Option<Instant>,
     /// On the room's list of those who have something to send.
     pub(crate) queued: bool,
@@ -115,6 +116,8 @@ pub(crate) struct Peer {
     /// Open while somebody looks for a fault.
     tap: Option<Box<Tap>>,
     egress: Box<dyn Egress>,
+    /// Who gets how much of this subscriber's line.
+    pub(crate) allocator: Allocator,
     /// Where checks said that it can be reached.
     path: Option<Path>,
     joined_at: Instant,
@@ -172,6 +175,7 @@ impl Peer {
             rates: Rates::default(),
             tap: None,
             egress,
+            allocator: Allocator::default(),
             path: None,
             joined_at: now,
             heard_at: None,
@@ -362,14 +366,70 @@ impl Peer {
         Said { keyframes_for: self.egress.tick(now), ..Said::default() }
     }
 
+    /// How wide this subscriber shows a picture, if it said so.
+    pub(crate) fn width_of(&self, track: TrackKey) -> Option<u32> {
+        let wants = self.view.as_ref()?;
+        wants.iter().find(|want| want.track == track).map(|want| want.width)
+    }
+
+    /// Where a picture stands among those that this subscriber shows; the first is the most important.
+    pub(crate) fn importance_of(&self, track: TrackKey) -> usize {
+        let place = self.view.as_ref().and_then(|wants| wants.iter().position(|want| want.track == track));
+        place.unwrap_or(usize::MAX)
+    }
+
+    /// What this subscriber's line takes; `None` when nothing can be known of it.
+    pub(crate) fn capacity(&self, now: Instant) -> Option<Capacity> {
+        self.egress.capacity(now)
+    }
+
+    /// Stops a slot's picture at once, with what waits of it and what might be sent again. Answers whether it did play.
+    pub(crate) fn pause(&mut self, slot: usize) -> bool {
+        self.egress.drop_picture(slot);
+        self.players.get_mut(slot).is_some_and(|slot| slot.player.pause())
+    }
+
+    /// Says why another layer is chosen, to whoever looks into it.
+    pub(crate) fn trace_line(&self, now: Instant, what: &dyn std::fmt::Debug) {
+        let Some(stats) = self.egress.stats(now) else { return };
+        tracing::debug!(
+            leg = %self.leg.0,
+            ?what,
+            estimate_bps = stats.estimate_bps,
+            sent_bps = stats.sent_bps,
+            loss = stats.loss,
+            rtt = ?stats.rtt,
+            queue = ?stats.queue,
+            "another layer",
+        );
+    }
+
+    /// What this subscriber would be sent if its line were no limit, in bit/s.
+    pub(crate) fn set_goal_bps(&mut self, goal_bps: u64) {
+        self.egress.set_goal_bps(goal_bps);
+    }
+
+    /// When something has to be done here, if nothing comes before.
+    pub(crate) fn due_at(&self) -> Instant {
+        // Who is on the list of those who have something to send is written to without being woken.
+        let wake_at = self.egress.wake_at().filter(|_| !self.queued);
+        wake_at.map_or(self.deadline, |at| at.min(self.deadline))
+    }
+
+    /// Whether no timer of the shard's is early enough.
+    pub(crate) fn is_early(&self) -> bool {
+        let wake_at = self.egress.wake_at();
+        wake_at.is_some_and(|at| self.timer.is_none_or(|timer| timer > at))
+    }
+
     /// Whether [`Peer::write`] has something to do.
-    fn is_waiting(&self) -> bool {
-        self.path.is_some() && self.egress.is_waiting()
+    fn is_waiting(&self, now: Instant) -> bool {
+        self.path.is_some() && self.egress.is_waiting(now)
     }
 
     /// Whether it has something to send and is not on the room's list yet; it is now.
-    pub(crate) fn begins_to_wait(&mut self) -> bool {
-        let begins = !self.queued && self.is_waiting();
+    pub(crate) fn begins_to_wait(&mut self, now: Instant) -> bool {
+        let begins = !self.queued && self.is_waiting(now);
         self.queued |= begins;
         begins
     }

@@ -9,6 +9,7 @@ use str0m::rtp::RtpPacket;
 
 use crate::allowance::Allowance;
 use crate::codec::red;
+use crate::congestion::allocate::{Capacity, Offered, Wanted, goal_bps};
 use crate::control::{Event, Kind, LegId, RoomId, SlotTrack, Source, TrackKey, UsageFact, Want};
 use crate::dependency::Raw;
 use crate::egress::{Wire, content_extensions};
@@ -66,6 +67,32 @@ impl Playable {
     /// The sound of all others.
     fn audio_for(&self, peer: &Peer) -> Vec<TrackKey> {
         self.audio.iter().copied().filter(|track| track.leg != peer.leg).collect()
+    }
+}
+
+/// What a slot's track is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// This layer plays.
+    Layer(LayerId),
+    /// The same in place of one that the subscriber's line does not take: that one ends at once, for what it still sent
+    /// would stand before the other's keyframe.
+    Less(LayerId),
+    /// The subscriber's line does not take it.
+    Pause,
+}
+
+impl Choice {
+    /// What to do with a picture that is given a layer, or none, while another plays.
+    fn of(given: Option<Offered>, playing: Option<&Offered>, capacity: &Capacity) -> Self {
+        let Some(given) = given else { return Choice::Pause };
+        // A scalable stream goes down with its next picture.
+        let is_too_much =
+            |playing: &Offered| playing.id.rid != given.id.rid && u64::from(playing.bps) > capacity.bps;
+        match playing {
+            Some(playing) if is_too_much(playing) => Choice::Less(given.id),
+            _ => Choice::Layer(given.id),
+        }
     }
 }
 
@@ -195,10 +222,24 @@ impl Room {
         let Some(peer) = self.peers.get_mut(at) else { return };
         let mut said = std::mem::take(&mut self.said);
         peer.receive(incoming, now, &mut out.datagrams, &mut said);
-        self.queue(at);
+        self.queue(at, now.instant);
         out.touched.push(at);
         self.attend(at, &mut said, now, out);
         self.said = said;
+    }
+
+    /// A timer has run out that was set for this peer.
+    pub(crate) fn timer(&mut self, at: Key, set_for: Instant, now: Now, out: &mut Out) {
+        // One that an earlier timer has overtaken counts no more.
+        let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.timer == Some(set_for)) else { return };
+        peer.timer = None;
+        let is_due = peer.deadline <= now.instant;
+        self.queue(at, now.instant);
+        if is_due {
+            self.wake(at, now, out);
+        } else {
+            out.touched.push(at);
+        }
     }
 
     /// A leg's deadline has come.
@@ -232,7 +273,7 @@ impl Room {
             let (leg, tapped) = (peer.leg, peer.close_tap_if_over(now.instant));
             out.events.extend(tapped.map(|file| Event::Tapped { leg, file }));
             let mut said = peer.tick(now);
-            self.queue(at);
+            self.queue(at, now.instant);
             self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
             self.want_missing_keyframes(at);
@@ -252,19 +293,22 @@ impl Room {
     }
 
     /// Sends what waits.
-    pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
+    pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8], out: &mut Out) {
         self.incomplete_since = None;
         for at in self.waiting.drain(..) {
             if let Some(peer) = self.peers.get_mut(at) {
                 peer.write(now, wire, buffer);
+                if peer.is_early() {
+                    out.touched.push(at);
+                }
             }
         }
     }
 
     /// Puts a peer on the list of those who have something to send, if it has. Answers whether it is there.
-    fn queue(&mut self, at: Key) -> bool {
+    fn queue(&mut self, at: Key, now: Instant) -> bool {
         let Some(peer) = self.peers.get_mut(at) else { return false };
-        if peer.begins_to_wait() {
+        if peer.begins_to_wait(now) {
             self.waiting.push(at);
         }
         peer.queued
@@ -316,7 +360,8 @@ impl Room {
         for mid in said.keyframes_for.drain(..) {
             self.peers.get_mut(at).into_iter().for_each(Peer::wants_keyframe);
             let slot = self.peers.get(at).and_then(|peer| peer.players.iter().find(|slot| slot.mid == mid));
-            if let Some((track, layer)) = slot.and_then(|slot| slot.player.wanted()) {
+            let player = slot.map(|slot| &slot.player).filter(|player| !player.is_paused());
+            if let Some((track, layer)) = player.and_then(|player| player.wanted()) {
                 self.want_keyframe(track, layer, now, out);
             }
         }
@@ -480,7 +525,7 @@ impl Room {
     fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
         let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
-        if !self.queue(at) {
+        if !self.queue(at, now.instant) {
             out.touched.push(at);
             self.attend(at, &mut said, now, out);
         }
@@ -563,22 +608,30 @@ impl Room {
             return false;
         }
         out.events.push(Event::Slots { leg: peer.leg, slots: changes.clone() });
+        let choices = self.choices(at, now.instant);
         for change in changes {
-            self.fill(at, &change, now, out);
+            let choice = choices.iter().find(|(_, track, _)| Some(*track) == change.track);
+            self.fill(at, &change, choice.map(|(_, _, choice)| *choice), now, out);
         }
         true
     }
 
-    fn fill(&mut self, at: Key, change: &SlotTrack, now: Now, out: &mut Out) {
-        let first = LayerId::ALL;
-        let layer = change.track.map(|track| (track, self.layer_for(at, track, first, now.instant)));
-        let slot = self.peers.get_mut(at).and_then(|peer| {
-            let mid = str0m::media::Mid::from(change.mid.as_str());
-            let slot = peer.players.iter().position(|slot| slot.mid == mid)?;
-            peer.players[slot].player.want(layer).then_some(slot)
-        });
-        if let (Some(slot), Some((track, layer))) = (slot, layer) {
-            self.start(at, slot, track, layer, now, out);
+    fn fill(&mut self, at: Key, change: &SlotTrack, choice: Option<Choice>, now: Now, out: &mut Out) {
+        let layer = match choice {
+            Some(Choice::Layer(layer) | Choice::Less(layer)) => layer,
+            Some(Choice::Pause) | None => LayerId::ALL,
+        };
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        let mid = str0m::media::Mid::from(change.mid.as_str());
+        let Some(slot) = peer.players.iter().position(|slot| slot.mid == mid) else { return };
+        let player = &mut peer.players[slot].player;
+        let is_new = player.want(change.track.map(|track| (track, layer)));
+        match (change.track, choice) {
+            (Some(_), Some(Choice::Pause)) => {
+                player.pause();
+            }
+            (Some(track), _) if is_new => self.start(at, slot, track, layer, now, out),
+            _ => {}
         }
     }
 
@@ -609,31 +662,81 @@ impl Room {
         }
     }
 
-    /// Takes the layers that fit the sizes on screen. What plays goes on until the better layer's keyframe comes.
+    /// Takes the layers that fit the line and the sizes on screen. What plays goes on until the other layer's keyframe
+    /// comes.
     fn choose_layers(&mut self, at: Key, now: Now, out: &mut Out) {
-        let Some(peer) = self.peers.get(at) else { return };
-        let slots = peer.players.iter().enumerate();
-        let wanted: Vec<_> =
-            slots.filter_map(|(n, slot)| slot.player.wanted().map(|want| (n, want))).collect();
-        for (slot, (track, layer)) in wanted {
-            let better = self.layer_for(at, track, layer, now.instant);
-            if better != layer && track.source.kind() == Kind::Video {
-                self.want(at, slot, track, better);
-                if !self.is_settled(at, slot) {
-                    self.want_keyframe(track, better, now, out);
+        for (slot, track, choice) in self.choices(at, now.instant) {
+            let Some(peer) = self.peers.get_mut(at) else { return };
+            let is_new = match choice {
+                Choice::Layer(layer) => peer.players[slot].player.want(Some((track, layer))),
+                Choice::Less(layer) => {
+                    peer.pause(slot);
+                    peer.players[slot].player.want(Some((track, layer)))
                 }
+                Choice::Pause => peer.pause(slot),
+            };
+            if is_new {
+                peer.trace_line(now.instant, &choice);
+            }
+            let is_settled = peer.players[slot].player.is_settled();
+            if is_new
+                && !is_settled
+                && let Choice::Layer(layer) | Choice::Less(layer) = choice
+            {
+                self.want_keyframe(track, layer, now, out);
             }
         }
     }
 
-    fn is_settled(&self, at: Key, slot: usize) -> bool {
-        self.peers.get(at).is_none_or(|peer| peer.players[slot].player.is_settled())
+    /// What each picture of a subscriber is to do: by its line, where that is known, and by its size on screen.
+    fn choices(&mut self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
+        let Some(peer) = self.peers.get(at) else { return Vec::new() };
+        let Some(capacity) = peer.capacity(now) else { return self.choices_by_size(at, now) };
+        let shown: Vec<_> = peer
+            .slots
+            .tracks()
+            .filter_map(|(slot, key)| {
+                let track = self.track(key)?;
+                Some((slot, key, track.offered(now)))
+            })
+            .collect();
+        let mut wanted: Vec<Wanted<'_>> = shown
+            .iter()
+            .map(|(_, track, layers)| Wanted {
+                track: *track,
+                width: peer.width_of(*track),
+                speaks: self.speakers.is_speaking(track.leg),
+                layers,
+            })
+            .collect();
+        wanted.sort_by_key(|wanted| peer.importance_of(wanted.track));
+        let Some(peer) = self.peers.get_mut(at) else { return Vec::new() };
+        peer.set_goal_bps(goal_bps(&wanted));
+        let given = peer.allocator.allocate(&capacity, &wanted, now);
+        let pictures = shown
+            .iter()
+            .filter(|(_, track, layers)| track.source.kind() == Kind::Video && !layers.is_empty());
+        pictures
+            .map(|(slot, track, layers)| {
+                let layer = given.iter().find(|given| given.track == *track).and_then(|given| given.layer);
+                let playing = peer.players[*slot].player.playing_rid(*track);
+                let playing = layers.iter().rfind(|layer| Some(layer.id.rid) == playing);
+                (*slot, *track, Choice::of(layer, playing, &capacity))
+            })
+            .collect()
     }
 
-    fn layer_for(&self, at: Key, key: TrackKey, current: LayerId, now: Instant) -> LayerId {
-        let view = self.peers.get(at).and_then(|peer| peer.view.as_ref());
-        let want = view.and_then(|wants| wants.iter().find(|want| want.track == key));
-        self.track(key).map_or(current, |track| track.layer_for(want.map(|want| want.width), current, now))
+    /// The same for a subscriber of whose line nothing can be known.
+    fn choices_by_size(&self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
+        let Some(peer) = self.peers.get(at) else { return Vec::new() };
+        let pictures = peer.slots.tracks().filter(|(_, key)| key.source.kind() == Kind::Video);
+        let layer_of = |(slot, key): (usize, TrackKey)| {
+            let wanted = peer.players[slot].player.wanted().filter(|(track, _)| *track == key);
+            let current = wanted.map_or(LayerId::ALL, |(_, layer)| layer);
+            let layer = self.track(key)?.layer_for(peer.width_of(key), current, now);
+            Some((slot, key, Choice::Layer(layer)))
+        };
+        pictures.filter_map(layer_of).collect()
     }
 
     /// What there is to play.

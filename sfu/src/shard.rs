@@ -203,16 +203,7 @@ impl Shard {
             && at <= now.instant
         {
             self.timers.pop();
-            self.in_room(place.room, now, |room, out| {
-                if let Some(peer) = room.peers.get_mut(place.peer) {
-                    peer.timer = None;
-                    if peer.deadline <= now.instant {
-                        room.wake(place.peer, now, out);
-                    } else {
-                        out.touched.push(place.peer);
-                    }
-                }
-            });
+            self.in_room(place.room, now, |room, out| room.timer(place.peer, at, now, out));
         }
         if now.instant >= self.tick_at {
             self.tick_at = now.instant + TICK_EVERY;
@@ -234,7 +225,7 @@ impl Shard {
             let held_until = self.rooms.get(*room).and_then(Room::held_until);
             let is_held = held_until.is_some_and(|until| now.instant < until);
             if !is_held {
-                self.in_room(*room, now, |room, _| room.write(now, wire, &mut buffer));
+                self.in_room(*room, now, |room, out| room.write(now, wire, &mut buffer, out));
             }
             is_held
         });
@@ -502,7 +493,7 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(at) else { return self.out.touched.clear() };
         for key in self.out.touched.drain(..) {
             let Some(peer) = room.peers.get_mut(key) else { continue };
-            let due = peer.deadline.min(now + TIMER_AHEAD_MAX);
+            let due = peer.due_at().min(now + TIMER_AHEAD_MAX);
             if peer.timer.is_none_or(|timer| timer > due) {
                 peer.timer = Some(due);
                 self.timers.push(Reverse((due, Place { room: at, peer: key })));

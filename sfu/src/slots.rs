@@ -46,6 +46,12 @@ impl Slots {
         self.places.iter().filter(|place| place.slot.kind == kind).count()
     }
 
+    /// The tracks that have a slot, each with the slot's place.
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = (usize, TrackKey)> {
+        let places = self.places.iter().enumerate();
+        places.filter_map(|(place, slot)| slot.track.map(|track| (place, track)))
+    }
+
     /// What a slot plays.
     #[cfg(test)]
     pub(crate) fn track(&self, mid: &str) -> Option<TrackKey> {

@@ -44,6 +44,11 @@ impl Speakers {
         voice.peak_db = voice.peak_db.max(f32::from(level_db).min(0.0));
     }
 
+    /// Whether somebody speaks.
+    pub(crate) fn is_speaking(&self, leg: LegId) -> bool {
+        self.speaking.contains(&leg)
+    }
+
     /// The leg left or was muted.
     pub(crate) fn forget(&mut self, leg: LegId) {
         self.voices.remove(&leg);

@@ -125,14 +125,15 @@ impl Track {
         let fills = |layer: &&Offered| width.is_some_and(|width| layer.width >= width);
         let smallest =
             offered.iter().filter(fills).min_by_key(|layer| (layer.width, Reverse(layer.id.svc.temporal)));
-        let largest = offered.iter().max_by_key(|layer| (layer.width, layer.bps));
-        smallest.or(largest).map_or(current, |layer| layer.id)
+        smallest.or(offered.last()).map_or(current, |layer| layer.id)
     }
 
-    /// The layers that are sent and what each costs, the smallest first.
+    /// The layers that are sent and what each costs, the smallest first: by width, or by what they cost while a width is
+    /// missing, since a keyframe that would tell it may have been lost.
     pub(crate) fn offered(&self, now: Instant) -> Vec<Offered> {
         let mut offered: Vec<Offered> = self.layers.iter().flat_map(|layer| layer.offered(now)).collect();
-        offered.sort_unstable_by_key(|layer| (layer.width, layer.bps));
+        let is_known = offered.iter().all(|layer| layer.width > 0);
+        offered.sort_by_key(|layer| (if is_known { layer.width } else { 0 }, layer.bps));
         offered
     }
 
@@ -185,7 +186,7 @@ impl Layer {
             ssrc: packet.source.ssrc,
             began: packet.arrived,
             heard_at: packet.arrived,
-            rate: RateMeter::default(),
+            rate: RateMeter::slow(),
             sizes: None,
             scalable: Vec::new(),
             replay: Replay::default(),
@@ -227,7 +228,7 @@ impl Layer {
     fn scalable(&mut self, spatial: u8, now: Instant) -> &mut Scalable {
         let place = self.scalable.partition_point(|known| known.spatial < spatial);
         if self.scalable.get(place).is_none_or(|known| known.spatial != spatial) {
-            let (rate, base_rate) = (RateMeter::default(), RateMeter::default());
+            let (rate, base_rate) = (RateMeter::slow(), RateMeter::slow());
             self.scalable
                 .insert(place, Scalable { spatial, heard_at: now, rate, base_rate, faster_at: None });
         }
@@ -344,6 +345,24 @@ mod tests {
         let track = track(&[(LARGE, 1_000), (SMALL, 100)], 100, t0);
         assert_eq!(shown(&track, LARGE, t0), Some((rid(SMALL), 101)));
         assert_eq!(shown(&track, SMALL, t0), Some((rid(SMALL), 101)));
+    }
+
+    #[test]
+    fn a_layer_whose_width_is_not_known_stands_where_its_rate_puts_it() {
+        let t0 = start();
+        let mut track = track(&[(LARGE, 1_000), (SMALL, 100)], 0, t0);
+        track.layers[1].sizes = Some(Sizes::of(&[(320, 180)]));
+        for ms in [100, 200] {
+            for (layer, size) in [1_000, 100].into_iter().enumerate() {
+                let mut packet = packet(1, ms, false, t0 + Duration::from_millis(ms));
+                (packet.source.rid, packet.source.ssrc) = (rid([LARGE, SMALL][layer]), layer as u32);
+                packet.payload = Arc::from(vec![0; size]);
+                track.note(&Arc::new(packet));
+            }
+        }
+        let now = t0 + Duration::from_millis(200);
+        assert_eq!(track.layer_for(None, LayerId::ALL, now).rid, rid(LARGE));
+        assert_eq!(track.layer_for(Some(300), LayerId::ALL, now).rid, rid(SMALL));
     }
 
     #[test]

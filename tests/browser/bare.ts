@@ -90,20 +90,43 @@ export async function cold({ url, token }: { url: string; token: string }): Prom
   return moments;
 }
 
+/** Somebody who comes in, and what they show: the camera in three layers, or noise in two, which takes all the bits it may. */
+export interface Publisher {
+  readonly url: string;
+  readonly token: string;
+  readonly name: string;
+  readonly noise?: boolean;
+}
+
 /**
- * Somebody who only talks and shows: camera in three layers and microphone, nobody else's media. Light enough that two of
+ * Somebody who only talks and shows: a picture in layers and a microphone, nobody else's media. Light enough that two of
  * them leave a small machine to the one whose time is taken, as they would on machines of their own.
  */
-export async function publish({ url, token, name }: { url: string; token: string; name: string }): Promise<void> {
+export async function publish({ url, token, name, noise = false }: Publisher): Promise<void> {
   const stream: MediaStream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 960, height: 540 } });
+  const snow = (): MediaStreamTrack => {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [640, 360];
+    const context = canvas.getContext('2d')!;
+    setInterval(() => {
+      for (let block = 0; block < 400; block++) {
+        context.fillStyle = `hsl(${Math.random() * 360} 90% ${Math.random() * 100}%)`;
+        context.fillRect(Math.random() * 640, Math.random() * 360, 32, 32);
+      }
+    }, 66);
+    return canvas.captureStream(15).getVideoTracks()[0]!;
+  };
   const connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const microphone = connection.addTransceiver(stream.getAudioTracks()[0]!, { direction: 'sendonly' });
-  const sendEncodings = [
+  const layers = [
     { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
     { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
     { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
   ];
-  const camera = connection.addTransceiver(stream.getVideoTracks()[0]!, { direction: 'sendonly', sendEncodings });
+  // Chromium sends a picture of this size in two layers at most.
+  const sendEncodings = noise ? layers.filter(({ rid }) => rid !== 'h') : layers;
+  const picture: MediaStreamTrack = noise ? snow() : stream.getVideoTracks()[0]!;
+  const camera = connection.addTransceiver(picture, { direction: 'sendonly', sendEncodings });
   const offer = await connection.createOffer();
   await connection.setLocalDescription(offer);
   const sends = [
@@ -125,4 +148,86 @@ export async function publish({ url, token, name }: { url: string; token: string
     if (frame.type === 'ping') socket.send(JSON.stringify({ type: 'pong' }));
   };
   await connected;
+}
+
+/** What a watching page has seen and heard. */
+export interface Watched {
+  /** Frames that were shown: when, by the page's clock, and how wide. */
+  readonly frames: { at: number; width: number }[];
+  readonly connection: RTCPeerConnection;
+  /** Says how wide the picture is shown. */
+  show(width: number): void;
+}
+
+declare global {
+  interface Window {
+    watched: Watched;
+  }
+}
+
+/** Somebody who only watches and listens: one picture and one voice. */
+export async function watch({ url, token, name }: { url: string; token: string; name: string }): Promise<void> {
+  const connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  connection.addTransceiver('audio', { direction: 'recvonly' });
+  connection.addTransceiver('video', { direction: 'recvonly' });
+  const frames: Watched['frames'] = [];
+  connection.ontrack = ({ track }) => {
+    const element = document.createElement(track.kind === 'video' ? 'video' : 'audio');
+    element.srcObject = new MediaStream([track]);
+    element.autoplay = true;
+    document.documentElement.append(element);
+    if (!(element instanceof HTMLVideoElement)) return;
+    element.muted = true;
+    const look = (at: number, { width }: VideoFrameCallbackMetadata): void => {
+      frames.push({ at, width });
+      element.requestVideoFrameCallback(look);
+    };
+    element.requestVideoFrameCallback(look);
+  };
+  await connection.setLocalDescription();
+  const socket = new WebSocket(url, 'tuppence.v1');
+  let [seq, publisher] = [0, ''];
+  const say = (body: unknown): void => socket.send(JSON.stringify({ type: 'event', seq: ++seq, body }));
+  const show = (width: number): void => {
+    const height: number = Math.round((width * 9) / 16);
+    say({ type: 'view', wants: [{ participant_id: publisher, source: 'camera', width, height }] });
+  };
+  window.watched = { frames, connection, show };
+  socket.onopen = () => socket.send(JSON.stringify({ type: 'join', token, offer: connection.localDescription!.sdp, sends: [], name }));
+  socket.onmessage = ({ data }) => {
+    type Slot = { source: string | null; participant_id: string };
+    const frame = JSON.parse(String(data)) as { type: string; seq?: number; answer?: string; body?: { slots?: Slot[] } };
+    const camera = frame.body?.slots?.find(({ source }) => source === 'camera');
+    publisher = camera?.participant_id ?? publisher;
+    if (frame.type === 'joined') {
+      void connection.setRemoteDescription({ type: 'answer', sdp: frame.answer ?? '' });
+      say({ type: 'enter', name, muted: [] });
+    }
+    if (frame.type === 'event') socket.send(JSON.stringify({ type: 'ack', seq: frame.seq }));
+    if (frame.type === 'ping') socket.send(JSON.stringify({ type: 'pong' }));
+  };
+  await new Promise<void>((done) => {
+    connection.onconnectionstatechange = () => connection.connectionState === 'connected' && done();
+  });
+}
+
+/** What has come of the voice, in samples and packets. */
+export interface Voice {
+  readonly packets: number;
+  readonly lost: number;
+  readonly samples: number;
+  readonly concealed: number;
+  readonly energy: number;
+}
+
+/** Reads the voice's counters of a watching page. */
+export async function voice(): Promise<Voice> {
+  for (const report of (await window.watched.connection.getStats()).values()) {
+    const stats = report as RTCInboundRtpStreamStats;
+    if (stats.type !== 'inbound-rtp' || stats.kind !== 'audio') continue;
+    const { packetsReceived = 0, packetsLost = 0, totalSamplesReceived = 0, concealedSamples = 0, totalAudioEnergy = 0 } = stats;
+    const counts = { packets: packetsReceived, lost: packetsLost, samples: totalSamplesReceived };
+    return { ...counts, concealed: concealedSamples, energy: totalAudioEnergy };
+  }
+  return { packets: 0, lost: 0, samples: 0, concealed: 0, energy: 0 };
 }

@@ -32,11 +32,19 @@ export interface BrowserOptions {
   readonly fps?: number;
   /** A video file in place of the browser's test card. */
   readonly video?: string;
+  /** What is started in Chromium's place, with its arguments. */
+  readonly program?: string;
 }
 
-export async function openBrowser({ fps = 20, video }: BrowserOptions = {}): Promise<Browser> {
-  const executablePath: string = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-  if (!existsSync(executablePath)) throw new Error(`no Chromium at ${executablePath}: apt-get install chromium, or set CHROMIUM`);
+/** The browser that the stories use. */
+export function chromiumPath(): string {
+  const path: string = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+  if (!existsSync(path)) throw new Error(`no Chromium at ${path}: apt-get install chromium, or set CHROMIUM`);
+  return path;
+}
+
+export async function openBrowser({ fps = 20, video, program }: BrowserOptions = {}): Promise<Browser> {
+  const executablePath: string = program ?? chromiumPath();
   const args: string[] = ARGUMENTS.map((argument) => (argument.startsWith('--use-fake-device') ? `${argument}=fps=${fps}` : argument));
   if (video !== undefined) args.push(`--use-file-for-fake-video-capture=${video}`);
   return chromium.launch({ executablePath, args: [...args, `--use-file-for-fake-audio-capture=${speech()}`] });

@@ -43,8 +43,11 @@ export class Service {
     this.#child = child;
   }
 
-  /** `settings` are environment variables of its own. */
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<Service> {
+  /**
+   * `settings` are environment variables of its own; `address` is one of the machine's at which media and pages are to be
+   * had besides loopback.
+   */
+  static async start(settings: Readonly<Record<string, string>> = {}, address?: string): Promise<Service> {
     const dir: string = mkdtempSync(join(tmpdir(), 'tuppence-'));
     // The private PostgreSQL of a service that runs as root is another user, who must be able to enter.
     chmodSync(dir, 0o755);
@@ -56,8 +59,8 @@ export class Service {
       env: {
         ...inherited,
         TUPPENCE_DATA_DIR: join(dir, 'data'),
-        TUPPENCE_LISTEN: `127.0.0.1:${http}`,
-        TUPPENCE_MEDIA_LISTEN: `127.0.0.1:${await freeUdpPort()}`,
+        TUPPENCE_LISTEN: `${address === undefined ? '127.0.0.1' : '0.0.0.0'}:${http}`,
+        TUPPENCE_MEDIA_LISTEN: `${address ?? '127.0.0.1'}:${await freeUdpPort()}`,
         TUPPENCE_PUBLIC_URL: `http://localhost:${http}`,
         TUPPENCE_ANNOUNCE: announce,
         ...settings,

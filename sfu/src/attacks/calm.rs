@@ -166,8 +166,9 @@ fn a_calm_call_allocates_nothing_for_a_subscriber_and_one_shared_packet_beyond_s
     let most = alone.allocations + alone.datagrams + GROWTHS;
     assert!(few.allocations <= most, "{few:?}, and str0m alone {alone:?}");
     assert!(many.allocations <= most, "{many:?} for eight subscribers, {few:?} for one");
-    // Once a second a client says something of its own lines, which str0m reads and allocates for.
-    assert!(many_reports.datagrams > 300 && few_reports.dear <= 5 && many_reports.dear <= 8 * 5);
+    // Once a second a client says something of its own lines, which str0m reads and allocates for: six times in some spans
+    // of five seconds.
+    assert!(many_reports.datagrams > 300 && few_reports.dear <= 6 && many_reports.dear <= 8 * 6);
 }
 
 /// How many datagrams each call of the kernel carried.

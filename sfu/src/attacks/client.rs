@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId};
-use str0m::media::{Direction, MediaKind, Mid};
+use str0m::media::{Direction, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
@@ -19,6 +19,17 @@ use crate::keys::{self, Handshake};
 
 /// Packets that a recording holds at most: the newest.
 const RECORDED_MAX: usize = 20_000;
+
+/// An encoding of its picture: its name, packets of 500 bytes a frame, and width.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layer {
+    pub(super) rid: Option<&'static str>,
+    pub(super) packets: u8,
+    pub(super) width: u16,
+}
+
+/// A camera that knows nothing of layers: about 370 kbit/s.
+pub(super) const PLAIN: &[Layer] = &[Layer { rid: None, packets: 3, width: 640 }];
 
 pub(super) struct Client {
     pub(super) leg: LegId,
@@ -37,6 +48,12 @@ pub(super) struct Client {
     pub(super) received: BTreeMap<(u32, u64), usize>,
     /// The same by the mark of who wrote them, each packet once.
     received_from: BTreeMap<u8, usize>,
+    /// When a packet of a picture last came, by the width of its layer.
+    pub(super) seen_at: BTreeMap<u16, Instant>,
+    layers: &'static [Layer],
+    voices_heard: usize,
+    /// Whether it sends a keyframe when asked.
+    pub(super) heeds_requests: bool,
     /// The last byte of all that it writes.
     mark: u8,
     pub(super) received_payloads: Option<Vec<Vec<u8>>>,
@@ -49,22 +66,25 @@ pub(super) struct Client {
     pub(super) messages: Vec<Vec<u8>>,
     handshake: Handshake,
     outbox: Vec<Vec<u8>>,
-    keyframe_due: bool,
+    /// By layer.
+    keyframes_due: Vec<bool>,
     frames: u32,
     voices: u32,
-    seq: [u64; 2],
+    /// Of the voice and of each layer.
+    seq: Vec<u64>,
     next_frame: Instant,
     next_voice: Instant,
 }
 
 impl Client {
     pub(super) fn new(n: u16, now: Instant) -> (Client, String, SdpPendingOffer) {
-        Client::with_channels(n, &[], now)
+        Client::with(n, PLAIN, &[], now)
     }
 
-    /// One whose offer has these data channels, too.
-    pub(super) fn with_channels(
+    /// One whose picture has these layers and whose offer has these data channels.
+    pub(super) fn with(
         n: u16,
+        layers: &'static [Layer],
         channels: &[ChannelConfig],
         now: Instant,
     ) -> (Client, String, SdpPendingOffer) {
@@ -81,7 +101,11 @@ impl Client {
         rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
         let mut api = rtc.sdp_api();
         let audio = api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
-        let video = api.add_media(MediaKind::Video, Direction::SendOnly, None, None, None);
+        let mut simulcast = Simulcast::new();
+        let rids = || layers.iter().filter_map(|layer| layer.rid);
+        rids().for_each(|rid| simulcast.add_send_layer(SimulcastLayer::new(rid)));
+        let simulcast = rids().next().map(|_| simulcast);
+        let video = api.add_media(MediaKind::Video, Direction::SendOnly, None, None, simulcast);
         for kind in [MediaKind::Audio, MediaKind::Audio, MediaKind::Video, MediaKind::Video] {
             api.add_media(kind, Direction::RecvOnly, None, None, None);
         }
@@ -100,6 +124,10 @@ impl Client {
             alive: true,
             received: BTreeMap::new(),
             received_from: BTreeMap::new(),
+            seen_at: BTreeMap::new(),
+            layers,
+            voices_heard: 0,
+            heeds_requests: true,
             mark: n as u8,
             received_payloads: None,
             keyframes_asked: Vec::new(),
@@ -108,10 +136,10 @@ impl Client {
             messages: Vec::new(),
             handshake,
             outbox: Vec::new(),
-            keyframe_due: true,
+            keyframes_due: vec![true; layers.len()],
             frames: 0,
             voices: 0,
-            seq: [65_500, 65_500],
+            seq: vec![65_500; 1 + layers.len()],
             next_frame: now,
             next_voice: now,
         };
@@ -155,6 +183,21 @@ impl Client {
         self.seq.iter().map(|seq| (*seq - 65_500) as usize).sum()
     }
 
+    /// How many packets of a layer it wrote.
+    pub(super) fn written_in(&self, layer: usize) -> usize {
+        (self.seq[1 + layer] - 65_500) as usize
+    }
+
+    /// How many packets of its voice it wrote.
+    pub(super) fn voices(&self) -> usize {
+        self.voices as usize
+    }
+
+    /// How many packets of voices came.
+    pub(super) fn voices_heard(&self) -> usize {
+        self.voices_heard
+    }
+
     /// The keys with which it speaks, once the handshake has made them.
     pub(super) fn seals(&self) -> Seals {
         Seals::new(&self.handshake)
@@ -193,8 +236,12 @@ impl Client {
                 Output::Timeout(_) => return,
                 Output::Transmit(transmit) => self.transmit(Vec::from(transmit.contents)),
                 Output::Event(RtcEvent::Connected) => self.connected = true,
-                Output::Event(RtcEvent::KeyframeRequest(_)) => {
-                    self.keyframe_due = true;
+                Output::Event(RtcEvent::KeyframeRequest(request)) => {
+                    let rid = request.rid.map(|rid| rid.to_string());
+                    let layers = self.layers.iter().zip(&mut self.keyframes_due);
+                    for (_, due) in layers.filter(|(layer, _)| layer.rid == rid.as_deref()) {
+                        *due |= self.heeds_requests;
+                    }
                     self.keyframes_asked.push(now);
                 }
                 Output::Event(RtcEvent::RtpPacket(packet)) => {
@@ -202,6 +249,12 @@ impl Client {
                     *times += 1;
                     if let Some(mark) = packet.payload.last().filter(|_| *times == 1) {
                         *self.received_from.entry(*mark).or_default() += 1;
+                    }
+                    self.voices_heard += usize::from(*times == 1 && packet.payload.len() == 60);
+                    if let Some([high, low, _mark]) =
+                        packet.payload.last_chunk().filter(|_| packet.payload.len() == 500)
+                    {
+                        self.seen_at.insert(u16::from_be_bytes([*high, *low]), now);
                     }
                     if let Some(payloads) = &mut self.received_payloads {
                         payloads.push(packet.payload.to_vec());
@@ -244,13 +297,25 @@ impl Client {
         if now >= self.next_frame {
             self.next_frame = now + Duration::from_millis(33);
             self.frames += 1;
-            let key = std::mem::take(&mut self.keyframe_due);
-            for part in 0..3 {
-                let mut payload = vp8_payload(part == 0, key, self.frames as u16);
-                payload[499] = self.mark;
-                let ts = self.frames * 2_970;
-                self.write(1, self.video, 96, ts, part == 2, payload, ExtensionValues::default(), now);
+            for (n, layer) in self.layers.iter().enumerate() {
+                self.write_frame(1 + n, layer, now);
             }
+        }
+    }
+
+    fn write_frame(&mut self, line: usize, layer: &Layer, now: Instant) {
+        let key = std::mem::take(&mut self.keyframes_due[line - 1]);
+        for part in 0..layer.packets {
+            let mut payload = vp8_payload(part == 0, key, self.frames as u16);
+            if part == 0 && key {
+                payload[10..13].copy_from_slice(&[0x9d, 0x01, 0x2a]);
+                payload[13..15].copy_from_slice(&layer.width.to_le_bytes());
+                payload[15..17].copy_from_slice(&(layer.width / 2).to_le_bytes());
+            }
+            payload[497..499].copy_from_slice(&layer.width.to_be_bytes());
+            payload[499] = self.mark;
+            let (ts, is_last) = (self.frames * 2_970, part + 1 == layer.packets);
+            self.write(line, self.video, 96, ts, is_last, payload, ExtensionValues::default(), now);
         }
     }
 
@@ -269,9 +334,10 @@ impl Client {
         let seq = self.seq[line];
         self.seq[line] += 1;
         let mut api = self.rtc.direct_api();
-        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        let rid = line.checked_sub(1).and_then(|layer| self.layers[layer].rid);
+        let stream = api.stream_tx_by_mid(mid, rid.map(Rid::from)).unwrap();
         let packet = RtpWrite::new(pt.into(), seq.into(), ts, now, payload);
-        stream.write_rtp(packet.marker(marker).ext_vals(ext).nackable(line == 1));
+        stream.write_rtp(packet.marker(marker).ext_vals(ext).nackable(line > 0));
         if self.rtc.handle_input(Input::Timeout(now)).is_ok() {
             self.drain(now);
         }

@@ -93,7 +93,8 @@ fn ten_thousand_half_open_handshakes_hold_a_thousand_places_and_leave_nothing() 
         assert!(sizes.legs == AT_ONCE && sizes.tuples <= AT_ONCE && sizes.timers <= 4 * AT_ONCE, "{sizes:?}");
         lab.wait(32_000);
         for sent in std::mem::take(&mut lab.sent).into_values() {
-            most = Sent { datagrams: most.datagrams.max(sent.datagrams), bytes: most.bytes.max(sent.bytes) };
+            most.datagrams = most.datagrams.max(sent.datagrams);
+            most.bytes = most.bytes.max(sent.bytes);
         }
         assert_eq!(lab.lost(), joined);
         lab.events.clear();

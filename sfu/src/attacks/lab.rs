@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::change::SdpPendingOffer;
 use str0m::channel::ChannelConfig;
 use uuid::Uuid;
 
-use super::client::Client;
-use crate::control::{Command, Event, LegId, RoomId, SendLine, SlotTrack, TenantId, UsageFact};
+use super::client::{Client, Layer, PLAIN};
+use crate::congestion::tests::link::{Link, Media, Nature, Packet};
+use crate::control::{Command, Event, LegId, Meter, RoomId, SendLine, SlotTrack, TenantId, UsageFact};
 use crate::egress::{EgressKind, Path, Wire};
 use crate::peer::Now;
 use crate::relay::Shards;
@@ -39,11 +41,19 @@ pub(super) fn small_offer(now: Instant) -> String {
     api.apply().expect("something to offer").0.to_sdp_string()
 }
 
+/// An offer of somebody who does not report on packets.
+pub(super) fn without_transport_feedback(offer: String) -> String {
+    let is_kept = |line: &&str| !line.contains("transport-cc") && !line.contains("transport-wide-cc");
+    offer.lines().filter(is_kept).map(|line| format!("{line}\r\n")).collect()
+}
+
 /// What was sent to one address.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sent {
     pub(super) datagrams: usize,
     pub(super) bytes: usize,
+    /// Of SRTP and SRTCP.
+    pub(super) media_bytes: usize,
 }
 
 /// One shard with simulated time.
@@ -55,6 +65,9 @@ pub(super) struct Lab {
     pub(super) facts: Vec<UsageFact>,
     /// All that left the shard, by destination.
     pub(super) sent: BTreeMap<SocketAddr, Sent>,
+    /// The lines of those to whom datagrams take time.
+    lines: BTreeMap<SocketAddr, Line>,
+    begun: Instant,
     /// Names the next client.
     next: u16,
 }
@@ -80,6 +93,8 @@ impl Lab {
             events: Vec::new(),
             facts: Vec::new(),
             sent: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            begun: now.instant,
             next: 1 + 100 * shards.own as u16,
         }
     }
@@ -103,7 +118,24 @@ impl Lab {
     ) -> Option<Client> {
         let n = self.next;
         self.next += 1;
-        let (mut client, offer, pending) = Client::with_channels(n, channels, self.now.instant);
+        let client = Client::with(n, PLAIN, channels, self.now.instant);
+        self.admit(client, room, bend)
+    }
+
+    /// One whose picture has layers.
+    pub(super) fn join_in_layers(&mut self, room: RoomId, layers: &'static [Layer]) -> Client {
+        let n = self.next;
+        self.next += 1;
+        let client = Client::with(n, layers, &[], self.now.instant);
+        self.admit(client, room, |offer| offer).expect("an honest offer is answered")
+    }
+
+    fn admit(
+        &mut self,
+        (mut client, offer, pending): (Client, String, SdpPendingOffer),
+        room: RoomId,
+        bend: impl Fn(String) -> String,
+    ) -> Option<Client> {
         let joined = self.offer(client.leg, room, bend(offer), client.sends());
         let Event::Joined { answer, slots, .. } = joined else { return None };
         client.accept(pending, &answer, slots);
@@ -122,14 +154,41 @@ impl Lab {
 
     /// Clients that are in the call and send.
     pub(super) fn call<const N: usize>(&mut self, room: RoomId) -> [Client; N] {
-        let mut clients: [Client; N] = std::array::from_fn(|_| self.join(room));
-        self.run(&mut clients, 2_000);
-        for client in &clients {
+        self.call_with(room, |offer| offer)
+    }
+
+    /// The same with their offers bent on the way.
+    pub(super) fn call_with<const N: usize>(
+        &mut self,
+        room: RoomId,
+        bend: fn(String) -> String,
+    ) -> [Client; N] {
+        let join = |_| self.join_with(room, bend).expect("still an honest offer");
+        let mut clients: [Client; N] = std::array::from_fn(join);
+        self.enter(&mut clients);
+        clients
+    }
+
+    /// Lets clients connect and come in.
+    pub(super) fn enter(&mut self, clients: &mut [Client]) {
+        self.run(clients, 2_000);
+        for client in clients.iter() {
             assert!(client.connected, "a client did not connect");
             self.command(Command::Enter { leg: client.leg });
         }
-        self.run(&mut clients, 1_000);
-        clients
+        self.run(clients, 1_000);
+    }
+
+    /// From now on what is sent to a client takes a line of this nature.
+    pub(super) fn set_line(&mut self, client: &Client, nature: Nature) {
+        let line = self.lines.entry(client.address).or_insert_with(|| Line::new(nature));
+        line.link.nature = nature;
+    }
+
+    /// What a leg's customer pays for so far.
+    pub(super) fn egress_bytes(&self, leg: LegId) -> u64 {
+        let facts = self.facts.iter().filter(|fact| fact.leg == leg && fact.meter == Meter::EgressBytes);
+        facts.map(|fact| fact.quantity).max().unwrap_or_default()
     }
 
     pub(super) fn command(&mut self, command: Command) {
@@ -161,6 +220,7 @@ impl Lab {
         self.shard.time(self.now);
         self.facts.extend(self.shard.checkpoint(self.now));
         self.collect(clients);
+        self.deliver(clients);
     }
 
     /// The clock goes on; nobody has done anything yet.
@@ -214,10 +274,58 @@ impl Lab {
             let sent = self.sent.entry(remote).or_default();
             sent.datagrams += 1;
             sent.bytes += datagram.len();
-            if let Some(client) = clients.iter_mut().find(|client| client.address == remote) {
+            sent.media_bytes += if (128..192).contains(&datagram[0]) { datagram.len() } else { 0 };
+            if let Some(line) = self.lines.get_mut(&remote) {
+                line.enter(datagram, (self.now.instant - self.begun).as_micros() as u64);
+            } else if let Some(client) = clients.iter_mut().find(|client| client.address == remote) {
                 client.receive(server(), &datagram, self.now.instant);
             }
         }
+    }
+
+    /// What has come over the lines.
+    fn deliver(&mut self, clients: &mut [Client]) {
+        let now_us = (self.now.instant - self.begun).as_micros() as u64;
+        for (address, line) in &mut self.lines {
+            let Some(client) = clients.iter_mut().find(|client| client.address == *address) else { continue };
+            for datagram in line.arrivals(now_us) {
+                client.receive(server(), &datagram, self.now.instant);
+            }
+        }
+    }
+}
+
+/// A line and what is on it.
+struct Line {
+    link: Link,
+    flying: BTreeMap<u64, Vec<u8>>,
+    next: u64,
+}
+
+impl Line {
+    fn new(nature: Nature) -> Line {
+        Line { link: Link::new(nature, 7), flying: BTreeMap::new(), next: 0 }
+    }
+
+    fn enter(&mut self, datagram: Vec<u8>, now_us: u64) {
+        let (seq, size) = (self.next, datagram.len());
+        self.next += 1;
+        self.flying.insert(seq, datagram);
+        let media = Media::Video;
+        self.link.enter(Packet {
+            flow: 0,
+            seq,
+            size,
+            media,
+            entered_us: now_us,
+            arrived_us: 0,
+            waited_us: 0,
+        });
+    }
+
+    fn arrivals(&mut self, now_us: u64) -> Vec<Vec<u8>> {
+        let arrived = self.link.arrivals(now_us);
+        arrived.iter().filter_map(|packet| self.flying.remove(&packet.seq)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::BPS_START;
 use crate::control::{Kind, Source, TrackKey};
 use crate::forward::LayerId;
 
@@ -18,6 +19,10 @@ const SPARE: f64 = 0.13;
 const HOLD: Duration = Duration::from_secs(5);
 /// A picture that had to be taken back waits twice as long for the next attempt, up to this.
 const HOLD_MAX: Duration = Duration::from_secs(40);
+/// The smallest layer of what plays stays for a while though it is up to this much too large: an estimate undershoots while
+/// a queue drains, and nothing smaller could be shown.
+const STRETCH: f64 = 1.5;
+const STRETCHED_MAX: Duration = Duration::from_secs(3);
 /// A better layer that lasted this long was no mistake.
 const PROVEN: Duration = Duration::from_secs(20);
 
@@ -54,6 +59,24 @@ pub(crate) struct Given {
     pub(crate) layer: Option<Offered>,
 }
 
+/// What there is to share out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    /// What the line takes, in bit/s.
+    pub(crate) bps: u64,
+    /// A better estimate is likely within a moment.
+    pub(crate) climbs: bool,
+    /// Something speaks against more than that. Otherwise it is only as much as was tried.
+    pub(crate) is_narrow: bool,
+}
+
+impl Capacity {
+    /// Of a line that was sent nothing yet.
+    pub(crate) fn unknown() -> Self {
+        Capacity { bps: BPS_START as u64, climbs: false, is_narrow: false }
+    }
+}
+
 /// The shares of one subscriber, with the memory that keeps them steady.
 #[derive(Debug, Default)]
 pub(crate) struct Allocator {
@@ -70,6 +93,8 @@ struct Held {
     /// Not better before.
     held_until: Option<Instant>,
     hold: Duration,
+    /// Since when its smallest layer is a little too large.
+    stretched: Option<Instant>,
 }
 
 /// A line while it is being shared out.
@@ -88,20 +113,25 @@ struct Share<'a> {
     /// What it plays now.
     held: usize,
     may_rise: bool,
+    /// Its smallest layer may be a little too large.
+    may_stretch: bool,
     is_new: bool,
+    /// Its smallest layer is a little too large.
+    is_stretched: bool,
     level: usize,
 }
 
 impl Allocator {
     /// Shares out a line. Answers every wanted track, in the order of the question, which is also the order of importance
-    /// among equals. While the estimate climbs nothing gets better, so that one step is made and not three.
+    /// among equals. While the estimate climbs nothing gets better, so that one step is made and not three. A line that
+    /// nothing says is narrow is tried with every picture's smallest layer.
     pub(crate) fn allocate(
         &mut self,
-        estimate_bps: u64,
-        climbs: bool,
+        capacity: &Capacity,
         wanted: &[Wanted<'_>],
         now: Instant,
     ) -> Vec<Given> {
+        let &Capacity { bps: estimate_bps, climbs, is_narrow } = capacity;
         let bps = estimate_bps as f64;
         let mut line = Line { left_bps: bps - sound_bps(wanted), spare_bps: bps * SPARE };
         let videos = wanted.iter().filter(|wanted| is_video(wanted));
@@ -119,6 +149,9 @@ impl Allocator {
         for equals in shares.chunk_by_mut(|a, b| rank(a.wanted) == rank(b.wanted)) {
             equals.iter_mut().for_each(|share| share.raise(share.held, &mut line));
             equals.iter_mut().for_each(|share| share.raise(share.ideal, &mut line));
+        }
+        for share in shares.iter_mut().filter(|share| !is_narrow && (share.is_new || share.held > 0)) {
+            share.level = share.level.max(share.ideal.min(1));
         }
         self.held_by_track.retain(|track, _| wanted.iter().any(|wanted| wanted.track == *track));
         for share in &shares {
@@ -140,16 +173,21 @@ impl Allocator {
             ideal: ideal(wanted),
             held: place.map_or(0, |place| place + 1),
             may_rise: held.and_then(|held| held.held_until).is_none_or(|until| now >= until),
+            may_stretch: held
+                .and_then(|held| held.stretched)
+                .is_none_or(|since| now.saturating_duration_since(since) < STRETCHED_MAX),
             is_new: held.is_none(),
+            is_stretched: false,
             level: 0,
         }
     }
 
     fn note(&mut self, share: &Share<'_>, estimate_bps: u64, now: Instant) {
         let id = share.layer().map(|layer| layer.id);
-        let fresh = Held { id, raised: None, held_until: None, hold: HOLD };
+        let fresh = Held { id, raised: None, held_until: None, hold: HOLD, stretched: None };
         let held = self.held_by_track.entry(share.wanted.track).or_insert(fresh);
         held.id = id;
+        held.stretched = share.is_stretched.then(|| held.stretched.unwrap_or(now));
         if !share.is_new && share.level > share.held {
             held.raised(estimate_bps, now);
         } else if share.level < share.held.min(share.ideal) {
@@ -193,6 +231,7 @@ impl Share<'_> {
     fn raise(&mut self, level_max: usize, line: &mut Line) {
         let levels = self.level + 1..=level_max.min(self.ideal);
         if let Some(level) = levels.rev().find(|level| self.may_have(*level, line)) {
+            self.is_stretched |= level == 1 && self.step_bps(level) > line.left_bps;
             line.left_bps -= self.step_bps(level);
             self.level = level;
         }
@@ -200,7 +239,8 @@ impl Share<'_> {
 
     fn may_have(&self, level: usize, line: &Line) -> bool {
         if level <= self.held {
-            return self.step_bps(level) <= line.left_bps;
+            let stretch = if level == 1 && self.may_stretch { STRETCH } else { 1.0 };
+            return self.step_bps(level) <= line.left_bps * stretch;
         }
         self.may_rise && self.step_bps(level) <= line.left_bps - line.spare_bps
     }
@@ -279,10 +319,14 @@ mod tests {
         view.split_whitespace().enumerate().map(one).collect()
     }
 
+    fn narrow(bps: u64) -> Capacity {
+        Capacity { bps, climbs: false, is_narrow: true }
+    }
+
     /// The levels that a view gets: the number of layers from the smallest, 0 for none.
     fn levels(allocator: &mut Allocator, kbps: u64, view: &str, now: Instant) -> Vec<usize> {
         let layers = layers();
-        let given = allocator.allocate(kbps * 1_000, false, &wanted(view, &layers), now);
+        let given = allocator.allocate(&narrow(kbps * 1_000), &wanted(view, &layers), now);
         let level = |given: &Given| {
             given
                 .layer
@@ -322,6 +366,18 @@ mod tests {
         assert_eq!(at(300, 50), [0]);
         assert_eq!(at(5_200, 3_000), [0]);
         assert_eq!(at(5_300, 3_000), [3]);
+    }
+
+    #[test]
+    fn the_smallest_layer_bears_a_dip_and_no_drought() {
+        let (mut allocator, t0) = (Allocator::default(), start());
+        let mut at = |ms: u64, kbps| levels(&mut allocator, kbps, "camera", t0 + Duration::from_millis(ms));
+        assert_eq!(at(0, 150), [1]);
+        assert_eq!(at(100, 70), [1]);
+        assert_eq!(at(2_000, 120), [1], "which ends the dip");
+        assert_eq!(at(2_100, 70), [1]);
+        assert_eq!(at(5_000, 70), [1]);
+        assert_eq!(at(5_100, 70), [0]);
     }
 
     #[test]
@@ -373,7 +429,10 @@ mod tests {
     fn nothing_gets_better_while_the_estimate_moves() {
         let (mut allocator, t0, layers) = (Allocator::default(), start(), layers());
         let view = wanted("camera", &layers);
-        let mut at = |bps, climbs| allocator.allocate(bps, climbs, &view, t0)[0].layer.map(|layer| layer.bps);
+        let mut at = |bps, climbs| {
+            let capacity = Capacity { climbs, ..narrow(bps) };
+            allocator.allocate(&capacity, &view, t0)[0].layer.map(|layer| layer.bps)
+        };
         assert_eq!(at(500_000, true), Some(400_000), "what is new starts");
         assert_eq!(at(3_000_000, true), Some(400_000));
         assert_eq!(at(2_900_000, false), Some(400_000), "it falls");
@@ -381,12 +440,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_nothing_calls_narrow_is_tried_with_the_smallest_layer() {
+        let (mut allocator, t0, layers) = (Allocator::default(), start(), layers());
+        let view = wanted("camera camera", &layers);
+        let mut at = |is_narrow| {
+            let given = allocator.allocate(&Capacity { is_narrow, ..narrow(50_000) }, &view, t0);
+            given.iter().map(|given| given.layer.map(|layer| layer.bps)).collect::<Vec<_>>()
+        };
+        assert_eq!(at(false), [Some(100_000), Some(100_000)]);
+        assert_eq!(at(true), [None, None]);
+        assert_eq!(at(false), [None, None], "what was taken back waits for its time");
+    }
+
+    #[test]
     fn a_layer_that_ended_is_replaced_by_what_is_there() {
         let (mut allocator, t0, layers) = (Allocator::default(), start(), layers());
-        allocator.allocate(3_000_000, false, &wanted("camera", &layers), t0);
-        let given = allocator.allocate(3_000_000, false, &wanted("camera", &layers[..2]), t0);
+        allocator.allocate(&narrow(3_000_000), &wanted("camera", &layers), t0);
+        let given = allocator.allocate(&narrow(3_000_000), &wanted("camera", &layers[..2]), t0);
         assert_eq!(given[0].layer.map(|layer| layer.bps), Some(400_000));
-        let given = allocator.allocate(3_000_000, false, &wanted("camera", &[]), t0);
+        let given = allocator.allocate(&narrow(3_000_000), &wanted("camera", &[]), t0);
         assert_eq!(given[0].layer, None);
     }
 
@@ -397,7 +469,7 @@ mod tests {
         layers.insert(0, Offered { bps: 50_000, ..layers[0] });
         for (bps, width, expected) in [(3_000, 320, 100_000), (90, 320, 50_000), (3_000, 1280, 1_000_000)] {
             let wanted = wanted(&format!("camera@{width}"), &layers);
-            let given = Allocator::default().allocate(bps * 1_000, false, &wanted, t0);
+            let given = Allocator::default().allocate(&narrow(bps * 1_000), &wanted, t0);
             assert_eq!(given[0].layer.map(|layer| layer.bps), Some(expected), "{bps} kbit/s, {width} pixels");
         }
     }

@@ -1,8 +1,8 @@
 //! What was sent to one subscriber and what became of it: a ring by transport-wide sequence number. Each packet is judged
 //! once, received or lost, however often and in whatever order feedback speaks of it.
 
-/// Packets remembered: 2 s at 1,000 a second. What falls out unjudged is never judged.
-const CAPACITY: usize = 2_048;
+/// Packets remembered: 2 s of a good picture and a voice. What falls out unjudged is never judged.
+const CAPACITY: usize = 1_024;
 
 /// A packet said to be missing is lost once one that was sent this much later has come; before that it may have been
 /// overtaken.

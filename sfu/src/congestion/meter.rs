@@ -1,7 +1,9 @@
 //! How many bits a second pass: bytes in short buckets over a sliding window.
 
-/// Length of a bucket.
+/// Length of a bucket of a line's meter.
 const BUCKET_US: i64 = 25_000;
+/// Of a meter that says what a layer costs: 2 s, in which a keyframe weighs little.
+const BUCKET_US_SLOW: i64 = 125_000;
 /// Buckets in the window: 400 ms, a dozen frames of video, so that one keyframe is no rate.
 const BUCKETS: usize = 16;
 /// A rate from less than this is a guess.
@@ -10,22 +12,38 @@ const SPAN_US_MIN: i64 = 100_000;
 const BUCKETS_SHORT: usize = 6;
 
 /// Told of bytes and when they passed, on any clock that rises.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RateMeter {
+    bucket_us: i64,
     bytes: [u32; BUCKETS],
     /// The newest bucket, counted from the clock's zero.
     newest: i64,
     first_us: Option<i64>,
 }
 
+impl Default for RateMeter {
+    fn default() -> Self {
+        RateMeter::with(BUCKET_US)
+    }
+}
+
 impl RateMeter {
+    /// A meter that takes its time.
+    pub(crate) fn slow() -> Self {
+        RateMeter::with(BUCKET_US_SLOW)
+    }
+
+    fn with(bucket_us: i64) -> Self {
+        RateMeter { bucket_us, bytes: [0; BUCKETS], newest: 0, first_us: None }
+    }
+
     /// Counts bytes. Those from before the window are ignored.
     pub(crate) fn add(&mut self, bytes: usize, at_us: i64) {
-        let bucket = at_us.div_euclid(BUCKET_US);
+        let bucket = at_us.div_euclid(self.bucket_us);
         let idle = bucket - self.newest >= BUCKETS as i64;
         if self.first_us.is_none() || idle {
             // After a pause the window starts anew: silence says nothing about the line.
-            *self = RateMeter { bytes: [0; BUCKETS], newest: bucket, first_us: Some(at_us) };
+            *self = RateMeter { newest: bucket, first_us: Some(at_us), ..RateMeter::with(self.bucket_us) };
         }
         self.turn_to(bucket);
         if bucket > self.newest - BUCKETS as i64 {
@@ -46,9 +64,9 @@ impl RateMeter {
     }
 
     fn bps_over(&self, buckets: usize, at_us: i64) -> Option<f64> {
-        let bucket = at_us.div_euclid(BUCKET_US);
+        let bucket = at_us.div_euclid(self.bucket_us);
         let oldest = bucket - buckets as i64 + 1;
-        let span_us = at_us - (oldest * BUCKET_US).max(self.first_us?);
+        let span_us = at_us - (oldest * self.bucket_us).max(self.first_us?);
         if span_us < SPAN_US_MIN {
             return None;
         }

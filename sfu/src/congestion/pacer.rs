@@ -34,6 +34,8 @@ pub(crate) struct Pacer<T> {
     burst_bps: f64,
     /// Bytes that may be sent; below zero when too much was.
     budget: f64,
+    /// Unused budget that is kept however slow the rate is.
+    burst_bytes: f64,
     filled_at: Instant,
 }
 
@@ -48,14 +50,16 @@ impl<T> Pacer<T> {
             rate_bps: rate_bps as f64,
             burst_bps: 0.0,
             budget: 0.0,
+            burst_bytes: 0.0,
             filled_at: now,
         }
     }
 
-    /// Sends at this rate from now on.
-    pub(crate) fn set_rate_bps(&mut self, rate_bps: u64, now: Instant) {
+    /// Sends at this rate from now on. After a pause as much as `burst_bytes` may leave at once.
+    pub(crate) fn set_pace(&mut self, rate_bps: u64, burst_bytes: usize, now: Instant) {
         self.fill(now);
         self.rate_bps = rate_bps as f64;
+        self.burst_bytes = burst_bytes as f64;
     }
 
     /// Puts a packet in line; gives it back when too many wait. A part of a picture is then missing, and the caller should
@@ -86,6 +90,19 @@ impl<T> Pacer<T> {
             self.burst_bps = 0.0;
         }
         Some(packet)
+    }
+
+    /// Takes out of line what is not to be kept.
+    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&T) -> bool) {
+        let waiting_bytes = &mut self.waiting_bytes;
+        for line in [&mut self.audio, &mut self.retransmissions, &mut self.video] {
+            line.retain(|(bytes, packet)| {
+                let is_kept = keeps(packet);
+                *waiting_bytes -= if is_kept { 0 } else { *bytes };
+                is_kept
+            });
+        }
+        self.burst_bps = self.waiting_bytes as f64 * 8.0 / WAIT.as_secs_f64();
     }
 
     /// Padding left, which waits in no line.
@@ -125,7 +142,7 @@ impl<T> Pacer<T> {
         let since = now.saturating_duration_since(self.filled_at);
         self.filled_at = self.filled_at.max(now);
         let bytes_per_s = self.effective_bps() / 8.0;
-        let most = bytes_per_s * UNUSED.as_secs_f64();
+        let most = (bytes_per_s * UNUSED.as_secs_f64()).max(self.burst_bytes);
         self.budget = (self.budget + bytes_per_s * since.as_secs_f64()).min(most);
     }
 }
@@ -167,6 +184,33 @@ mod tests {
         }
         let left: usize = (0..52).map(|n| drain(&mut pacer, t0 + Duration::from_millis(5) * n).len()).sum();
         assert_eq!(left, 100, "8 s at the pacing rate");
+        assert!(pacer.is_empty());
+    }
+
+    #[test]
+    fn a_frame_leaves_at_once_where_bursts_may_and_the_rate_is_kept() {
+        let t0 = start();
+        let mut pacer = Pacer::new(800_000, t0);
+        pacer.set_pace(800_000, 4_000, t0);
+        let mut frame = |ms: u64| {
+            for _ in 0..6 {
+                pacer.push(Class::Video, 1_000, "v").expect("room");
+            }
+            drain(&mut pacer, t0 + Duration::from_millis(ms)).len()
+        };
+        assert_eq!(frame(100), 5, "what was saved up, and one more");
+        assert_eq!(frame(110), 1, "then as the rate has it");
+    }
+
+    #[test]
+    fn what_is_of_no_use_any_more_takes_nobodys_turn() {
+        let t0 = start();
+        let mut pacer = Pacer::new(80_000, t0);
+        for (class, name) in [(Class::Video, "old"), (Class::Retransmission, "old"), (Class::Video, "new")] {
+            pacer.push(class, 1_000, name).expect("room");
+        }
+        pacer.retain(|name| *name == "new");
+        assert_eq!(drain(&mut pacer, t0), ["new"]);
         assert!(pacer.is_empty());
     }
 

@@ -1,6 +1,7 @@
 //! Does the line take more? A short train of packets at a higher rate, filled up with padding, tells; waiting for media to
 //! grow would not, because media only grows once the line is known to take it.
 
+use super::PADDING_BYTES;
 use super::history::Sent;
 
 /// A train lasts this long and has this many packets, whichever is later.
@@ -139,11 +140,17 @@ impl Prober {
         self.climbs
     }
 
+    /// Whether the last train has shown nothing more.
+    pub(crate) fn was_in_vain(&self) -> bool {
+        self.wait_us > 0
+    }
+
     /// How many bytes are missing now for the train to keep its rate.
     pub(crate) fn wish_bytes(&self, now_us: u64) -> usize {
         let Some(train) = self.train.as_ref().filter(|train| train.done_us.is_none()) else { return 0 };
         let due = train.bps * (now_us.saturating_sub(train.since_us)) as f64 / 8e6;
-        (due - train.sent_bytes as f64).clamp(0.0, train.bps * BURST_US / 8e6) as usize
+        let burst = (train.bps * BURST_US / 8e6).max(PADDING_BYTES as f64);
+        (due - train.sent_bytes as f64).clamp(0.0, burst) as usize
     }
 
     /// Starts a train when it is time, ends one, and answers what it has shown, if that is more than is known.
@@ -260,5 +267,26 @@ impl Slope {
         let above = self.points * self.sum_yy - self.sum_y * self.sum_y;
         let below = self.points * self.sum_xy - self.sum_x * self.sum_y;
         (below > 0.0 && above > 0.0).then(|| above / below)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_train_at_the_lowest_rate_asks_for_whole_packets_of_padding() {
+        let mut prober = Prober::default();
+        let conditions = Conditions {
+            estimate_bps: 30_000.0,
+            goal_bps: 500_000.0,
+            is_calm: true,
+            loss: 0.0,
+            rtt_us: 50_000,
+        };
+        prober.trains = 1;
+        prober.poll(&conditions, 0);
+        assert_eq!(prober.rate_bps(), Some(60_000.0));
+        assert!((1..10).any(|n| prober.wish_bytes(n * 5_000) >= PADDING_BYTES));
     }
 }

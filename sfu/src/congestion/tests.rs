@@ -2,7 +2,7 @@
 
 mod downlink;
 pub(crate) mod encoder;
-mod link;
+pub(crate) mod link;
 mod scenarios;
 mod steadiness;
 mod world;

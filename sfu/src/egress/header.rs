@@ -1,11 +1,13 @@
 //! The RTP header of what we send (RFC 3550 §5.1), with its extensions (RFC 8285 §4.2).
 
 use str0m::media::Media;
-use str0m::rtp::{Extension, ExtensionMap};
+use str0m::rtp::{Extension, ExtensionMap, ExtensionValues};
 
 use crate::dependency;
 use crate::forward::{Packet, Rewritten};
 
+/// In the first byte: the payload ends in padding.
+pub(super) const PADDED: u8 = 0x20;
 /// Bytes of the fixed part.
 pub(super) const FIXED: usize = 12;
 /// The fixed part and the longest extensions without a dependency descriptor: 4 bytes of head, elements of 2, 1, 1 and 8
@@ -54,37 +56,32 @@ impl ExtensionIds {
     }
 }
 
-/// Writes a packet's header at the front of `place`, which has room for [`BYTES_MAX`]. Answers its length.
+/// Writes a packet's header at the front of `place`, which has room for [`BYTES_MAX`]; padding has no content. Answers its
+/// length.
 pub(super) fn write(
     place: &mut [u8],
     fields: &Fields,
     ids: &ExtensionIds,
-    packet: &Packet,
-    rewritten: &Rewritten,
+    content: Option<(&Packet, &Rewritten)>,
 ) -> usize {
     place[1] = u8::from(fields.marker) << 7 | fields.pt & 0x7f;
     place[2..4].copy_from_slice(&fields.seq.to_be_bytes());
     place[4..8].copy_from_slice(&fields.ts.to_be_bytes());
     place[8..12].copy_from_slice(&fields.ssrc.to_be_bytes());
-    let descriptor = ids.dependency.zip(packet.dependency.as_ref()).zip(rewritten.numbers.frame_number);
+    let descriptor = content.and_then(|(packet, rewritten)| {
+        let numbers = rewritten.numbers.frame_number.map(|number| (number, rewritten.active));
+        ids.dependency.zip(packet.dependency.as_ref()).zip(numbers)
+    });
     let is_long = descriptor.is_some_and(|((_, from), _)| from.len_max() > ELEMENT_BYTES_MAX);
     let mut elements = Elements { bytes: &mut place[FIXED + 4..BYTES_MAX], len: 0, is_long };
-    let values = &packet.extensions;
     if let Some(id) = ids.transport_seq {
         elements.add(id, &fields.transport_seq.to_be_bytes());
     }
-    if let (Some(id), Some(level)) = (ids.audio_level, values.audio_level) {
-        let voice = u8::from(values.voice_activity == Some(true)) << 7;
-        elements.add(id, &[voice | level.unsigned_abs() & 0x7f]);
+    if let Some((packet, _)) = content {
+        elements.add_values(ids, &packet.extensions);
     }
-    if let (Some(id), Some(orientation)) = (ids.orientation, values.video_orientation) {
-        elements.add(id, &[orientation as u8]);
-    }
-    if let (Some(id), Some(captured)) = (ids.capture_time, values.abs_capture_time) {
-        elements.add(id, &super::report::ntp_of(captured.capture_time).to_be_bytes());
-    }
-    if let Some(((id, from), number)) = descriptor {
-        elements.add_written(id, |place| from.write(place, number, rewritten.active));
+    if let Some(((id, from), (number, active))) = descriptor {
+        elements.add_written(id, |place| from.write(place, number, active));
     }
     let words = elements.finish();
     place[0] = 0x80 | u8::from(words > 0) << 4;
@@ -105,6 +102,20 @@ struct Elements<'a> {
 }
 
 impl Elements<'_> {
+    /// What travels with the content.
+    fn add_values(&mut self, ids: &ExtensionIds, values: &ExtensionValues) {
+        if let (Some(id), Some(level)) = (ids.audio_level, values.audio_level) {
+            let voice = u8::from(values.voice_activity == Some(true)) << 7;
+            self.add(id, &[voice | level.unsigned_abs() & 0x7f]);
+        }
+        if let (Some(id), Some(orientation)) = (ids.orientation, values.video_orientation) {
+            self.add(id, &[orientation as u8]);
+        }
+        if let (Some(id), Some(captured)) = (ids.capture_time, values.abs_capture_time) {
+            self.add(id, &super::report::ntp_of(captured.capture_time).to_be_bytes());
+        }
+    }
+
     fn add(&mut self, id: u8, value: &[u8]) {
         self.add_written(id, |place| {
             place[..value.len()].copy_from_slice(value);
@@ -155,7 +166,7 @@ mod tests {
         packet.numbers.frame_number = descriptor.map(|_| 0x1122);
         let rewritten = Rewritten { numbers: packet.numbers, marker: true, active: None };
         let mut place = vec![0xff; BYTES_MAX];
-        let len = write(&mut place, &FIELDS, ids, &packet, &rewritten);
+        let len = write(&mut place, &FIELDS, ids, Some((&packet, &rewritten)));
         place.truncate(len);
         place
     }

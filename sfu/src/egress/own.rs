@@ -2,16 +2,20 @@
 //! to one subscriber leaves in trains. str0m has no sending streams then: it can neither send on their SSRCs nor report
 //! on them, so no nonce is used by both.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use str0m::Rtc;
 use str0m::media::Mid;
 
 use super::header::ExtensionIds;
 use super::report::{self, ntp_of};
+use super::shaper::Shaper;
 use super::stream::{Pending, Stream};
 use super::train::Train;
 use super::{Egress, Outgoing};
+use crate::congestion::Stats;
+use crate::congestion::allocate::Capacity;
+use crate::congestion::pacer::Class;
 use crate::keys::Handshake;
 use crate::metrics::{Counts, Dropped};
 use crate::peer::Now;
@@ -33,9 +37,10 @@ pub(crate) struct Own {
     repairs: Repairs,
     /// One a slot, in the slots' order; a line that was answered without sending has none.
     streams: Vec<Option<Stream>>,
-    pending: Vec<(usize, Leaving)>,
-    /// The number of the next packet over all streams (transport-wide congestion control).
-    transport_next: u16,
+    pending: Vec<Departure>,
+    /// From the first packet on, of a connection that numbers its packets over all streams.
+    shaper: Option<Box<Shaper<Departure>>>,
+    wake_at: Option<Instant>,
     report_ssrc: u32,
     report_due: bool,
     /// Packets were dropped here: the slots' pictures need keyframes.
@@ -46,10 +51,25 @@ pub(crate) struct Own {
     downlink: Downlink,
 }
 
+/// A packet and the slot that it leaves from.
+type Departure = (usize, Leaving);
+
 #[derive(Debug)]
 enum Leaving {
     First(Pending),
     Again(Pending),
+}
+
+impl Leaving {
+    /// How urgent it is, and about how long.
+    fn class(&self) -> (Class, usize) {
+        let (class, pending) = match self {
+            Leaving::First(pending) if pending.is_sound() => (Class::Audio, pending),
+            Leaving::First(pending) => (Class::Video, pending),
+            Leaving::Again(pending) => (Class::Retransmission, pending),
+        };
+        (class, pending.size())
+    }
 }
 
 impl Own {
@@ -60,7 +80,8 @@ impl Own {
             repairs: Repairs::new(),
             streams: Vec::new(),
             pending: Vec::new(),
-            transport_next: 0,
+            shaper: None,
+            wake_at: None,
             report_ssrc: 0,
             report_due: false,
             overflowed: false,
@@ -132,27 +153,70 @@ impl Own {
         }
     }
 
-    fn write_packets(&mut self, train: &mut Train<'_>) {
-        let Some(srtp) = &self.srtp else { return };
-        for (slot, leaving) in self.pending.drain(..) {
-            let Some(Some(stream)) = self.streams.get_mut(slot) else { continue };
-            let (place, seq) = (train.place(), self.transport_next);
-            let is_numbered = stream.ids.transport_seq.is_some();
-            let is_first = matches!(leaving, Leaving::First(_));
-            let written = match leaving {
-                Leaving::First(pending) => stream.write(pending, seq, srtp, place),
-                Leaving::Again(pending) => stream.write_again(&pending, seq, srtp, place),
-            };
-            if let Some(len) = written {
-                train.add(len);
-                if is_first {
-                    self.repairs.earn(len);
-                } else {
-                    self.counts.repaired += 1;
+    /// Whether any packet carries a number that the receiver may report on.
+    fn is_numbered(&self) -> bool {
+        self.streams.iter().flatten().any(|stream| stream.ids.transport_seq.is_some())
+    }
+
+    /// Writes what may leave now; the rest waits for its turn.
+    fn write_packets(&mut self, now: Instant, train: &mut Train<'_>) {
+        if self.shaper.is_none() && !self.pending.is_empty() && self.is_numbered() {
+            self.shaper = Some(Box::new(Shaper::new(now)));
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        for (slot, leaving) in pending.drain(..) {
+            let (class, size) = leaving.class();
+            match &mut self.shaper {
+                Some(shaper) if shaper.paces() => {
+                    if shaper.push(class, size, (slot, leaving)).is_err() {
+                        self.overflowed = true;
+                        self.counts.drop(Dropped::QueueFull);
+                    }
                 }
-                self.transport_next = seq.wrapping_add(u16::from(is_numbered));
+                _ => self.write_packet(slot, leaving, now, train),
             }
         }
+        self.pending = pending;
+        while let Some((slot, leaving)) = self.shaper.as_mut().and_then(|shaper| shaper.pop(now)) {
+            self.write_packet(slot, leaving, now, train);
+        }
+    }
+
+    fn write_packet(&mut self, slot: usize, leaving: Leaving, now: Instant, train: &mut Train<'_>) {
+        let (Some(srtp), Some(Some(stream))) = (&self.srtp, self.streams.get_mut(slot)) else { return };
+        let (place, seq) = (train.place(), self.shaper.as_ref().map_or(0, |shaper| shaper.seq()));
+        let is_numbered = stream.ids.transport_seq.is_some();
+        let is_first = matches!(leaving, Leaving::First(_));
+        let written = match leaving {
+            Leaving::First(pending) => stream.write(pending, seq, srtp, place),
+            Leaving::Again(pending) => stream.write_again(&pending, seq, srtp, place),
+        };
+        let Some(len) = written else { return };
+        train.add(len);
+        if is_first {
+            self.repairs.earn(len);
+        } else {
+            self.counts.repaired += 1;
+        }
+        if is_numbered && let Some(shaper) = &mut self.shaper {
+            shaper.sent(len, now);
+        }
+    }
+
+    /// Fills up what a probe lacks. Answers how many bytes that took.
+    fn write_padding(&mut self, now: Instant, train: &mut Train<'_>) -> usize {
+        let (Some(srtp), Some(shaper)) = (&self.srtp, &mut self.shaper) else { return 0 };
+        let Some(stream) = self.streams.iter_mut().flatten().find(|stream| stream.can_pad()) else {
+            return 0;
+        };
+        let mut padded = 0;
+        while shaper.pads(now) {
+            let Some(len) = stream.write_padding(shaper.seq(), srtp, train.place()) else { break };
+            train.add(len);
+            shaper.sent(len, now);
+            padded += len;
+        }
+        padded
     }
 }
 
@@ -189,6 +253,10 @@ impl Egress for Own {
 
     fn hear(&mut self, report: &[u8], now: Now) -> Vec<Mid> {
         let mut keyframes_for = Vec::new();
+        if let Some(shaper) = &mut self.shaper {
+            shaper.feedback(report, now.instant);
+            self.repairs.set_loss(shaper.loss());
+        }
         rtcp::read(report, |item| match item {
             Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
             Item::KeyframeRequest { ssrc } => {
@@ -206,8 +274,11 @@ impl Egress for Own {
         false
     }
 
-    fn tick(&mut self, _now: Now) -> Vec<Mid> {
+    fn tick(&mut self, now: Now) -> Vec<Mid> {
         self.report_due = true;
+        if let Some(shaper) = &mut self.shaper {
+            shaper.tick(now.instant);
+        }
         if !self.is_ready() || !std::mem::take(&mut self.overflowed) {
             return Vec::new();
         }
@@ -222,14 +293,47 @@ impl Egress for Own {
         self.counts
     }
 
-    fn is_waiting(&self) -> bool {
-        !self.pending.is_empty() || self.report_due
+    fn is_waiting(&self, now: Instant) -> bool {
+        !self.pending.is_empty() || self.report_due || self.wake_at.is_some_and(|at| at <= now)
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        self.wake_at
+    }
+
+    fn capacity(&self, now: Instant) -> Option<Capacity> {
+        match &self.shaper {
+            Some(shaper) => shaper.capacity(now),
+            None => self.is_numbered().then(Capacity::unknown),
+        }
+    }
+
+    fn stats(&self, now: Instant) -> Option<Stats> {
+        self.shaper.as_ref().map(|shaper| shaper.stats(now))
+    }
+
+    fn set_goal_bps(&mut self, goal_bps: u64) {
+        if let Some(shaper) = &mut self.shaper {
+            shaper.set_goal_bps(goal_bps);
+        }
+    }
+
+    fn drop_picture(&mut self, slot: usize) {
+        self.pending.retain(|(other, _)| *other != slot);
+        if let Some(shaper) = &mut self.shaper {
+            shaper.retain(|(other, _)| *other != slot);
+        }
+        if let Some(Some(stream)) = self.streams.get_mut(slot) {
+            stream.forget();
+        }
     }
 
     fn discard(&mut self) {
-        self.discarded |= !self.pending.is_empty();
-        self.counts.drop_many(Dropped::NoConsent, self.pending.len() as u64);
+        let waited = self.shaper.as_mut().map_or(0, |shaper| shaper.clear());
+        self.discarded |= waited > 0 || !self.pending.is_empty();
+        self.counts.drop_many(Dropped::NoConsent, (waited + self.pending.len()) as u64);
         self.pending.clear();
+        self.wake_at = None;
     }
 
     fn write(&mut self, now: Now, mut train: Train<'_>) -> usize {
@@ -240,19 +344,27 @@ impl Egress for Own {
         if self.report_due {
             self.write_reports(now, &mut train);
         }
-        self.write_packets(&mut train);
-        train.finish()
+        if let Some(shaper) = &mut self.shaper {
+            shaper.tick(now.instant);
+        }
+        self.write_packets(now.instant, &mut train);
+        let padded = self.write_padding(now.instant, &mut train);
+        self.wake_at = self.shaper.as_ref().and_then(|shaper| shaper.wake_at(now.instant));
+        train.finish() - padded
     }
 }
 
 /// Takes the sending stream of a line away from str0m.
 fn take_stream(rtc: &mut Rtc, mid: Mid) -> Option<Stream> {
-    let ids = rtc.media(mid).map(ExtensionIds::of)?;
+    let media = rtc.media(mid)?;
+    let (ids, offered) = (ExtensionIds::of(media), media.remote_pts());
+    let params = rtc.codec_config().params().iter().filter(|params| offered.contains(&params.pt()));
+    let rtx_pt = params.filter_map(|params| params.resend()).next();
     let mut api = rtc.direct_api();
     let stream = api.stream_tx_by_mid(mid, None)?;
     let (ssrc, rtx) = (stream.ssrc(), stream.rtx());
     api.remove_stream_tx(ssrc);
-    Some(Stream::new(mid, *ssrc, rtx.map(|rtx| *rtx), ids))
+    Some(Stream::new(mid, *ssrc, rtx.map(|rtx| *rtx), rtx_pt, ids))
 }
 
 #[cfg(test)]
@@ -291,7 +403,7 @@ mod tests {
         let mut theirs = Opener::new(theirs.agreed().unwrap()).unwrap();
         let now = Now { instant: start(), wall: Timestamp::UNIX_EPOCH };
         for slot in 0..SLOTS {
-            let stream = Stream::new(Mid::from("1"), 100 + slot as u32, None, ExtensionIds::default());
+            let stream = Stream::new(Mid::from("1"), 100 + slot as u32, None, None, ExtensionIds::default());
             own.streams.push(Some(stream));
             let mut packet = packet(1, 1, true, now.instant);
             packet.captured = Some(SystemTime::UNIX_EPOCH);

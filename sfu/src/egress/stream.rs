@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use str0m::media::Mid;
+use str0m::media::{Mid, Pt};
 
 use super::PayloadTypes;
 use super::header::{self, ExtensionIds, Fields};
 use super::report::{SenderReport, ntp_of};
+use crate::control::Kind;
 use crate::forward::{Packet, Rewritten};
 use crate::repairs::Repairs;
 use crate::srtp::{ReplayWindow, SEAL_BYTES_MAX, Sealer};
@@ -20,6 +21,8 @@ const OVERHEAD_BYTES: usize = header::PLAIN_BYTES_MAX + 2 + SEAL_BYTES_MAX;
 const PAYLOAD_BYTES_MAX: usize = 1_500;
 /// Packets that are kept for retransmission; the payloads are shared by all slots that play them.
 const KEPT: usize = 256;
+/// Padding of one packet, its last byte being its length (RFC 3550 §5.1).
+const PADDING: u8 = 224;
 /// How often one packet is sent again.
 const AGAIN_MAX: u8 = 8;
 /// How often a stream says which moment its timestamps mean.
@@ -31,6 +34,8 @@ pub(super) struct Stream {
     pub(super) mid: Mid,
     pub(super) ssrc: u32,
     pub(super) rtx_ssrc: Option<u32>,
+    /// One of the payload types of its retransmissions: padding is all alike.
+    padding_pt: Option<Pt>,
     pub(super) ids: ExtensionIds,
     /// Sequence numbers that were sealed: none is sealed twice.
     sealed: ReplayWindow,
@@ -65,12 +70,30 @@ struct Newest {
     rate_hz: u64,
 }
 
+impl Pending {
+    pub(super) fn is_sound(&self) -> bool {
+        self.packet.source.track.source.kind() == Kind::Audio
+    }
+
+    /// About as long as it will be on the wire.
+    pub(super) fn size(&self) -> usize {
+        OVERHEAD_BYTES + self.packet.bytes()
+    }
+}
+
 impl Stream {
-    pub(super) fn new(mid: Mid, ssrc: u32, rtx_ssrc: Option<u32>, ids: ExtensionIds) -> Self {
+    pub(super) fn new(
+        mid: Mid,
+        ssrc: u32,
+        rtx_ssrc: Option<u32>,
+        padding_pt: Option<Pt>,
+        ids: ExtensionIds,
+    ) -> Self {
         Stream {
             mid,
             ssrc,
             rtx_ssrc,
+            padding_pt,
             ids,
             sealed: ReplayWindow::default(),
             rtx_next: 1,
@@ -130,13 +153,42 @@ impl Stream {
         srtp.seal_rtp(place, head, len, seq)
     }
 
+    /// Whether padding can leave here: beside the pictures, so that their numbers have no gap.
+    pub(super) fn can_pad(&self) -> bool {
+        self.rtx_ssrc.is_some() && self.padding_pt.is_some() && self.ids.transport_seq.is_some()
+    }
+
+    /// Writes and seals a packet of nothing but padding, which a receiver reports on and drops.
+    pub(super) fn write_padding(
+        &mut self,
+        transport_seq: u16,
+        srtp: &Sealer,
+        place: &mut [u8],
+    ) -> Option<usize> {
+        let seq = self.rtx_next;
+        let fields = Fields {
+            marker: false,
+            pt: *self.padding_pt?,
+            seq: seq as u16,
+            ts: self.newest.map_or(0, |newest| newest.ts),
+            ssrc: self.rtx_ssrc?,
+            transport_seq,
+        };
+        self.rtx_next += 1;
+        let head = header::write(place, &fields, &self.ids, None);
+        place[0] |= header::PADDED;
+        let end = head + usize::from(PADDING);
+        place[head..end].fill(0);
+        place[end - 1] = PADDING;
+        srtp.seal_rtp(place, head, end, seq)
+    }
+
     /// A packet that is missing over there, if it may be sent again; it is paid for.
     pub(super) fn again(&mut self, seq: u16, repairs: &mut Repairs) -> Option<Pending> {
         self.rtx_ssrc?;
         let kept = self.kept.get_mut(usize::from(seq) % KEPT)?.as_mut()?;
-        let size = OVERHEAD_BYTES + kept.pending.packet.bytes();
-        if kept.pending.rewritten.numbers.seq as u16 != seq || kept.again == AGAIN_MAX || !repairs.spend(size)
-        {
+        let is_asked = kept.pending.rewritten.numbers.seq as u16 == seq && kept.again < AGAIN_MAX;
+        if !is_asked || !repairs.spend(kept.pending.size()) {
             return None;
         }
         kept.again += 1;
@@ -146,6 +198,11 @@ impl Stream {
     /// Of its clock, once something was sent.
     pub(super) fn rate_hz(&self) -> Option<u32> {
         self.newest.map(|newest| newest.rate_hz as u32)
+    }
+
+    /// Nothing of what was sent so far is sent again.
+    pub(super) fn forget(&mut self) {
+        self.kept.clear();
     }
 
     /// What to report now, if it is time.
@@ -196,7 +253,7 @@ pub(super) fn frame(
     again: bool,
 ) -> (usize, usize) {
     let Pending { packet, rewritten, types } = pending;
-    let head = header::write(place, fields, ids, packet, rewritten);
+    let head = header::write(place, fields, ids, Some((packet, rewritten)));
     let start = if again { head + 2 } else { head };
     if again {
         place[head..start].copy_from_slice(&(rewritten.numbers.seq as u16).to_be_bytes());

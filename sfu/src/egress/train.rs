@@ -4,7 +4,7 @@
 use super::{Path, Wire};
 
 /// Datagrams of one train. More would save little and arrive as a burst that small routers drop.
-const SEGMENTS_MAX: usize = 16;
+pub(super) const SEGMENTS_MAX: usize = 16;
 /// Room for the longest train and one packet that turns out not to belong to it.
 pub(crate) const BYTES: usize = (SEGMENTS_MAX + 1) * super::stream::PACKET_BYTES_MAX;
 

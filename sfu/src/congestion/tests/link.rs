@@ -6,19 +6,19 @@ use super::Dice;
 
 /// A packet under way.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Packet {
-    pub(super) flow: usize,
-    pub(super) seq: u64,
-    pub(super) size: usize,
-    pub(super) media: Media,
-    pub(super) entered_us: u64,
-    pub(super) arrived_us: u64,
+pub(crate) struct Packet {
+    pub(crate) flow: usize,
+    pub(crate) seq: u64,
+    pub(crate) size: usize,
+    pub(crate) media: Media,
+    pub(crate) entered_us: u64,
+    pub(crate) arrived_us: u64,
     /// In the bottleneck's queue, with its own transmission.
-    pub(super) waited_us: u64,
+    pub(crate) waited_us: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Media {
+pub(crate) enum Media {
     Audio,
     Video,
     Padding,
@@ -26,54 +26,54 @@ pub(super) enum Media {
 
 /// The line's nature, which may change in the middle of a story.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Nature {
+pub(crate) struct Nature {
     /// 0: nothing passes.
-    pub(super) bps: f64,
+    pub(crate) bps: f64,
     /// What the queue holds, as time at the rate.
-    pub(super) queue_ms: f64,
+    pub(crate) queue_ms: f64,
     /// The part lost behind the bottleneck.
-    pub(super) loss: f64,
-    pub(super) delay_ms: f64,
-    pub(super) jitter_ms: f64,
+    pub(crate) loss: f64,
+    pub(crate) delay_ms: f64,
+    pub(crate) jitter_ms: f64,
     /// Jitter lets packets overtake each other.
-    pub(super) reorders: bool,
+    pub(crate) reorders: bool,
 }
 
 impl Nature {
     /// A line of this rate, otherwise middling: 300 ms of queue, 25 ms of delay.
-    pub(super) fn of(bps: f64) -> Self {
+    pub(crate) fn of(bps: f64) -> Self {
         Nature { bps, queue_ms: 300.0, loss: 0.0, delay_ms: 25.0, jitter_ms: 0.0, reorders: false }
     }
 
     /// With this part lost.
-    pub(super) fn loss(self, loss: f64) -> Self {
+    pub(crate) fn loss(self, loss: f64) -> Self {
         Nature { loss, ..self }
     }
 
     /// With up to this much jitter.
-    pub(super) fn jitter_ms(self, jitter_ms: f64) -> Self {
+    pub(crate) fn jitter_ms(self, jitter_ms: f64) -> Self {
         Nature { jitter_ms, ..self }
     }
 
     /// With up to this much jitter, in which packets overtake each other.
-    pub(super) fn reorder_ms(self, jitter_ms: f64) -> Self {
+    pub(crate) fn reorder_ms(self, jitter_ms: f64) -> Self {
         Nature { jitter_ms, reorders: true, ..self }
     }
 
     /// With a queue of this length.
-    pub(super) fn queue_ms(self, queue_ms: f64) -> Self {
+    pub(crate) fn queue_ms(self, queue_ms: f64) -> Self {
         Nature { queue_ms, ..self }
     }
 
     /// With this delay.
-    pub(super) fn delay_ms(self, delay_ms: f64) -> Self {
+    pub(crate) fn delay_ms(self, delay_ms: f64) -> Self {
         Nature { delay_ms, ..self }
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) nature: Nature,
+pub(crate) struct Link {
+    pub(crate) nature: Nature,
     dice: Dice,
     queue: VecDeque<Packet>,
     queued_bytes: usize,
@@ -82,7 +82,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(nature: Nature, seed: u64) -> Self {
+    pub(crate) fn new(nature: Nature, seed: u64) -> Self {
         Link {
             nature,
             dice: Dice::new(seed),
@@ -94,7 +94,7 @@ impl Link {
     }
 
     /// A packet enters; it may find the queue full.
-    pub(super) fn enter(&mut self, packet: Packet) {
+    pub(crate) fn enter(&mut self, packet: Packet) {
         let room = (self.nature.bps * self.nature.queue_ms / 8e3).max(3_000.0);
         if self.nature.bps > 0.0 && (self.queued_bytes + packet.size) as f64 <= room {
             self.queued_bytes += packet.size;
@@ -103,7 +103,7 @@ impl Link {
     }
 
     /// What has arrived by now.
-    pub(super) fn arrivals(&mut self, now_us: u64) -> Vec<Packet> {
+    pub(crate) fn arrivals(&mut self, now_us: u64) -> Vec<Packet> {
         self.serve(now_us);
         let mut arrived = Vec::new();
         while self.on_the_way.front().is_some_and(|packet| packet.arrived_us <= now_us) {

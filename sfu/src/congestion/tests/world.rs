@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use str0m::media::Rid;
 use uuid::Uuid;
 
-use super::super::Downlink;
-use super::super::allocate::{Allocator, Offered, Wanted, goal_bps};
+use super::super::allocate::{Allocator, Capacity, Offered, Wanted, goal_bps};
 use super::super::pacer::{Class, Pacer};
+use super::super::{Downlink, PADDING_BYTES};
 use super::link::{Link, Media, Nature, Packet};
 use super::{Dice, encoder, start};
 use crate::control::{LegId, Source, TrackKey};
@@ -19,7 +19,6 @@ const REPORT_US: u64 = 80_000;
 const AUDIO_BYTES: usize = 130;
 const AUDIO_BPS: u32 = 52_000;
 const VIDEO_BYTES: usize = 1_100;
-const PADDING_BYTES: usize = 250;
 /// Any offset will do.
 const RECEIVER_CLOCK_US: u64 = 7_777_777_777;
 
@@ -208,7 +207,7 @@ impl Flow {
         }
         if now >= self.tick_at {
             self.downlink.tick(now);
-            self.pacer.set_rate_bps(self.downlink.pacing_bps(), now);
+            self.pacer.set_pace(self.downlink.pacing_bps(), 0, now);
             self.tick_at = self.downlink.next_tick(now);
         }
         self.produce(now_us, dice);
@@ -262,8 +261,12 @@ impl Flow {
             all.map(|(track, layers)| Wanted { track, width: None, speaks: false, layers }).collect();
         let greedy = matches!(self.demand, Demand::Greedy);
         self.downlink.set_goal_bps(if greedy { 50_000_000 } else { goal_bps(&wanted) });
-        let (bps, climbs) = (self.downlink.estimate_bps(), self.downlink.is_climbing());
-        let given = self.allocator.allocate(bps, climbs, &wanted, now);
+        let capacity = Capacity {
+            bps: self.downlink.estimate_bps(),
+            climbs: self.downlink.is_climbing(),
+            is_narrow: self.downlink.is_narrow(),
+        };
+        let given = self.allocator.allocate(&capacity, &wanted, now);
         assert!(given[0].layer.is_some(), "sound always plays");
         for (n, given) in given.iter().skip(1).enumerate() {
             let track = &mut self.tracks[n];

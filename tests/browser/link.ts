@@ -1,0 +1,100 @@
+/**
+ * A line between the machine and somebody in a network namespace of their own: a pair of virtual interfaces, shaped by `tc`
+ * (a token bucket; queues of 300 ms) and thinned out by `nft` (each datagram by chance). The browser in there is a real one.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const PROGRAMS: readonly string[] = ['ip', 'tc', 'nft', 'nsenter'];
+
+export class Link {
+  /** Where the machine is reached from inside. */
+  readonly here: string;
+  /** Starts what its first arguments name, inside. */
+  readonly inside: string;
+  readonly #name: string;
+  readonly #dir: string;
+
+  private constructor(name: string, net: string, dir: string) {
+    this.here = `${net}.1`;
+    this.inside = join(dir, 'chromium');
+    this.#name = name;
+    this.#dir = dir;
+  }
+
+  /** Why there can be no such line here and what would help, or `false`. */
+  static missing(): string | false {
+    if (process.getuid?.() !== 0) return 'a shaped link needs root: sudo env "PATH=$PATH" npm --prefix tests/browser test';
+    const absent: string[] = PROGRAMS.filter((program) => !succeeds('sh', '-c', `command -v ${program}`));
+    if (absent.length > 0) return `a shaped link needs ${absent.join(', ')}: script/bootstrap --browser installs them`;
+    const probe = `tup${process.pid}p`;
+    if (!succeeds('ip', 'netns', 'add', probe)) return 'a shaped link needs CAP_SYS_ADMIN and CAP_NET_ADMIN, which this root lacks';
+    succeeds('ip', 'netns', 'delete', probe);
+    return false;
+  }
+
+  /** A line without limits. `chromium` is the program that `inside` starts. */
+  static open(chromium: string): Link {
+    const name = `tup${process.pid}`;
+    // Of the block for tests between networks (RFC 2544); one net for each process that tests.
+    const net = `198.18.${process.pid % 256}`;
+    const link = new Link(name, net, mkdtempSync(join(tmpdir(), 'tuppence-link-')));
+    run('ip', 'netns', 'add', name);
+    run('ip', 'link', 'add', `${name}a`, 'type', 'veth', 'peer', 'name', `${name}b`, 'netns', name);
+    run('ip', 'address', 'add', `${net}.1/30`, 'dev', `${name}a`);
+    // One datagram at a time, as on a real line: chance must not take a whole train.
+    run('ip', 'link', 'set', `${name}a`, 'up', 'gso_max_segs', '1');
+    link.#inside('ip', 'address', 'add', `${net}.2/30`, 'dev', `${name}b`);
+    link.#inside('ip', 'link', 'set', `${name}b`, 'up', 'gso_max_segs', '1');
+    link.#inside('ip', 'link', 'set', 'lo', 'up');
+    writeFileSync(link.inside, `#!/bin/sh\nexec nsenter --net=/run/netns/${name} ${chromium} "$@"\n`);
+    chmodSync(link.inside, 0o755);
+    return link;
+  }
+
+  /** No more than this goes in. */
+  narrow(kbps: number): void {
+    // A bucket of one datagram: what it holds passes at any rate, which no line of copper does.
+    run('tc', 'qdisc', 'replace', 'dev', `${this.#name}a`, 'root', 'tbf', 'rate', `${kbps}kbit`, 'burst', '1600', 'latency', '300ms');
+  }
+
+  /** This many of a hundred datagrams are lost, either way. */
+  lose(percent: number): void {
+    this.#inside('nft', 'add table inet line');
+    for (const hook of ['input', 'output']) {
+      this.#inside('nft', `add chain inet line ${hook} { type filter hook ${hook} priority 0; }`);
+      this.#inside('nft', `add rule inet line ${hook} meta l4proto udp numgen random mod 100 < ${percent} drop`);
+    }
+  }
+
+  /** Nothing is lost and nothing is limited. */
+  heal(): void {
+    succeeds('tc', 'qdisc', 'delete', 'dev', `${this.#name}a`, 'root');
+    succeeds('ip', 'netns', 'exec', this.#name, 'nft', 'delete table inet line');
+  }
+
+  close(): void {
+    succeeds('ip', 'netns', 'delete', this.#name);
+    succeeds('ip', 'link', 'delete', `${this.#name}a`);
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #inside(...command: string[]): void {
+    run('ip', 'netns', 'exec', this.#name, ...command);
+  }
+}
+
+function run(program: string, ...args: string[]): void {
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+function succeeds(program: string, ...args: string[]): boolean {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}

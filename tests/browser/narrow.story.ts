@@ -1,0 +1,125 @@
+/** Somebody behind a bad line: a real Chromium in a network of its own, on a link that is shaped and loses packets. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Browser, Page } from 'playwright-core';
+import { publish, voice, watch, type Voice } from './bare.ts';
+import { chromiumPath, openBrowser } from './caller.ts';
+import { Link } from './link.ts';
+import { Service, until, type Room } from './service.ts';
+
+/** How wide the two layers of the noise are. */
+const [LOW, FULL] = [160, 640];
+/** No picture stands still for longer when its layer changes. */
+const FREEZE_MS_MAX = 500;
+
+describe('behind a bad line', { skip: Link.missing() }, () => {
+  let link: Link;
+  let service: Service;
+  let outside: Browser;
+  let inside: Browser;
+  let page: Page;
+
+  before(async () => {
+    link = Link.open(chromiumPath());
+    service = await Service.start({}, link.here);
+    outside = await openBrowser();
+    inside = await openBrowser({ program: link.inside });
+  });
+
+  after(async () => {
+    await inside?.close();
+    await outside?.close();
+    await service?.stop();
+    link?.close();
+  });
+
+  /** A publisher outside, somebody who watches inside, and the full picture on a line without limits. */
+  beforeEach(async () => {
+    link.heal();
+    const room: Room = await service.room('Line');
+    const publisher: Page = await (await outside.newContext({ permissions: ['camera', 'microphone'] })).newPage();
+    await publisher.goto(service.url);
+    const { host, port } = new URL(service.url);
+    await publisher.evaluate(publish, { url: `ws://${host}/v1/ws`, token: await service.token(room, 'Ann'), name: 'Ann', noise: true });
+    page = await (await inside.newContext()).newPage();
+    await page.goto(`http://${link.here}:${port}/`);
+    await page.evaluate(watch, { url: `ws://${link.here}:${port}/v1/ws`, token: await service.token(room, 'Ben'), name: 'Ben' });
+    await shows(FULL, 30_000);
+  });
+
+  afterEach(async () => {
+    await Promise.all([...inside.contexts(), ...outside.contexts()].map((context) => context.close()));
+  });
+
+  const frames = () => page.evaluate(() => window.watched.frames);
+  const clock = () => page.evaluate(() => performance.now());
+
+  /** Waits for a frame of this width that comes after now; answers how long that took. */
+  async function shows(width: number, limitMs: number): Promise<number> {
+    const begun: number = await clock();
+    const frame = await until(`a frame ${width} pixels wide`, limitMs, async () =>
+      (await frames()).find((one) => one.at >= begun && one.width === width),
+    );
+    return frame.at - begun;
+  }
+
+  /** The longest time between two frames since then, in milliseconds, and how often the width changed. */
+  async function since(begun: number): Promise<{ longest: number; changes: number }> {
+    const shown = (await frames()).filter(({ at }) => at >= begun);
+    const pairs = shown.slice(1).map((frame, n) => ({ gap: frame.at - shown[n]!.at, changed: frame.width !== shown[n]!.width }));
+    return { longest: Math.max(...pairs.map(({ gap }) => gap)), changes: pairs.filter(({ changed }) => changed).length };
+  }
+
+  test('at 30 % loss the voice goes on', async (t) => {
+    link.lose(30);
+    await sleep(3_000);
+    const heard: Voice[] = [await page.evaluate(voice)];
+    for (let round = 0; round < 3; round++) {
+      await sleep(5_000);
+      heard.push(await page.evaluate(voice));
+    }
+    for (const [n, now] of heard.slice(1).entries()) {
+      const last: Voice = heard[n]!;
+      const [packets, lost] = [now.packets - last.packets, now.lost - last.lost];
+      const concealed: number = (now.concealed - last.concealed) / (now.samples - last.samples);
+      t.diagnostic(`5 s: ${packets} packets came, ${lost} did not, ${Math.round(concealed * 100)} % concealed`);
+      assert.ok(lost > packets / 10, 'the line does lose packets');
+      // 250 were sent: what the line lets through is not held up by pictures.
+      assert.ok(packets > 130, `${packets} packets of a voice in 5 s`);
+      assert.ok(concealed < 0.5, `${concealed} of the voice is made up`);
+      assert.ok(now.energy > last.energy, 'it is a voice and not silence');
+    }
+  });
+
+  test('at 300 kbit/s the picture falls to the low layer within 3 s, and comes back within 10 s after the line heals', async (t) => {
+    link.narrow(3_000);
+    await sleep(5_000);
+    link.narrow(300);
+    const down: number = await shows(LOW, 10_000);
+    t.diagnostic(`the low layer after ${Math.round(down)} ms`);
+    const narrow: number = await clock();
+    await sleep(10_000);
+    const steady = await since(narrow + 2_000);
+    t.diagnostic(`at 300 kbit/s: longest gap ${Math.round(steady.longest)} ms, ${steady.changes} changes of layer`);
+    link.narrow(3_000);
+    const up: number = await shows(FULL, 20_000);
+    t.diagnostic(`the full picture ${Math.round(up)} ms after the line healed`);
+    assert.ok(down <= 3_000, `the low layer after ${down} ms`);
+    assert.ok(up <= 10_000, `the full picture after ${up} ms`);
+  });
+
+  test('no picture stands still when its layer changes', async (t) => {
+    const begun: number = await clock();
+    for (const width of [LOW, FULL, LOW, FULL]) {
+      await page.evaluate((wide) => window.watched.show(wide), width);
+      await shows(width, 10_000);
+      await sleep(5_500);
+    }
+    // With the last frame from before.
+    const { longest, changes } = await since(begun - 500);
+    t.diagnostic(`${changes} changes, longest gap ${Math.round(longest)} ms`);
+    assert.ok(changes >= 4);
+    assert.ok(longest <= FREEZE_MS_MAX, `a picture stood still for ${longest} ms`);
+  });
+});
