@@ -46,13 +46,18 @@ impl Samples {
         Ok(Samples(samples))
     }
 
-    fn of(&self, series: &str) -> f64 {
-        self.0.get(series).copied().unwrap_or(0.0)
+    /// One sample, which counts something.
+    fn of(&self, series: &str) -> u64 {
+        self.0.get(series).map_or(0, |value| *value as u64)
     }
 
-    /// The sum over all samples whose text begins like this.
-    fn sum(&self, beginning: &str) -> f64 {
-        self.0.iter().filter(|(series, _)| series.starts_with(beginning)).map(|(_, value)| value).sum()
+    /// The sum over all samples whose text begins like this, which count something.
+    fn sum(&self, beginning: &str) -> u64 {
+        self.beginning(beginning).map(|value| value as u64).sum()
+    }
+
+    fn beginning(&self, beginning: &str) -> impl Iterator<Item = f64> {
+        self.0.iter().filter(move |(series, _)| series.starts_with(beginning)).map(|(_, value)| *value)
     }
 }
 
@@ -71,22 +76,22 @@ async fn an_operator_sees_a_call_and_a_stranger_sees_nothing() -> Result<()> {
     let lurker = Socket::join(&service.socket_url(), &lobby).await?;
     let seen = eventually("packets in both directions", Duration::from_secs(15), async || {
         let samples = Samples::read(&service.metrics().await?)?;
-        Ok((samples.sum("tuppence_media_sent_packets_total") > 100.0).then_some(samples))
+        Ok((samples.sum("tuppence_media_sent_packets_total") > 100).then_some(samples))
     })
     .await?;
     let room = |name: &str| seen.of(&format!("tuppence_room_{name}{{room=\"{room_id}\"}}"));
     ensure!(room("sent_packets") == seen.sum("tuppence_media_sent_packets_total"), "{seen:?}");
-    ensure!(seen.of("tuppence_room_sent_packets{room=\"other\"}") == 0.0);
-    ensure!(room("received_bytes") > 1_000.0);
+    ensure!(seen.of("tuppence_room_sent_packets{room=\"other\"}") == 0);
+    ensure!(room("received_bytes") > 1_000);
     let legs = |state: &str| seen.of(&format!("tuppence_room_legs{{room=\"{room_id}\",state=\"{state}\"}}"));
-    ensure!((legs("entered"), legs("lobby")) == (2.0, 1.0), "{seen:?}");
-    ensure!(seen.sum("tuppence_media_joins_total") == 3.0 && seen.of("tuppence_hub_joins_total") == 3.0);
-    ensure!(seen.of("tuppence_hub_sockets") == 3.0);
-    ensure!(seen.sum("tuppence_media_secured_legs") >= 2.0, "{seen:?}");
-    ensure!(seen.of("tuppence_hub_http_responses_total{class=\"2xx\"}") >= 4.0, "{seen:?}");
-    ensure!(seen.sum("tuppence_media_shard_up") >= 1.0);
-    ensure!(seen.sum("tuppence_media_shard_busy_seconds_total") > 0.0);
-    ensure!(seen.sum("tuppence_hub_database_connections{") >= 1.0);
+    ensure!((legs("entered"), legs("lobby")) == (2, 1), "{seen:?}");
+    ensure!(seen.sum("tuppence_media_joins_total") == 3 && seen.of("tuppence_hub_joins_total") == 3);
+    ensure!(seen.of("tuppence_hub_sockets") == 3);
+    ensure!(seen.sum("tuppence_media_secured_legs") >= 2, "{seen:?}");
+    ensure!(seen.of("tuppence_hub_http_responses_total{class=\"2xx\"}") >= 4, "{seen:?}");
+    ensure!(seen.sum("tuppence_media_shard_up") >= 1);
+    ensure!(seen.beginning("tuppence_media_shard_busy_seconds_total").any(|seconds| seconds > 0.0));
+    ensure!(seen.sum("tuppence_hub_database_connections{") >= 1);
     drop(lurker);
 
     let public = reqwest::get(format!("{}/metrics", service.announced.url)).await?;
@@ -101,8 +106,8 @@ async fn a_refusal_is_counted_under_its_code() -> Result<()> {
     let service = Home::new()?.start().await?;
     ensure!(Socket::join(&service.socket_url(), "no token").await.is_err());
     let samples = Samples::read(&service.metrics().await?)?;
-    ensure!(samples.of("tuppence_hub_refusals_total{code=\"token_invalid\"}") == 1.0, "{samples:?}");
-    ensure!(samples.of("tuppence_hub_joins_total") == 0.0);
+    ensure!(samples.of("tuppence_hub_refusals_total{code=\"token_invalid\"}") == 1, "{samples:?}");
+    ensure!(samples.of("tuppence_hub_joins_total") == 0);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::support::{at, call, client, fact, migrated_database, tenant};
 use billing::{TenantId, db::Db, statement::Statement, store, usage::Meter::ParticipantMs};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -35,9 +36,14 @@ const PER_MINUTE: Row = Row {
 const MONTHLY: Row =
     Row { meter: "null", unit: "month", unit_size: 1, model: "graduated", rates: "{5000000}", ..PER_MINUTE };
 
+fn new_id() -> Uuid {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    Uuid::from_u128(0x9_1ce0_0000 + u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
+}
+
 /// A plan version with these prices; the first refusal, if there is one.
 async fn plan(owner: &Client, rows: &[Row]) -> Result<Uuid, String> {
-    let (plan, version) = (Uuid::now_v7(), Uuid::now_v7());
+    let (plan, version) = (new_id(), new_id());
     let mut sql = format!(
         "begin; set local tuppence.scope = 'service';
          insert into plan values ('{plan}', '{VENDOR}', 'Test', now());
@@ -50,7 +56,7 @@ async fn plan(owner: &Client, rows: &[Row]) -> Result<Uuid, String> {
                tier_up_to, tier_rate_micros, included, minimum_micros, cap_micros, created_at)
              values ('{}', '{version}', {position}, '{model}', {meter}, '{unit}', {unit_size}, '{model}',
                '{up_to}', '{rates}', {included}, {minimum}, {cap}, now());",
-            Uuid::now_v7()
+            new_id()
         ));
     }
     let done = owner.batch_execute(&(sql + "commit;")).await;
