@@ -1,7 +1,7 @@
 //! The media plane over several processes: the node of this one, if it has one, and those that dial in. To the rest of the
 //! hub it looks like one node.
 //!
-//! [`fleet`] decides, [`protocol`] is what goes over the wire, [`link`] is the WebSocket, and here they are put together.
+//! [`fleet`] decides, [`protocol`] is what goes over the wire, `link` is the WebSocket, and here they are put together.
 //! A lock stands around the fleet; packets never come near it.
 
 pub mod fleet;
