@@ -82,7 +82,7 @@ impl NodesAction {
 /// What a node without a hub can be told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeConfig {
-    /// Where the hub is, such as https://calls.example.com
+    /// Where the hub is, such as `http://10.0.0.5:8080`
     #[arg(long, env = "TUPPENCE_HUB", value_name = "URL", value_parser = public_url)]
     pub hub: String,
     /// The token that `tuppence nodes add` printed

@@ -1,8 +1,8 @@
 //! A second opinion on every final statement: from facts, catalogue and subscriptions to lines, totals and the ledger.
 //!
-//! It shares no rule with the code that bills, only [`Money`]'s rounding: prices, months and sums are worked out again from
-//! the rows, in another way. [`examine`] is a pure function of [`Evidence`]; each [`Difference`] it finds names a rule, a
-//! place, what ought to stand there and what does. None is the only good answer.
+//! It shares no rule with the code that bills, only the rounding of [`crate::money`]: prices, months and sums are worked
+//! out again from the rows, in another way. [`examine`] is a pure function of [`Evidence`]; each [`Difference`] it finds
+//! names a rule, a place, what ought to stand there and what does. None is the only good answer.
 
 mod evidence;
 mod ledger;
