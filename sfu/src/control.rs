@@ -243,6 +243,16 @@ pub enum Event {
         /// What changed.
         slots: Vec<SlotTrack>,
     },
+    /// Which encodings of a picture nobody is shown (simulcast): its publisher rests them until an event names them no
+    /// more. Sent on change only; at first none rests.
+    Resting {
+        /// The publisher.
+        leg: LegId,
+        /// Which picture.
+        source: Source,
+        /// The `rid` of each (RFC 8851); never that of the smallest.
+        rids: Vec<String>,
+    },
     /// Who speaks, loudest first; empty in silence. Sent on change only.
     Speakers {
         /// Where.

@@ -202,6 +202,12 @@ impl Player {
         self.playing.as_ref().map(|playing| &playing.source)
     }
 
+    /// The encodings that are shown here or waited for.
+    pub(crate) fn encodings(&self) -> impl Iterator<Item = (TrackKey, Option<Rid>)> {
+        let wanted = self.wanted.filter(|_| !self.paused).map(|(track, layer)| (track, layer.rid));
+        wanted.into_iter().chain(self.source().map(|source| (source.track, source.rid)))
+    }
+
     /// The encoding whose packets leave here, if they are this track's.
     pub(crate) fn playing_rid(&self, track: TrackKey) -> Option<Option<Rid>> {
         self.source().filter(|source| source.track == track).map(|source| source.rid)

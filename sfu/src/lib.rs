@@ -44,7 +44,7 @@
 //! | room | `room`, `peers`, `peer` (one str0m connection), `aead` (its DTLS), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
 //! | view | `metrics` (what each thread counted, asked for between two turns), `quality` (how each line does), `tap` (headers of one leg, on demand) | numbers only |
-//! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `keyframes`, `speaker`, `usage`, `ship`, `codec`, `dependency`, `svc`, `bits`, `allowance`, `placement`, `congestion` | numbers only |
+//! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `demand` (what somebody is shown), `keyframes`, `speaker`, `usage`, `ship`, `codec`, `dependency`, `svc`, `bits`, `allowance`, `placement`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
 //! packet into str0m from an address that no authenticated check has opened, or under an SSRC that has not proven itself; a
@@ -65,6 +65,7 @@ mod bits;
 mod capture;
 mod codec;
 mod congestion;
+mod demand;
 mod demux;
 mod dependency;
 mod driver;

@@ -10,6 +10,7 @@ use crate::codec::{self, Sizes};
 use crate::congestion::allocate::Offered;
 use crate::congestion::meter::RateMeter;
 use crate::control::{Kind, TrackKey};
+use crate::demand::Demand;
 use crate::forward::{LayerId, Packet};
 use crate::keyframes::{Replay, RequestGate};
 use crate::slab::Key;
@@ -17,6 +18,9 @@ use crate::svc;
 
 /// A layer without a packet for this long is not sent any more.
 const LAYER_ALIVE: Duration = Duration::from_secs(2);
+
+/// An encoding that was told to come back and does not is given up after this long.
+const WAKES_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a packet costs beyond its payload: header, extensions, seal.
 const OVERHEAD_BYTES: usize = 40;
@@ -33,6 +37,7 @@ pub(crate) struct Track {
     pub(crate) muted: bool,
     /// A packet came since the click: it is worth a slot.
     pub(crate) delivered: bool,
+    demand: Demand,
     /// Where its packets go: subscriber and slot.
     pub(crate) route: Arc<[(Key, usize)]>,
     /// Few: a layer is found by looking.
@@ -53,8 +58,19 @@ pub(crate) struct Layer {
     sizes: Option<Sizes>,
     /// The spatial layers of a scalable stream.
     scalable: Vec<Scalable>,
+    rest: Rest,
     pub(crate) replay: Replay<Arc<Packet>>,
     gate: RequestGate,
+}
+
+/// Whether an encoding is missing because its publisher was told so: it is still offered, as it was.
+#[derive(Debug, Default)]
+enum Rest {
+    #[default]
+    No,
+    Resting(Vec<Offered>),
+    /// It is to come back, by then at the latest.
+    Waking(Vec<Offered>, Instant),
 }
 
 /// A spatial layer of a scalable stream.
@@ -73,7 +89,8 @@ impl Track {
     /// A track of which nothing was heard yet.
     pub(crate) fn new(key: TrackKey, mid: Mid) -> Self {
         let (route, layers, readers) = (Arc::default(), Vec::new(), Vec::new());
-        Track { key, mid, muted: false, delivered: false, route, layers, readers }
+        let demand = Demand::default();
+        Track { key, mid, muted: false, delivered: false, demand, route, layers, readers }
     }
 
     /// Whether the track may take a slot.
@@ -97,6 +114,24 @@ impl Track {
         if self.key.source.kind() == Kind::Video {
             layer.note(packet);
         }
+    }
+
+    /// Takes which encodings somebody is shown or waits for. Answers which ones are to rest, when that has
+    /// changed.
+    pub(crate) fn demanded(&mut self, is_wanted: impl Fn(Rid) -> bool, now: Instant) -> Option<Vec<Rid>> {
+        // Of a picture that stands still nothing is known.
+        if self.layers.iter().all(|layer| layer.measured(now).is_empty()) {
+            return None;
+        }
+        let mut offered: Vec<Rid> = Vec::new();
+        for layer in self.offered(now) {
+            offered.extend(layer.id.rid.filter(|rid| !offered.contains(rid)));
+        }
+        let told = self.demand.update(&offered, is_wanted, now)?;
+        for layer in &mut self.layers {
+            layer.rest(layer.rid.is_some_and(|rid| self.demand.rests(rid)), now);
+        }
+        Some(told)
     }
 
     /// What reads the packets of one of the track's encodings.
@@ -189,6 +224,7 @@ impl Layer {
             rate: RateMeter::slow(),
             sizes: None,
             scalable: Vec::new(),
+            rest: Rest::No,
             replay: Replay::default(),
             gate: RequestGate::default(),
         }
@@ -235,9 +271,33 @@ impl Layer {
         &mut self.scalable[place]
     }
 
-    /// What can be had of it now. Of a scalable stream the smallest picture comes at its lowest frame rate, too: a line that
-    /// takes no more shows at least that.
+    /// Its publisher was told to rest it, or to send it again.
+    fn rest(&mut self, rests: bool, now: Instant) {
+        self.rest = match (rests, std::mem::take(&mut self.rest)) {
+            (true, Rest::No) => Rest::Resting(self.measured(now)),
+            (true, Rest::Resting(was) | Rest::Waking(was, _)) => Rest::Resting(was),
+            (false, Rest::Resting(was)) => {
+                self.gate.want();
+                Rest::Waking(was, now + WAKES_WITHIN)
+            }
+            (false, other) => other,
+        };
+    }
+
+    /// What can be had of it, now or for the asking.
     fn offered(&self, now: Instant) -> Vec<Offered> {
+        let measured = self.measured(now);
+        match &self.rest {
+            _ if !measured.is_empty() => measured,
+            Rest::Resting(was) => was.clone(),
+            Rest::Waking(was, until) if now < *until => was.clone(),
+            Rest::No | Rest::Waking(..) => measured,
+        }
+    }
+
+    /// What comes of it now. Of a scalable stream the smallest picture comes at its lowest frame rate, too: a line that
+    /// takes no more shows at least that.
+    fn measured(&self, now: Instant) -> Vec<Offered> {
         let bps = |rate: &RateMeter| rate.bps(self.age_us(now)).unwrap_or(0.0) as u32;
         let offer = |svc: svc::Layer, bps: u32| {
             let width = self.sizes.map_or(0, |sizes| sizes.width(svc.spatial));

@@ -224,6 +224,13 @@ pub enum ServerEvent {
         /// What changed.
         slots: Vec<SlotChange>,
     },
+    /// Which encodings of one's own picture nobody is shown: they rest until an event names them no more.
+    Resting {
+        /// Which picture.
+        source: Source,
+        /// The `rid` of each.
+        rids: Vec<String>,
+    },
     /// Who speaks, loudest first.
     Speakers {
         /// Their ids.

@@ -166,6 +166,7 @@ impl Switchboard {
             | Media::OfferRefused { leg, .. }
             | Media::Connected { leg }
             | Media::Slots { leg, .. }
+            | Media::Resting { leg, .. }
             | Media::Lost { leg }
             | Media::Left { leg } => self.room_by_leg.get(leg).copied(),
             Media::Quality { .. } | Media::Tapped { .. } | Media::Usage { .. } => None,

@@ -25,6 +25,8 @@ export interface Seen {
   readonly totalAudioEnergy: number;
   readonly bytesReceived: number;
   readonly framesSent: number;
+  /** The same by the encoding's `rid`. */
+  readonly framesSentOf: Readonly<Record<string, number>>;
   readonly connections: number;
   readonly negotiations: number;
   /** What seals the media, by its name in the registry of DTLS-SRTP protection profiles. */
@@ -136,6 +138,7 @@ export function installProbe(): void {
   const seen = async (): Promise<Seen> => {
     const srtpCiphers: string[] = [];
     const ways: string[] = [];
+    const framesSentOf: Record<string, number> = {};
     const sum = { framesDecoded: 0, pictures: 0, totalAudioEnergy: 0, bytesReceived: 0, framesSent: 0 };
     for (const connection of connections) {
       if (connection.connectionState === 'closed') continue;
@@ -148,6 +151,7 @@ export function installProbe(): void {
         }
         if (entry.type === 'transport' && entry.srtpCipher !== undefined) srtpCiphers.push(entry.srtpCipher);
         if (entry.type === 'outbound-rtp') sum.framesSent += entry.framesSent ?? 0;
+        if (entry.type === 'outbound-rtp' && entry.rid !== undefined) framesSentOf[entry.rid] = entry.framesSent ?? 0;
         if (entry.type !== 'inbound-rtp') continue;
         sum.bytesReceived += entry.bytesReceived ?? 0;
         if (entry.kind === 'audio') sum.totalAudioEnergy += entry.totalAudioEnergy ?? 0;
@@ -155,7 +159,7 @@ export function installProbe(): void {
         if (entry.kind === 'video' && (entry.framesPerSecond ?? 0) > 0) sum.pictures += 1;
       }
     }
-    return { ...sum, connections: connections.length, negotiations, srtpCiphers, ways };
+    return { ...sum, framesSentOf, connections: connections.length, negotiations, srtpCiphers, ways };
   };
 
   const cutSockets = (): number => {

@@ -114,6 +114,15 @@ export class Peer {
     await this.#senders.get(source)?.sender.replaceTrack(track);
   }
 
+  /** Rests these encodings of a picture, which nobody is shown, and sends the others. */
+  async rest(source: Source, rids: readonly string[]): Promise<void> {
+    const sender: RTCRtpSender | undefined = this.#senders.get(source)?.sender;
+    if (!sender) return;
+    const parameters: RTCRtpSendParameters = sender.getParameters();
+    for (const encoding of parameters.encodings) encoding.active = encoding.rid === undefined || !rids.includes(encoding.rid);
+    await sender.setParameters(parameters);
+  }
+
   stats(): Promise<RTCStatsReport> {
     return this.#pc.getStats();
   }

@@ -46,6 +46,7 @@ const serverEvent = tagged({
   participant_changed: object({ participant }),
   participant_left: object({ participant_id: text, reason: leaveReason }),
   slots: object({ slots: list(slotChange) }),
+  resting: object({ source, rids: list(text) }),
   speakers: object({ participant_ids: list(text) }),
   answered: object({ answer: text, slots: list(slotInfo) }),
   rejected: object({ seq: count, code: text, message: text }),

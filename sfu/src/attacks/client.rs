@@ -66,6 +66,8 @@ pub(super) struct Client {
     pub(super) messages: Vec<Vec<u8>>,
     handshake: Handshake,
     outbox: Vec<Vec<u8>>,
+    /// Layers that it does not send.
+    rests: &'static [&'static str],
     /// By layer.
     keyframes_due: Vec<bool>,
     frames: u32,
@@ -136,6 +138,7 @@ impl Client {
             messages: Vec::new(),
             handshake,
             outbox: Vec::new(),
+            rests: &[],
             keyframes_due: vec![true; layers.len()],
             frames: 0,
             voices: 0,
@@ -159,6 +162,11 @@ impl Client {
         let answer = SdpAnswer::from_sdp_string(answer).unwrap();
         self.rtc.sdp_api().accept_answer(pending, answer).unwrap();
         self.slots = slots;
+    }
+
+    /// Does not send these layers any more, but all others.
+    pub(super) fn rest(&mut self, rids: &'static [&'static str]) {
+        self.rests = rids;
     }
 
     /// How many different media packets came.
@@ -297,9 +305,12 @@ impl Client {
         if now >= self.next_frame {
             self.next_frame = now + Duration::from_millis(33);
             self.frames += 1;
-            for (n, layer) in self.layers.iter().enumerate() {
-                self.write_frame(1 + n, layer, now);
-            }
+            let layers = self.layers;
+            let rests = |layer: &&Layer| layer.rid.is_some_and(|rid| self.rests.contains(&rid));
+            let (rests, sent): (Vec<_>, Vec<_>) = (1..).zip(layers).partition(|(_, layer)| rests(layer));
+            // What comes back begins with a keyframe.
+            rests.into_iter().for_each(|(line, _): (usize, _)| self.keyframes_due[line - 1] = true);
+            sent.into_iter().for_each(|(line, layer)| self.write_frame(line, layer, now));
         }
     }
 

@@ -4,7 +4,7 @@ use super::Room;
 use super::member::{Answer, Member, to_infos};
 use crate::protocol::{LeaveReason, ServerEvent, SlotChange};
 use crate::refusal::Refusal;
-use sfu::control::{self, LegId, SlotTrack};
+use sfu::control::{self, LegId, SlotTrack, Source};
 use std::time::Instant;
 
 impl Room {
@@ -19,6 +19,7 @@ impl Room {
             }
             control::Event::OfferRefused { leg, reason } => self.offer_refused(leg, reason.into()),
             control::Event::Slots { leg, slots } => self.slots(leg, slots),
+            control::Event::Resting { leg, source, rids } => self.resting(leg, source, rids),
             control::Event::Speakers { legs, .. } => self.speakers(legs),
             control::Event::Lost { leg } | control::Event::Left { leg } => self.media_lost(leg),
             control::Event::Connected { .. }
@@ -60,6 +61,12 @@ impl Room {
             mid: slot.mid,
             participant_id: playing.map(|(member, _)| member.participant.0),
             source: playing.map(|(_, source)| source),
+        }
+    }
+
+    fn resting(&mut self, leg: LegId, source: Source, rids: Vec<String>) {
+        if self.member_by_leg.get(&leg).is_some_and(Member::is_admitted) {
+            self.send(leg, ServerEvent::Resting { source, rids });
         }
     }
 

@@ -195,6 +195,8 @@ export class Sources {
   #event(event: ServerEvent): void {
     if (event.type === 'answered') void this.#answered(event.answer, event.slots);
     if (event.type === 'rejected' && event.seq === this.#offerSeq) void this.#peer?.rollback();
+    // A browser that does not take it sends more than is shown: nobody notices.
+    if (event.type === 'resting') return void this.#peer?.rest(event.source, event.rids).catch(() => undefined);
     if (event.type === 'media_lost') return this.#rejoin();
     if (event.type === 'closed') return this.#end(event.reason);
     // The hub took the name that the click gave.

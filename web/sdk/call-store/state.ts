@@ -162,6 +162,7 @@ function happened(state: Live | Lobby, event: ServerEvent): CallState {
     case 'rejected':
       return { ...state, notice: { code: event.code, title: 'The service refused this', detail: event.message } };
     case 'answered':
+    case 'resting':
     case 'media_lost':
     case 'closed':
       return state;
