@@ -23,6 +23,7 @@ pub mod media;
 pub mod metrics;
 pub mod nodes;
 pub mod openapi;
+pub mod pass;
 pub mod problem;
 pub mod protocol;
 pub mod records;

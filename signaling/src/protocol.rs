@@ -1,6 +1,6 @@
 //! The messages between a page and the hub, as JSON over a WebSocket at `/v1/ws`, subprotocol `tuppence.v1`.
 //!
-//! The client's first frame is `join` or `resume`; the server answers `joined`, `resumed` or `refused` (and closes).
+//! The client's first frame is `join`, `rejoin` or `resume`; the server answers `joined`, `resumed` or `refused` (and closes).
 //! After that both sides send `event` frames, numbered from 1 without gaps in each direction, and `ack` what arrived.
 //! Whoever resumes sends again what the other side has not acknowledged; a number already seen is dropped.
 //!
@@ -46,6 +46,16 @@ pub enum ClientFrame {
         /// Display name; may be given later, with `enter`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+    },
+    /// The first frame after a lost call: a new session and a new connection for the same person, without a token.
+    Rejoin {
+        /// The secret from the last `joined`.
+        resume: String,
+        /// The page's SDP offer.
+        offer: String,
+        /// What each sending line will carry.
+        #[serde(deserialize_with = "strict::objects")]
+        sends: Vec<SendLine>,
     },
     /// The first frame after a dropped socket: continues the session.
     Resume {

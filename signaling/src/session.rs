@@ -2,8 +2,8 @@
 //! attached; touches no socket and no clock.
 
 use crate::delivery::{BadSequence, Delivery, OutboxFull, Outgoing};
+use crate::pass::Pass;
 use crate::protocol::{ServerEvent, ServerFrame, UNACKNOWLEDGED_MAX};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use sfu::control::LegId;
 use std::time::{Duration, Instant};
@@ -40,7 +40,8 @@ impl ResumeSecret {
         format!("{}.{}", self.leg.0, crate::base64url::encode(&self.secret))
     }
 
-    fn hash(&self) -> [u8; 32] {
+    /// What the server keeps of it.
+    pub fn hash(&self) -> [u8; 32] {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, &self.secret).as_ref());
         hash
@@ -68,9 +69,7 @@ pub enum ResumeRefusal {
 #[derive(Debug)]
 pub struct Session {
     delivery: Delivery<ServerEvent>,
-    secret_hash: [u8; 32],
-    /// The origin that the token was bound to, if it was.
-    origin: Option<String>,
+    pass: Pass,
     attached: Option<SocketId>,
     /// When the session ends unless a socket resumes it.
     ends_at: Option<Instant>,
@@ -78,14 +77,18 @@ pub struct Session {
 
 impl Session {
     /// A session that begins with a socket attached.
-    pub fn new(secret: &ResumeSecret, origin: Option<String>, socket: SocketId) -> Self {
-        Self {
-            delivery: Delivery::new(UNACKNOWLEDGED_MAX),
-            secret_hash: secret.hash(),
-            origin,
-            attached: Some(socket),
-            ends_at: None,
-        }
+    pub fn new(pass: Pass, socket: SocketId) -> Self {
+        Self { delivery: Delivery::new(UNACKNOWLEDGED_MAX), pass, attached: Some(socket), ends_at: None }
+    }
+
+    /// What lets its page back in when the call is lost.
+    pub fn pass(&self) -> &Pass {
+        &self.pass
+    }
+
+    /// The session is over; what it was begun with may outlast it.
+    pub fn into_pass(self) -> Pass {
+        self.pass
     }
 
     /// The socket that carries the session now.
@@ -138,10 +141,7 @@ impl Session {
         received: u64,
         socket: SocketId,
     ) -> Result<u64, ResumeRefusal> {
-        verify_slices_are_equal(&self.secret_hash, &secret.hash()).map_err(|_| ResumeRefusal::WrongSecret)?;
-        if self.origin.is_some() && self.origin.as_deref() != origin {
-            return Err(ResumeRefusal::WrongOrigin);
-        }
+        self.pass.check(secret, origin)?;
         self.delivery.resume(received).map_err(ResumeRefusal::BadSequence)?;
         self.attached = Some(socket);
         self.ends_at = None;
@@ -152,6 +152,10 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::{Arrival, CallId, ParticipantId};
+    use crate::switchboard::{Hello, Newcomer};
+    use crate::tokens::CallRole;
+    use sfu::control::{RoomId, TenantId};
 
     const FIRST: SocketId = SocketId(1);
     const SECOND: SocketId = SocketId(2);
@@ -161,7 +165,22 @@ mod tests {
     }
 
     fn session() -> Session {
-        Session::new(&secret(1), Some("https://a.example".into()), FIRST)
+        let arrival = Arrival {
+            leg: LegId(Uuid::from_u128(7)),
+            participant: ParticipantId(Uuid::from_u128(8)),
+            identity: "ada".into(),
+            name: None,
+            role: CallRole::Participant,
+            may_publish: Vec::new(),
+            offer: String::new(),
+            sends: Vec::new(),
+            enters_at_once: false,
+        };
+        let (tenant, room) = (TenantId(Uuid::from_u128(1)), RoomId(Uuid::from_u128(2)));
+        let newcomer = Newcomer { tenant, room, call: CallId(Uuid::from_u128(3)), arrival };
+        let origin = Some("https://a.example".into());
+        let hello = Hello { socket: FIRST, newcomer, secret: secret(1), origin, instead_of: None };
+        Session::new(Pass::new(&hello), FIRST)
     }
 
     #[test]

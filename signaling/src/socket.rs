@@ -11,7 +11,7 @@ use crate::protocol::{ClientFrame, FRAME_BYTES_MAX, RefusalCode, SUBPROTOCOL, Se
 use crate::refusal::Refusal;
 use crate::room::{Arrival, CallId, ParticipantId};
 use crate::session::{ResumeSecret, SocketId};
-use crate::switchboard::{Hello, Input, Newcomer};
+use crate::switchboard::{Hello, Input, Newcomer, Return};
 use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -115,11 +115,37 @@ fn greet(hub: &Hub, socket: SocketId, first: ClientFrame, origin: Option<String>
             let hello = hello(hub, socket, &token, (offer, sends), name, origin.as_deref())?;
             Ok(Input::Join(Box::new(hello)))
         }
+        ClientFrame::Rejoin { resume, offer, sends } => {
+            let before = ResumeSecret::parse(&resume).ok_or_else(Refusal::resume_expired)?;
+            let Fresh { participant, call, secret } = Fresh::names(hub)?;
+            let back = Return { socket, before, origin, participant, call, secret, offer, sends };
+            Ok(Input::Rejoin(Box::new(back)))
+        }
         ClientFrame::Resume { resume, received } => {
             let secret = ResumeSecret::parse(&resume).ok_or_else(Refusal::resume_expired)?;
             Ok(Input::Resume { socket, secret, origin, received })
         }
-        _ => Err(Refusal::new(RefusalCode::OutOfOrder, "The first frame must be `join` or `resume`.")),
+        _ => Err(Refusal::new(
+            RefusalCode::OutOfOrder,
+            "The first frame must be `join`, `rejoin` or `resume`.",
+        )),
+    }
+}
+
+/// Names of what a page may become, and the secret of its session.
+struct Fresh {
+    participant: ParticipantId,
+    call: CallId,
+    secret: ResumeSecret,
+}
+
+impl Fresh {
+    fn names(hub: &Hub) -> Result<Self, Refusal> {
+        let now = hub.clock().now();
+        let mut secret = [0; 32];
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_| Refusal::overloaded())?;
+        let secret = ResumeSecret::new(LegId(id_at(now)), secret);
+        Ok(Self { participant: ParticipantId(id_at(now)), call: CallId(id_at(now)), secret })
     }
 }
 
@@ -131,14 +157,11 @@ fn hello(
     name: Option<String>,
     origin: Option<&str>,
 ) -> Result<Hello, Refusal> {
-    let now = hub.clock().now();
-    let grant = hub.token_keys().verify(token, now, origin)?;
-    let leg = LegId(id_at(now));
-    let mut secret = [0; 32];
-    aws_lc_rs::rand::fill(&mut secret).map_err(|_| Refusal::overloaded())?;
+    let grant = hub.token_keys().verify(token, hub.clock().now(), origin)?;
+    let Fresh { participant, call, secret } = Fresh::names(hub)?;
     let arrival = Arrival {
-        leg,
-        participant: ParticipantId(id_at(now)),
+        leg: secret.leg,
+        participant,
         identity: grant.identity,
         name: name.or(grant.name),
         role: grant.role,
@@ -149,9 +172,10 @@ fn hello(
     };
     Ok(Hello {
         socket,
-        newcomer: Newcomer { tenant: grant.tenant, room: grant.room, call: CallId(id_at(now)), arrival },
-        secret: ResumeSecret::new(leg, secret),
+        newcomer: Newcomer { tenant: grant.tenant, room: grant.room, call, arrival },
+        secret,
         origin: grant.origin,
+        instead_of: None,
     })
 }
 
@@ -188,10 +212,12 @@ fn to_input(socket: SocketId, frame: ClientFrame) -> Result<Option<Input>, Refus
         ClientFrame::Event { seq, body } => Ok(Some(Input::Event { socket, seq, event: body })),
         ClientFrame::Ack { seq } => Ok(Some(Input::Ack { socket, seq })),
         ClientFrame::Pong {} => Ok(None),
-        ClientFrame::Join { .. } | ClientFrame::Resume { .. } => Err(Refusal::new(
-            RefusalCode::OutOfOrder,
-            "`join` and `resume` are first frames of a new connection.",
-        )),
+        ClientFrame::Join { .. } | ClientFrame::Rejoin { .. } | ClientFrame::Resume { .. } => {
+            Err(Refusal::new(
+                RefusalCode::OutOfOrder,
+                "`join`, `rejoin` and `resume` are first frames of a new connection.",
+            ))
+        }
     }
 }
 

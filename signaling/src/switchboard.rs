@@ -6,15 +6,18 @@
 
 mod ask;
 mod connect;
+mod lost;
 mod traffic;
 
-pub use traffic::{Ask, Hello, Input, LiveCall, Newcomer, Output, Timing};
+pub use traffic::{Ask, Hello, Input, LiveCall, Newcomer, Output, Return, Timing};
 
+use crate::pass::Pass;
 use crate::protocol::{LeaveReason, ServerEvent, ServerFrame};
 use crate::refusal::Refusal;
 use crate::resource::{RequestId, Resource, ResourceId};
 use crate::room::{CallId, Effect, Event, NewLeg, ParticipantId, Policy, Record, Room};
 use crate::session::{ResumeSecret, Session, SocketId};
+use lost::Lost;
 use sfu::control::{self, Command, LegId, Quality, RoomId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +36,7 @@ pub struct Switchboard {
     quality_by_room: BTreeMap<RoomId, Vec<Quality>>,
     room_by_leg: BTreeMap<LegId, RoomId>,
     session_by_leg: BTreeMap<LegId, Session>,
+    lost: Lost,
     resource_by_leg: BTreeMap<LegId, Resource>,
     leg_by_resource: BTreeMap<ResourceId, LegId>,
     arriving_by_leg: BTreeMap<LegId, Arriving>,
@@ -48,7 +52,7 @@ pub struct Switchboard {
 #[derive(Debug)]
 enum Arriving {
     /// A page whose session has not begun.
-    Page { socket: SocketId, secret: ResumeSecret, origin: Option<String> },
+    Page { socket: SocketId, secret: ResumeSecret, pass: Box<Pass>, instead_of: Option<LegId> },
     /// A client that waits for the answer to its request.
     Client { request: RequestId, resource: Box<Resource> },
 }
@@ -63,6 +67,7 @@ impl Switchboard {
             quality_by_room: BTreeMap::new(),
             room_by_leg: BTreeMap::new(),
             session_by_leg: BTreeMap::new(),
+            lost: Lost::default(),
             resource_by_leg: BTreeMap::new(),
             leg_by_resource: BTreeMap::new(),
             arriving_by_leg: BTreeMap::new(),
@@ -80,6 +85,7 @@ impl Switchboard {
             Input::Resume { socket, secret, origin, received } => {
                 self.resume(socket, &secret, origin.as_deref(), received);
             }
+            Input::Rejoin(back) => self.rejoin(*back, now),
             Input::Event { socket, seq, event } => self.event(socket, seq, event, now),
             Input::Ack { socket, seq } => self.ack(socket, seq, now),
             Input::Ask { request, ask } => self.ask(request, ask, now),
@@ -122,10 +128,10 @@ impl Switchboard {
         room.is_some_and(|room| room.tenant() == tenant && room.call() == call)
     }
 
-    /// Is this participant here, in a lobby or in a call?
+    /// Is this participant here, in a lobby or in a call, or about to come back?
     pub fn has_participant(&self, tenant: TenantId, participant: ParticipantId) -> bool {
         let mut rooms = self.room_by_id.values().filter(|room| room.tenant() == tenant);
-        rooms.any(|room| room.has_participant(participant))
+        rooms.any(|room| room.has_participant(participant)) || self.lost.has(tenant, participant)
     }
 
     /// Are no sockets and no rooms left?
@@ -189,6 +195,7 @@ impl Switchboard {
     }
 
     fn remove(&mut self, tenant: TenantId, participant: ParticipantId, now: Instant) {
+        self.lost.remove(tenant, participant);
         let is_there = |room: &Room| room.tenant() == tenant && room.has_participant(participant);
         let rooms: Vec<RoomId> =
             self.room_by_id.iter().filter(|(_, room)| is_there(room)).map(|(id, _)| *id).collect();
@@ -198,6 +205,7 @@ impl Switchboard {
     }
 
     fn tick(&mut self, now: Instant) {
+        self.lost.tick(now);
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let rooms: Vec<RoomId> = self
             .room_by_id
@@ -245,13 +253,13 @@ impl Switchboard {
             self.room_by_id.remove(&id);
         }
         match worked {
-            Ok(effects) => effects.into_iter().for_each(|effect| self.obey(tenant, call, effect)),
-            Err(_) => self.bury(id, tenant, call),
+            Ok(effects) => effects.into_iter().for_each(|effect| self.obey(tenant, call, effect, now)),
+            Err(_) => self.bury(id, tenant, call, now),
         }
     }
 
     /// A room has panicked: its pages are told to join anew and its legs end.
-    fn bury(&mut self, id: RoomId, tenant: TenantId, call: CallId) {
+    fn bury(&mut self, id: RoomId, tenant: TenantId, call: CallId, now: Instant) {
         tracing::error!(room_id = %id.0, "a room has panicked and is closed");
         self.quality_by_room.remove(&id);
         self.room_by_id.remove(&id);
@@ -265,19 +273,19 @@ impl Switchboard {
                 self.refuse_arrival(leg, Refusal::unavailable());
             } else {
                 self.push(leg, ServerEvent::Closed { reason: LeaveReason::Lost });
-                self.close(leg);
+                self.close(leg, LeaveReason::Lost, now);
             }
         }
         self.outputs.push_back(Output::Record { tenant, call, record: Record::CallEnded });
     }
 
-    fn obey(&mut self, tenant: TenantId, call: CallId, effect: Effect) {
+    fn obey(&mut self, tenant: TenantId, call: CallId, effect: Effect, now: Instant) {
         match effect {
             Effect::Store(row) => self.outputs.push_back(Output::Store(row)),
             Effect::Welcome { leg, welcome } => self.welcome(leg, *welcome),
             Effect::Refuse { leg, refusal } => self.refuse_arrival(leg, refusal),
             Effect::Send { leg, event } => self.push(leg, event),
-            Effect::Close { leg } => self.close(leg),
+            Effect::Close { leg, reason } => self.close(leg, reason, now),
             Effect::Sfu(command) => self.outputs.push_back(Output::Sfu(command)),
             Effect::Record(record) => self.outputs.push_back(Output::Record { tenant, call, record }),
         }
@@ -309,22 +317,29 @@ impl Switchboard {
     }
 
     /// The session ends when its page has what it was sent; a page that is away finds it gone.
-    fn close(&mut self, leg: LegId) {
+    fn close(&mut self, leg: LegId, reason: LeaveReason, now: Instant) {
         self.flush(leg);
         self.forget_resource(leg);
         self.room_by_leg.remove(&leg);
-        if let Some(socket) = self.session_by_leg.remove(&leg).and_then(|session| session.attached()) {
+        let Some(session) = self.session_by_leg.remove(&leg) else { return };
+        if let Some(socket) = session.attached() {
             self.leg_by_socket.remove(&socket);
             self.outputs.push_back(Output::HangUp { socket });
+        }
+        if reason == LeaveReason::Lost {
+            self.lost.keep(leg, session.into_pass(), now + self.timing.resume_within);
         }
     }
 
     /// Ends the sessions whose pages have not acknowledged for too long. Their rooms tell the others.
     fn hang_up_on_the_deaf(&mut self, now: Instant) {
         while let Some(leg) = self.deaf.pop() {
-            if let Some(socket) = self.session_by_leg.remove(&leg).and_then(|session| session.attached()) {
-                self.leg_by_socket.remove(&socket);
-                self.refuse_socket(socket, Refusal::not_acknowledged());
+            if let Some(session) = self.session_by_leg.remove(&leg) {
+                if let Some(socket) = session.attached() {
+                    self.leg_by_socket.remove(&socket);
+                    self.refuse_socket(socket, Refusal::not_acknowledged());
+                }
+                self.lost.keep(leg, session.into_pass(), now + self.timing.resume_within);
             }
             self.tell_room_of(leg, Event::Gone { leg }, now);
             self.room_by_leg.remove(&leg);

@@ -38,7 +38,7 @@ export function endWords(reason: LeaveReason): Words {
     case 'left':
       return { title: 'You left the call', detail: 'The others can go on without you. You can come back at any time.' };
     case 'lost':
-      return { title: 'The connection was lost', detail: 'Your network was away for too long. Check it, then join again.' };
+      return { title: 'The connection was lost', detail: 'It could not be made again in time. Check your network, then join again.' };
     case 'lobby_expired':
       return { title: 'You waited for a while', detail: 'The connection behind the device check is let go after some time. Join when you are ready.' };
     case 'replaced':

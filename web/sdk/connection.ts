@@ -32,6 +32,9 @@ export interface JoinRequest {
   readonly name?: string;
 }
 
+/** What the page offers when it comes back after a lost call: the secret of the session that it had in place of a token. */
+export type RejoinRequest = Omit<JoinRequest, 'token' | 'name'> & { readonly resume: string };
+
 /** What a connection tells its owner. */
 export interface Listener {
   joined(frame: Joined): void;
@@ -85,7 +88,7 @@ export class Connection {
   readonly #world: World;
   readonly #session = new Session();
   #phase: Phase = { is: 'joining', attempt: 0 };
-  #request: JoinRequest | undefined;
+  #request: JoinRequest | RejoinRequest | undefined;
   #joined: Joined | undefined;
   #socket: Socket | undefined;
   #heardAt = 0;
@@ -103,7 +106,7 @@ export class Connection {
   }
 
   /** Enters the lobby. */
-  join(request: JoinRequest): void {
+  join(request: JoinRequest | RejoinRequest): void {
     this.#request = request;
     this.#greet();
   }
@@ -120,6 +123,12 @@ export class Connection {
     if (this.#phase.is === 'over') return;
     this.#leaving = true;
     if (this.#phase.is === 'open') this.send({ type: 'leave' });
+    this.#finish({ why: 'left' });
+  }
+
+  /** Ends without a word to the hub: the session's secret still lets the page back in. */
+  abandon(): void {
+    this.#leaving = true;
     this.#finish({ why: 'left' });
   }
 
@@ -155,7 +164,7 @@ export class Connection {
       this.#write({ type: 'resume', resume: this.#joined.resume, received: this.#session.received });
     } else if (this.#request) {
       this.#heardAt = this.#world.now();
-      this.#write({ type: 'join', ...this.#request });
+      this.#write('resume' in this.#request ? { type: 'rejoin', ...this.#request } : { type: 'join', ...this.#request });
     }
   }
 

@@ -1,22 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { FakeTrack } from '../test/browser.ts';
 import { LocalMedia, troubleOf, type Devices, type SourceState } from './local-media.ts';
-
-class FakeTrack {
-  enabled = true;
-  stopped = false;
-  onended: (() => void) | null = null;
-  contentHint = '';
-  readonly label: string;
-  constructor(label: string) {
-    this.label = label;
-  }
-  getSettings(): MediaTrackSettings {
-    return { deviceId: this.label };
-  }
-  stop(): void {
-    this.stopped = true;
-  }
-}
 
 function setUp(answer: (wish: MediaStreamConstraints) => FakeTrack | Error) {
   const told: string[] = [];

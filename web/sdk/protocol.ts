@@ -34,6 +34,7 @@ const clientEvent = tagged({
 
 const clientFrame = tagged({
   join: object({ token: text, offer: text, sends: list(sendLine), name: optional(text) }),
+  rejoin: object({ resume: text, offer: text, sends: list(sendLine) }),
   resume: object({ resume: text, received: count }),
   event: object({ seq: count, body: clientEvent }),
   ack: object({ seq: count }),

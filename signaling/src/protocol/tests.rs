@@ -44,7 +44,8 @@ fn golden_client_frames_are_read_and_written_exactly() {
         assert_eq!(ClientFrame::parse(&text).unwrap(), frame, "{name}");
         seen.insert(type_of(&frame));
     }
-    let all = "join resume ack pong event_enter event_mute event_view event_offer event_rename event_leave";
+    let all =
+        "join rejoin resume ack pong event_enter event_mute event_view event_offer event_rename event_leave";
     assert_eq!(seen, names(all));
 }
 

@@ -44,7 +44,7 @@ impl Room {
         let Some(member) = self.member_by_leg.remove(&leg) else { return };
         self.sfu(Command::Leave { leg });
         self.send(leg, ServerEvent::Closed { reason });
-        self.effects.push_back(Effect::Close { leg });
+        self.effects.push_back(Effect::Close { leg, reason });
         if !member.is_in_call() {
             return self.record(Record::LegEnded { leg, reason: Some(reason) });
         }

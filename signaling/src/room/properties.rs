@@ -234,7 +234,7 @@ impl World {
                 assert!(self.refused.insert(leg), "a page is refused once");
             }
             Effect::Send { leg, event } => self.told(leg, event),
-            Effect::Close { leg } => {
+            Effect::Close { leg, .. } => {
                 let page = self.page_by_leg.get_mut(&leg).expect("only a session can be closed");
                 assert!(!std::mem::replace(&mut page.closed, true), "a session is closed once");
             }

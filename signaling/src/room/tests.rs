@@ -51,7 +51,7 @@ impl Scene {
                 Effect::Welcome { leg, welcome } => drop(self.welcomed.insert(leg, *welcome)),
                 Effect::Refuse { leg, refusal } => drop(self.refused.insert(leg, refusal)),
                 Effect::Send { leg, event } => self.told.entry(leg).or_default().push(event),
-                Effect::Close { leg } => self.closed.push(leg),
+                Effect::Close { leg, .. } => self.closed.push(leg),
                 Effect::Sfu(command) => self.sfu.push(command),
                 Effect::Record(record) => self.records.push(record),
             }

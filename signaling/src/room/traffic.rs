@@ -122,6 +122,8 @@ pub enum Effect {
     Close {
         /// Which page.
         leg: LegId,
+        /// Why.
+        reason: LeaveReason,
     },
     /// Tell the media plane.
     Sfu(Command),

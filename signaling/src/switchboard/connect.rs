@@ -1,10 +1,11 @@
 //! Sockets come, say something, and go.
 
-use super::{ARRIVING_MAX, Arriving, Hello, Newcomer, Switchboard};
+use super::{ARRIVING_MAX, Arriving, Hello, Newcomer, Return, Switchboard};
+use crate::pass::Pass;
 use crate::protocol::{ClientEvent, RefusalCode, ServerFrame};
 use crate::refusal::Refusal;
 use crate::resource::Denial;
-use crate::room::{Event, Room, Welcome};
+use crate::room::{Event, ParticipantId, Room, Welcome};
 use crate::session::{ResumeRefusal, ResumeSecret, Session, SocketId};
 use sfu::control::{LegId, RoomId};
 use std::time::{Duration, Instant};
@@ -18,13 +19,28 @@ pub(super) struct Entry {
 
 impl Switchboard {
     pub(super) fn join(&mut self, hello: Hello, now: Instant) {
-        let Hello { socket, newcomer, secret, origin } = hello;
-        match self.let_in(newcomer, Arriving::Page { socket, secret, origin }) {
+        let pass = Box::new(Pass::new(&hello));
+        let Hello { socket, newcomer, secret, instead_of, .. } = hello;
+        match self.let_in(newcomer, Arriving::Page { socket, secret, pass, instead_of }) {
             Ok(entry) => {
                 self.leg_by_socket.insert(socket, entry.leg);
                 self.tell_room(entry.room, entry.event, now);
             }
             Err(refusal) => self.refuse_socket(socket, refusal),
+        }
+    }
+
+    /// A page whose call was lost, here or on its own side, wants a new leg as who it was.
+    pub(super) fn rejoin(&mut self, back: Return, now: Instant) {
+        let leg = back.before.leg;
+        let pass = self.session_by_leg.get(&leg).map(Session::pass).or_else(|| self.lost.get(leg));
+        let checked = pass.ok_or(ResumeRefusal::WrongSecret).and_then(|pass| {
+            pass.check(&back.before, back.origin.as_deref())?;
+            Ok(pass.clone())
+        });
+        match checked {
+            Ok(pass) => self.join(pass.hello(back), now),
+            Err(reason) => self.refuse_socket(back.socket, reason.into()),
         }
     }
 
@@ -47,8 +63,11 @@ impl Switchboard {
     pub(super) fn welcome(&mut self, leg: LegId, welcome: Welcome) {
         let Some(arriving) = self.arriving_by_leg.remove(&leg) else { return };
         match arriving {
-            Arriving::Page { socket, secret, origin } => {
-                self.session_by_leg.insert(leg, Session::new(&secret, origin, socket));
+            Arriving::Page { socket, secret, pass, instead_of } => {
+                // One pass lets in once; the new session has its own.
+                instead_of.inspect(|before| self.lost.forget(*before));
+                let pass = pass.issued_to(ParticipantId(welcome.you.participant_id));
+                self.session_by_leg.insert(leg, Session::new(pass, socket));
                 let frame = self.joined(welcome, &secret);
                 self.send(socket, frame);
             }

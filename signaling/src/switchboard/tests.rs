@@ -100,7 +100,7 @@ impl Scene {
         let leg = LegId(Uuid::from_u128(100 + n));
         let secret = ResumeSecret::new(leg, [self.last as u8; 32]);
         let newcomer = self.newcomer(leg, identity);
-        let hello = Hello { socket, newcomer, secret: secret.clone(), origin: None };
+        let hello = Hello { socket, newcomer, secret: secret.clone(), origin: None, instead_of: None };
         self.handle(Input::Join(Box::new(hello)));
         Page { socket, secret, said: 0, heard: Vec::new() }
     }
@@ -155,6 +155,29 @@ impl Scene {
         let (secret, received) = (page.secret.clone(), page.heard.len() as u64);
         self.handle(Input::Resume { socket: page.socket, secret, origin: None, received });
         self.read(page)
+    }
+
+    /// Comes back with the secret of the page's last session; from this origin, if any.
+    fn rejoin(&mut self, page: &Page, origin: Option<&str>) -> Page {
+        let socket = self.socket();
+        let n = u128::from(self.last);
+        let secret = ResumeSecret::new(LegId(Uuid::from_u128(100 + n)), [self.last as u8; 32]);
+        self.handle(Input::Rejoin(Box::new(Return {
+            socket,
+            before: page.secret.clone(),
+            origin: origin.map(str::to_owned),
+            participant: ParticipantId(Uuid::from_u128(200 + n)),
+            call: CallId(Uuid::from_u128(n)),
+            secret: secret.clone(),
+            offer: "v=0".into(),
+            sends: vec![SendLine { mid: "0".into(), source: Source::Camera }],
+        })));
+        Page { socket, secret, said: 0, heard: Vec::new() }
+    }
+
+    /// The media plane has lost this page's leg.
+    fn lose_media(&mut self, page: &Page) {
+        self.handle(Input::Media(control::Event::Lost { leg: page.secret.leg }));
     }
 
     fn drop_socket(&mut self, page: &Page) {
@@ -478,4 +501,123 @@ fn live_calls_are_those_of_the_tenant_with_someone_in() {
     assert!(!scene.hung_up.contains(&bob.socket), "another tenant removes nobody");
     scene.handle(Input::Remove { tenant: TENANT, participant });
     assert!(scene.hung_up.contains(&bob.socket));
+}
+
+/// Who the page is, if these frames let it in.
+fn participant(frames: &[ServerFrame]) -> Option<(Uuid, String)> {
+    match frames {
+        [ServerFrame::Joined { you, .. }] => Some((you.participant_id, you.name.clone())),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_page_whose_media_was_lost_comes_back_without_a_token_as_who_it_was() {
+    let mut scene = Scene::new();
+    let mut ada = scene.join("ada");
+    let before = participant(&scene.read(&mut ada));
+    scene.say(&mut ada, ClientEvent::Enter { name: None, muted: vec![] });
+    let mut ben = scene.call("ben");
+    scene.lose_media(&ada);
+    scene.read(&mut ada);
+    assert!(
+        ada.heard.ends_with(&[ServerEvent::MediaLost, ServerEvent::Closed { reason: LeaveReason::Lost }])
+    );
+    scene.wait(RESUME_WITHIN - Duration::from_secs(1));
+    let mut again = scene.rejoin(&ada, None);
+    assert_eq!(participant(&scene.read(&mut again)), before);
+    scene.say(&mut again, ClientEvent::Enter { name: None, muted: vec![] });
+    scene.read(&mut ben);
+    let back = |event: &ServerEvent| match event {
+        ServerEvent::ParticipantJoined { participant } => Some(participant.participant_id),
+        _ => None,
+    };
+    assert_eq!(ben.heard.iter().filter_map(back).next_back(), before.map(|(participant, _)| participant));
+    // The old leg has ended before the new one is counted.
+    let of_ada = |record: &Record| match record {
+        Record::Left { leg, .. } if *leg == ada.secret.leg => Some("left"),
+        Record::Entered { leg, .. } if *leg == again.secret.leg => Some("entered"),
+        _ => None,
+    };
+    assert_eq!(scene.records.iter().filter_map(of_ada).collect::<Vec<_>>(), ["left", "entered"]);
+}
+
+#[test]
+fn a_page_whose_own_side_lost_the_media_takes_its_old_leg_out() {
+    let mut scene = Scene::new();
+    let mut ada = scene.call("ada");
+    let mut again = scene.rejoin(&ada, None);
+    assert!(participant(&scene.read(&mut again)).is_some());
+    assert_eq!(scene.left(), 0, "the old leg stays until the new one enters");
+    scene.say(&mut again, ClientEvent::Enter { name: None, muted: vec![] });
+    scene.read(&mut ada);
+    assert_eq!(ada.heard.last(), Some(&ServerEvent::Closed { reason: LeaveReason::Replaced }));
+    assert_eq!(scene.left(), 1);
+}
+
+#[test]
+fn a_pass_lets_in_once_for_a_while_and_its_owner_only() {
+    let mut scene = Scene::new();
+    let expired = |scene: &mut Scene, page: &Page| {
+        let mut back = scene.rejoin(page, None);
+        refusal(&scene.read(&mut back)) == Some(RefusalCode::ResumeExpired)
+    };
+    let mut ada = scene.call("ada");
+    scene.lose_media(&ada);
+    scene.read(&mut ada);
+    let guess = Page { secret: ResumeSecret::new(ada.secret.leg, [99; 32]), ..scene.join("mallory") };
+    assert!(expired(&mut scene, &guess), "a wrong secret");
+    let mut again = scene.rejoin(&ada, None);
+    assert!(participant(&scene.read(&mut again)).is_some());
+    assert!(expired(&mut scene, &ada), "a second time");
+    scene.lose_media(&again);
+    scene.wait(RESUME_WITHIN);
+    assert!(expired(&mut scene, &again), "too late");
+}
+
+#[test]
+fn nobody_comes_back_whom_somebody_wanted_out() {
+    let mut scene = Scene::new();
+    let refused = |scene: &mut Scene, page: &Page| {
+        let mut back = scene.rejoin(page, None);
+        refusal(&scene.read(&mut back)) == Some(RefusalCode::ResumeExpired)
+    };
+    let mut ada = scene.call("ada");
+    scene.say(&mut ada, ClientEvent::Leave {});
+    assert!(refused(&mut scene, &ada), "who hung up");
+    let mut ben = scene.join("ben");
+    let (id, _) = participant(&scene.read(&mut ben)).expect("ben is in the lobby");
+    scene.say(&mut ben, ClientEvent::Enter { name: None, muted: vec![] });
+    let removal = || Input::Remove { tenant: TENANT, participant: ParticipantId(id) };
+    scene.lose_media(&ben);
+    assert!(scene.board.has_participant(TENANT, ParticipantId(id)), "he is about to come back");
+    scene.handle(removal());
+    assert!(!scene.board.has_participant(TENANT, ParticipantId(id)));
+    assert!(refused(&mut scene, &ben), "who was removed while away");
+    let cleo = scene.call("cleo");
+    let _elsewhere = scene.call("cleo");
+    assert!(refused(&mut scene, &cleo), "whose other page took over");
+}
+
+#[test]
+fn a_session_bound_to_an_origin_is_rejoined_from_there_only() {
+    let mut scene = Scene::new();
+    let socket = scene.socket();
+    let secret = ResumeSecret::new(LegId(Uuid::from_u128(100)), [1; 32]);
+    let newcomer = scene.newcomer(secret.leg, "ada");
+    let origin = Some("https://a.example".to_owned());
+    let hello = Hello { socket, newcomer, secret: secret.clone(), origin, instead_of: None };
+    scene.handle(Input::Join(Box::new(hello)));
+    let ada = Page { socket, secret, said: 0, heard: Vec::new() };
+    scene.lose_media(&ada);
+    for elsewhere in [None, Some("https://b.example")] {
+        let mut back = scene.rejoin(&ada, elsewhere);
+        assert_eq!(refusal(&scene.read(&mut back)), Some(RefusalCode::OriginNotAllowed));
+    }
+    let mut back = scene.rejoin(&ada, Some("https://a.example"));
+    assert!(participant(&scene.read(&mut back)).is_some());
+    // The binding passes on to the new session.
+    scene.lose_media(&back);
+    let mut stolen = scene.rejoin(&back, Some("https://b.example"));
+    assert_eq!(refusal(&scene.read(&mut stolen)), Some(RefusalCode::OriginNotAllowed));
 }

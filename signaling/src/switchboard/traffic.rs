@@ -6,7 +6,7 @@ use crate::resource::{Approach, Condition, Outcome, RequestId, Resource};
 use crate::room::{Arrival, CallId, NewLeg, ParticipantId, Policy, Record};
 use crate::sdp::Fragment;
 use crate::session::{ResumeSecret, SocketId};
-use sfu::control::{self, Command, RoomId, TenantId};
+use sfu::control::{self, Command, LegId, RoomId, SendLine, TenantId};
 use std::time::Duration;
 
 /// What pages are told about time.
@@ -34,6 +34,8 @@ pub enum Input {
         /// The greatest number that the page has received.
         received: u64,
     },
+    /// A socket's first frame was `rejoin`.
+    Rejoin(Box<Return>),
     /// A numbered event.
     Event {
         /// The socket.
@@ -108,6 +110,29 @@ pub struct Hello {
     pub secret: ResumeSecret,
     /// The origin that the token is bound to, if it is.
     pub origin: Option<String>,
+    /// The leg that this page had before, when it comes back with the secret of that session.
+    pub instead_of: Option<LegId>,
+}
+
+/// A page that comes back without a token.
+#[derive(Debug)]
+pub struct Return {
+    /// Its socket.
+    pub socket: SocketId,
+    /// The secret of the session that it had.
+    pub before: ResumeSecret,
+    /// The `Origin` of the request.
+    pub origin: Option<String>,
+    /// The participant, should nobody in the room know the person any more.
+    pub participant: ParticipantId,
+    /// The call, if this page is the first.
+    pub call: CallId,
+    /// The secret of the new session, and its leg.
+    pub secret: ResumeSecret,
+    /// SDP.
+    pub offer: String,
+    /// What its lines will carry.
+    pub sends: Vec<SendLine>,
 }
 
 /// What a client without a socket asks for.

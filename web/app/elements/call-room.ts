@@ -376,7 +376,7 @@ export class CallRoomElement extends LitElement {
 }
 
 function linkWords({ link, media }: Live): string {
-  if (link.is === 'rejoining') return 'The connection broke. Joining again…';
+  if (link.is === 'rejoining') return 'Reconnecting… You are back in a moment.';
   if (media === 'disconnected' || media === 'failed') return 'Your network is interrupted. Waiting for it to come back…';
   if (link.is === 'reconnecting') return 'Reconnecting… You can go on talking; only news about others waits.';
   return '';

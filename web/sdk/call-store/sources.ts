@@ -1,3 +1,4 @@
+import { Comeback } from '../comeback.ts';
 import { Connection, type Over, type World, browserWorld } from '../connection.ts';
 import { ApiError } from '../http.ts';
 import { LocalMedia, type Devices, type SourceState } from '../local-media.ts';
@@ -9,7 +10,7 @@ import { flows, type Fact, type Problem } from './state.ts';
 export interface CallOptions {
   /** `wss://…/v1/ws`. */
   readonly url: string;
-  /** A fresh token, asked for at each join. */
+  /** A fresh token, asked for at each join. A lost call is joined again without one, as long as the hub remembers it. */
   readonly token: () => Promise<string>;
   readonly name?: string;
   readonly devices?: Devices | undefined;
@@ -23,8 +24,8 @@ const PICTURES: readonly Source[] = ['camera', 'screen'];
 const SOURCES: readonly Source[] = [...SOUNDS, ...PICTURES];
 /** Starting three encoders takes a small machine some 50 ms, which the others' first pictures would wait for. */
 const PICTURES_AFTER_MS = 60;
-/** After this many joins that failed in a row while in a call, the page says so. */
-const REJOINS_MAX = 6;
+/** How long a page that was never in tries to get in. */
+const FIRST_WINDOW_MS = 30_000;
 
 /** Socket, peer connection and devices of one call. Does what it is asked, reports only what has happened. */
 export class Sources {
@@ -38,7 +39,13 @@ export class Sources {
   #turn = 0;
   #joined = false;
   #inCall = false;
-  #rejoins = 0;
+  /** Whether the hub has let the page in since the person asked for it. */
+  #wasIn = false;
+  /** What lets this page back in as who it was. */
+  #resume: string | undefined;
+  /** How long after a loss the page tries by itself. */
+  #windowMs = FIRST_WINDOW_MS;
+  #comeback = new Comeback();
   /** Whether the hub begins the DTLS handshake. Not any more once a connection ended before media could flow. */
   #hubBegins = true;
   #wasConnected = false;
@@ -59,9 +66,9 @@ export class Sources {
   async join(): Promise<void> {
     const turn: number = this.#start();
     try {
-      const [token, offer] = await Promise.all([this.#options.token(), this.#peer!.offer()]);
+      const [right, offer] = await Promise.all([this.#right(), this.#peer!.offer()]);
       if (turn !== this.#turn) return;
-      this.#connection?.join({ token, ...offer, ...(this.#name ? { name: this.#name } : {}) });
+      this.#connection?.join({ ...right, ...offer });
     } catch (cause) {
       if (turn === this.#turn) this.#joinFailed(problemOf(cause), cause instanceof ApiError ? cause.retryAfterS : undefined);
     }
@@ -128,6 +135,12 @@ export class Sources {
     this.#tell({ fact: 'devices', devices: await this.local.list() });
   }
 
+  /** What lets the page in: who was in comes back as the same person, whatever has become of the token. */
+  async #right(): Promise<{ resume: string } | { token: string; name?: string }> {
+    if (this.#resume !== undefined) return { resume: this.#resume };
+    return { token: await this.#options.token(), ...(this.#name ? { name: this.#name } : {}) };
+  }
+
   #start(): number {
     this.#stop();
     const turn: number = ++this.#turn;
@@ -157,19 +170,22 @@ export class Sources {
     return turn;
   }
 
-  #stop(): void {
+  #stop(comesBack: boolean = false): void {
     this.#turn++;
     this.#joined = false;
     this.#toldView = '';
     this.#toldMuted.clear();
-    this.#connection?.leave();
+    if (comesBack) this.#connection?.abandon();
+    else this.#connection?.leave();
     this.#peer?.close();
     this.#connection = this.#peer = undefined;
   }
 
   async #joinedAs(frame: Joined): Promise<void> {
     this.#joined = true;
-    this.#rejoins = 0;
+    this.#wasIn = true;
+    this.#resume = frame.resume;
+    this.#windowMs = frame.resume_within_ms;
     this.#tell({ fact: 'joined', frame });
     if (this.#inCall) this.#sendEnter();
     await this.#answered(frame.answer, frame.slots);
@@ -197,7 +213,7 @@ export class Sources {
     if (event.type === 'rejected' && event.seq === this.#offerSeq) void this.#peer?.rollback();
     // A browser that does not take it sends more than is shown: nobody notices.
     if (event.type === 'resting') return void this.#peer?.rest(event.source, event.rids).catch(() => undefined);
-    if (event.type === 'media_lost') return this.#rejoin();
+    if (event.type === 'media_lost' || (event.type === 'closed' && event.reason === 'lost')) return this.#comeBack(lost);
     if (event.type === 'closed') return this.#end(event.reason);
     // The hub took the name that the click gave.
     if (event.type === 'entered' && this.#name) this.#tell({ fact: 'renamed', name: this.#name });
@@ -206,49 +222,79 @@ export class Sources {
 
   #mediaState(state: RTCPeerConnectionState): void {
     this.#tell({ fact: 'media', state });
-    if (state === 'connected') this.#wasConnected = true;
-    if (state === 'failed' && this.#joined) this.#rejoin();
-  }
-
-  /** A browser without AES-GCM cannot answer the hub's handshake, but can begin its own. */
-  #rejoin(): void {
+    if (state === 'connected') {
+      this.#wasConnected = true;
+      this.#comeback.held(this.#world.now());
+    }
+    if (state !== 'failed' || !this.#joined) return;
+    // A browser without AES-GCM cannot answer the hub's handshake, but can begin its own.
     if (!this.#wasConnected) this.#hubBegins = false;
-    this.#tell({ fact: 'rejoining' });
-    void this.join();
+    this.#comeBack(lost);
   }
 
   #over(over: Over): void {
-    if (over.why === 'expired') return this.#rejoin();
+    if (over.why === 'expired') return this.#comeBack(lost);
     if (over.why === 'left') return;
     if (over.why === 'unreachable') return this.#joinFailed(unreachable);
+    if (over.refusal.code === 'resume_expired') {
+      // The hub has forgotten us, as one that was started anew: a token will do.
+      this.#resume = undefined;
+      return this.#comeBack(lost);
+    }
     const { code, message, retry_after_ms } = over.refusal;
     this.#joinFailed({ code, title: refusalTitle(code), detail: message }, retry_after_ms === undefined ? undefined : retry_after_ms / 1000);
   }
 
   /** In a call, or when the service names a time, the page tries again by itself; else the person decides. */
   #joinFailed(problem: Problem, retryAfterS?: number): void {
-    const again: boolean = retryAfterS !== undefined || (this.#inCall && problem.code === 'unreachable');
-    if (!again || ++this.#rejoins > REJOINS_MAX) return this.#fail(problem);
-    this.#stop();
-    this.#tell({ fact: 'joining', note: problem.detail });
+    const again: boolean = retryAfterS !== undefined || ((this.#inCall || this.#wasIn) && problem.code === 'unreachable');
+    if (!again) return this.#fail(problem);
+    this.#comeBack(problem, (retryAfterS ?? 0) * 1000);
+  }
+
+  /** Joins again in a moment, with everything as it was; when the window has passed, says what happened. */
+  #comeBack(problem: Problem, atLeastMs: number = 0): void {
+    const waitMs: number | undefined = this.#comeback.next(this.#world.now(), this.#windowMs, this.#world.random, atLeastMs);
+    if (waitMs === undefined) return this.#giveUp(problem);
+    this.#stop(true);
+    this.#tell(this.#wasIn ? { fact: 'rejoining' } : { fact: 'joining', note: problem.detail });
     const turn: number = this.#turn;
     this.#world.later(() => {
-      if (turn === this.#turn) void this.join();
-    }, Math.min(30, retryAfterS ?? 2) * 1000);
+      if (turn === this.#turn) this.#tryAgain(problem);
+    }, waitMs);
+  }
+
+  /** A hub that says nothing is waited for until the window has passed. */
+  #tryAgain(problem: Problem): void {
+    void this.join();
+    const turn: number = this.#turn;
+    this.#world.later(() => {
+      if (turn === this.#turn && !this.#joined) this.#giveUp(problem);
+    }, this.#comeback.leftMs(this.#world.now(), this.#windowMs));
+  }
+
+  #giveUp(problem: Problem): void {
+    if (this.#wasIn && (problem === lost || problem.code === 'unreachable')) this.#end('lost');
+    else this.#fail(problem);
   }
 
   #end(reason: LeaveReason): void {
-    this.#stop();
-    this.#inCall = false;
+    this.#reset();
     this.local.closeAll();
     this.#tell({ fact: 'ended', reason });
   }
 
   #fail(problem: Problem): void {
-    this.#stop();
-    this.#inCall = false;
+    this.#reset();
     this.local.closeAll();
     this.#tell({ fact: 'failed', problem });
+  }
+
+  #reset(): void {
+    this.#stop();
+    this.#inCall = this.#wasIn = false;
+    this.#resume = undefined;
+    this.#comeback = new Comeback();
   }
 
   #changed(source: Source, state: SourceState, track: MediaStreamTrack | null): void {
@@ -284,6 +330,12 @@ export class Sources {
     return flows(this.#own.get(source) ?? { is: 'off' });
   }
 }
+
+const lost: Problem = {
+  code: 'lost',
+  title: 'The connection was lost',
+  detail: 'It could not be made again in time. Check your network, then try again.',
+};
 
 const unreachable: Problem = {
   code: 'unreachable',

@@ -1,0 +1,180 @@
+/** A call whose media are lost, between a simulated hub and a browser's peer connection of which only the outside is there. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { FakePeerConnection, FakeTrack } from '../../test/browser.ts';
+import { dice, Hub, Time } from '../../test/hub.ts';
+import type { World } from '../connection.ts';
+import type { Devices } from '../local-media.ts';
+import type { ClientFrame, ServerEvent } from '../protocol.ts';
+import type { CallState } from './state.ts';
+import { CallStore } from './store.ts';
+
+const stream = (...tracks: readonly FakeTrack[]): object => ({
+  getTracks: () => tracks,
+  getAudioTracks: () => tracks.filter(({ label }) => label === 'mic'),
+  getVideoTracks: () => tracks.filter(({ label }) => label !== 'mic'),
+});
+
+function setUp() {
+  const time = new Time();
+  const hub = new Hub(time);
+  const world: World = { open: hub.open, random: dice(1), now: () => time.now, later: time.later };
+  const tracks = { mic: new FakeTrack('mic'), cam: new FakeTrack('cam'), screen: new FakeTrack('screen') };
+  const devices = {
+    getUserMedia: async () => stream(tracks.mic, tracks.cam),
+    getDisplayMedia: async () => stream(tracks.screen),
+    enumerateDevices: async () => [],
+  } as unknown as Devices;
+  let tokens = 0;
+  const store = new CallStore({ url: 'ws://hub/v1/ws', token: async () => `token ${++tokens}`, name: 'Ada', devices, world });
+  /** The hub pings, and promises are kept in between, as in a browser. */
+  const pass = async (ms: number): Promise<void> => {
+    for (let step = 0; step < ms; step += 10) {
+      if (step % 500 === 0) hub.write({ type: 'ping' });
+      time.run(Math.min(10, ms - step));
+      await new Promise((kept) => setImmediate(kept));
+    }
+  };
+  const firsts = (): readonly ClientFrame[] => hub.frames.filter(({ type }) => type === 'join' || type === 'rejoin');
+  const entered: ServerEvent = { type: 'entered', call_id: 'call' };
+  const enters = (): readonly object[] => hub.heard.filter(({ type }) => type === 'enter');
+  const call = async (): Promise<void> => {
+    store.dispatch({ ask: 'join' });
+    store.dispatch({ ask: 'open-both' });
+    await pass(50);
+    store.dispatch({ ask: 'enter' });
+    await pass(50);
+    hub.say(entered);
+    FakePeerConnection.made.at(-1)!.become('connected');
+    await pass(20_000);
+  };
+  return { time, hub, store, tracks, pass, firsts, enters, entered, call, link: () => linkOf(store.getState()) };
+}
+
+function linkOf(state: CallState): string {
+  return state.phase === 'live' || state.phase === 'lobby' ? `${state.phase} ${state.link.is}` : state.phase;
+}
+
+beforeEach(() => {
+  FakePeerConnection.made = [];
+  vi.stubGlobal('RTCPeerConnection', FakePeerConnection);
+});
+afterEach(() => vi.unstubAllGlobals());
+
+describe('a lost call', () => {
+  test.each<[string, ServerEvent]>([
+    ['media are lost', { type: 'media_lost' }],
+    ['the room was given up', { type: 'closed', reason: 'lost' }],
+  ])('is joined again within a second, without a click and without a token, when %s', async (_when, event) => {
+    const { hub, store, tracks, pass, firsts, enters, entered, call, link } = setUp();
+    await call();
+    store.dispatch({ ask: 'toggle', source: 'microphone' });
+    store.dispatch({ ask: 'toggle', source: 'screen' });
+    await pass(100);
+    hub.say(event);
+    await pass(50);
+    expect(link()).toBe('live rejoining');
+    await pass(950);
+    const [before, now] = FakePeerConnection.made;
+    expect(firsts()).toMatchObject([{ type: 'join', token: 'token 1' }, { type: 'rejoin', resume: 'secret 1', offer: 'offer 2' }]);
+    expect(enters()).toEqual([
+      { type: 'enter', name: 'Ada', muted: ['screen_audio', 'screen'] },
+      { type: 'enter', name: 'Ada', muted: ['microphone', 'screen_audio'] },
+    ]);
+    expect(before!.connectionState).toBe('closed');
+    expect(now!.sends).toEqual(['mic', 'cam', 'screen', undefined]);
+    expect(tracks).toMatchObject({ mic: { stopped: false, enabled: false }, cam: { stopped: false }, screen: { stopped: false } });
+    hub.say(entered);
+    now!.become('connected');
+    await pass(40_000);
+    expect(link()).toBe('live open');
+    expect(FakePeerConnection.made).toHaveLength(2);
+  });
+
+  test('whose connection broke on our side is joined again without leaving it first', async () => {
+    const { hub, pass, firsts, call, link } = setUp();
+    await call();
+    FakePeerConnection.made[0]!.become('failed');
+    await pass(1000);
+    expect(hub.heard.map(({ type }) => type)).not.toContain('leave');
+    expect(firsts()).toHaveLength(2);
+    expect(link()).toBe('live open');
+  });
+
+  test('that the hub does not know any more is joined with a token', async () => {
+    const { hub, pass, firsts, call, link } = setUp();
+    await call();
+    hub.refuses = ({ type }) => (type === 'rejoin' ? { code: 'resume_expired' } : undefined);
+    hub.say({ type: 'media_lost' });
+    await pass(2000);
+    expect(firsts().map(({ type }) => type)).toEqual(['join', 'rejoin', 'join']);
+    expect(link()).toBe('live open');
+  });
+
+  test('is tried again while the service has no place, and comes back when it has', async () => {
+    const { hub, pass, firsts, call, link } = setUp();
+    await call();
+    hub.refuses = () => ({ code: 'overloaded', retry_after_ms: 2000 });
+    hub.say({ type: 'media_lost' });
+    await pass(10_000);
+    expect(link()).toBe('live rejoining');
+    expect(firsts().length).toBeGreaterThan(2);
+    expect(firsts().length).toBeLessThan(7);
+    hub.refuses = () => undefined;
+    await pass(6000);
+    expect(link()).toBe('live open');
+  });
+
+  test.each<[string, (hub: Hub) => void]>([
+    ['cannot be reached', (hub) => (hub.reachable = false)],
+    ['says nothing', (hub) => (hub.silent = true)],
+  ])('ends when the window has passed and the hub %s', async (_what, breaks) => {
+    const { hub, store, tracks, pass, call, link } = setUp();
+    await call();
+    hub.say({ type: 'media_lost' });
+    await pass(50);
+    breaks(hub);
+    // The simulated hub's window is 20 s.
+    await pass(10_000);
+    expect(link()).toBe('live rejoining');
+    await pass(10_000);
+    expect(store.getState()).toMatchObject({ phase: 'ended', reason: 'lost' });
+    expect(tracks).toMatchObject({ mic: { stopped: true }, cam: { stopped: true } });
+    const sockets: number = hub.sockets;
+    await pass(60_000);
+    expect(hub.sockets).toBe(sockets);
+  });
+
+  test('that is lost again and again is given up', async () => {
+    const { hub, store, pass, call } = setUp();
+    await call();
+    let lost = 0;
+    for (; store.getState().phase === 'live' && lost < 100; lost++) {
+      hub.say({ type: 'media_lost' });
+      await pass(300);
+      FakePeerConnection.made.at(-1)!.become('connected');
+      await pass(500);
+    }
+    expect(store.getState()).toMatchObject({ phase: 'ended', reason: 'lost' });
+    expect(FakePeerConnection.made.length).toBeLessThan(15);
+  });
+
+  test.each(['removed', 'replaced', 'shutting_down'] as const)('is not joined again when its page was %s', async (reason) => {
+    const { hub, store, pass, firsts, call } = setUp();
+    await call();
+    hub.say({ type: 'closed', reason });
+    await pass(60_000);
+    expect(store.getState()).toMatchObject({ phase: 'ended', reason });
+    expect(firsts()).toHaveLength(1);
+  });
+
+  test('is left for good by whoever hangs up meanwhile', async () => {
+    const { hub, store, pass, firsts, call } = setUp();
+    await call();
+    hub.say({ type: 'media_lost' });
+    await pass(20);
+    store.dispatch({ ask: 'leave' });
+    await pass(60_000);
+    expect(store.getState()).toMatchObject({ phase: 'ended', reason: 'left' });
+    expect(firsts()).toHaveLength(1);
+  });
+});

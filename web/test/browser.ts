@@ -1,0 +1,58 @@
+/** The outside of what only a browser has, for tests without one. */
+
+export class FakeTrack {
+  enabled = true;
+  stopped = false;
+  onended: (() => void) | null = null;
+  contentHint = '';
+  readonly label: string;
+  constructor(label: string) {
+    this.label = label;
+  }
+  getSettings(): MediaTrackSettings {
+    return { deviceId: this.label };
+  }
+  stop(): void {
+    this.stopped = true;
+  }
+}
+
+/** Takes lines and tracks; connects when told to. */
+export class FakePeerConnection {
+  static made: FakePeerConnection[] = [];
+  connectionState: RTCPeerConnectionState = 'new';
+  signalingState: RTCSignalingState = 'stable';
+  onconnectionstatechange: (() => void) | null = null;
+  readonly sent: (FakeTrack | null)[] = [];
+  readonly #lines: object[] = [];
+  constructor() {
+    FakePeerConnection.made.push(this);
+  }
+  addTransceiver(): object {
+    const line: number = this.#lines.length;
+    this.sent.push(null);
+    const replaceTrack = async (track: FakeTrack | null): Promise<void> => void (this.sent[line] = track);
+    const added = { mid: String(line), sender: { replaceTrack }, receiver: { track: new FakeTrack(`from ${line}`) } };
+    this.#lines.push(added);
+    return added;
+  }
+  getTransceivers(): readonly object[] {
+    return this.#lines;
+  }
+  async createOffer(): Promise<object> {
+    return { type: 'offer', sdp: `offer ${FakePeerConnection.made.length}` };
+  }
+  async setLocalDescription(): Promise<void> {}
+  async setRemoteDescription(): Promise<void> {}
+  close(): void {
+    this.connectionState = 'closed';
+  }
+  become(state: RTCPeerConnectionState): void {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+  /** Labels of what is sent: microphone, camera, screen and its sound. */
+  get sends(): readonly (string | undefined)[] {
+    return this.sent.slice(0, 4).map((track) => track?.label);
+  }
+}
