@@ -1,7 +1,7 @@
 //! What a good token said, kept with the session that it began, so that the page whose call is lost comes back as who it was
 //! when the token has long expired. It is worth as much as the session: it ends with it, or shortly after when nobody wanted that.
 
-use crate::room::{Arrival, ParticipantId};
+use crate::room::{Arrival, CallId, ParticipantId};
 use crate::session::{ResumeRefusal, ResumeSecret};
 use crate::switchboard::{Hello, Newcomer, Return};
 use crate::tokens::CallRole;
@@ -16,6 +16,7 @@ pub struct Pass {
     origin: Option<String>,
     tenant: TenantId,
     room: RoomId,
+    call: CallId,
     participant: ParticipantId,
     identity: String,
     name: Option<String>,
@@ -26,12 +27,13 @@ pub struct Pass {
 impl Pass {
     /// For a page with a good token.
     pub fn new(hello: &Hello) -> Self {
-        let Newcomer { tenant, room, arrival, .. } = &hello.newcomer;
+        let Newcomer { tenant, room, call, arrival } = &hello.newcomer;
         Self {
             secret_hash: hello.secret.hash(),
             origin: hello.origin.clone(),
             tenant: *tenant,
             room: *room,
+            call: *call,
             participant: arrival.participant,
             identity: arrival.identity.clone(),
             name: arrival.name.clone(),
@@ -40,9 +42,14 @@ impl Pass {
         }
     }
 
-    /// The room has said which participant the page is.
-    pub fn issued_to(self, participant: ParticipantId) -> Self {
-        Self { participant, ..self }
+    /// The room has said which participant of which call the page is.
+    pub fn issued_to(self, participant: ParticipantId, call: CallId) -> Self {
+        Self { participant, call, ..self }
+    }
+
+    /// Into which room it lets.
+    pub fn room(&self) -> RoomId {
+        self.room
     }
 
     /// Is it this participant's?
@@ -59,11 +66,14 @@ impl Pass {
         Ok(())
     }
 
-    /// Its page before the door again.
-    pub fn hello(&self, back: Return) -> Hello {
+    /// Its page before the door again, where this call goes on now. A call that lost everybody is gone on with.
+    pub fn hello(&self, back: Return, goes_on: Option<CallId>) -> Hello {
+        let is_same = goes_on.is_none_or(|call| call == self.call);
+        let (call, participant) =
+            if is_same { (self.call, self.participant) } else { (back.call, back.participant) };
         let arrival = Arrival {
             leg: back.secret.leg,
-            participant: back.participant,
+            participant,
             identity: self.identity.clone(),
             name: self.name.clone(),
             role: self.role,
@@ -74,7 +84,7 @@ impl Pass {
         };
         Hello {
             socket: back.socket,
-            newcomer: Newcomer { tenant: self.tenant, room: self.room, call: back.call, arrival },
+            newcomer: Newcomer { tenant: self.tenant, room: self.room, call, arrival },
             secret: back.secret,
             origin: self.origin.clone(),
             instead_of: Some(back.before.leg),

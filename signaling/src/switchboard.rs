@@ -282,7 +282,7 @@ impl Switchboard {
     fn obey(&mut self, tenant: TenantId, call: CallId, effect: Effect, now: Instant) {
         match effect {
             Effect::Store(row) => self.outputs.push_back(Output::Store(row)),
-            Effect::Welcome { leg, welcome } => self.welcome(leg, *welcome),
+            Effect::Welcome { leg, welcome } => self.welcome(leg, call, *welcome),
             Effect::Refuse { leg, refusal } => self.refuse_arrival(leg, refusal),
             Effect::Send { leg, event } => self.push(leg, event),
             Effect::Close { leg, reason } => self.close(leg, reason, now),

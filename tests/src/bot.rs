@@ -87,15 +87,29 @@ impl Bot {
         token: &str,
         profiles: Vec<SrtpProtectionProfile>,
     ) -> Result<Bot> {
+        Self::let_in(socket_url, json!({ "type": "join", "token": token }), profiles).await
+    }
+
+    /// The same person on a new connection, after this one was lost: without a token.
+    ///
+    /// # Errors
+    /// As [`Bot::lobby`].
+    pub async fn rejoin(&self, socket_url: &str) -> Result<Bot> {
+        let first = json!({ "type": "rejoin", "resume": self.joined["resume"] });
+        Self::let_in(socket_url, first, Vec::new()).await
+    }
+
+    /// Opens with this frame, to which the offer is added.
+    async fn let_in(socket_url: &str, mut first: Value, profiles: Vec<SrtpProtectionProfile>) -> Result<Bot> {
         let seen = Arc::new(Seen::default());
         let connection = Box::pin(connection_sealing_with(seen.clone(), profiles)).await?;
         let (voice, picture) = tracks();
         let sends = publish_lines(&*connection, &voice, &picture).await?;
         add_slots(&*connection, AUDIO_SLOTS, VIDEO_SLOTS).await?;
-        let offer = offer(&*connection, &seen).await?;
-        let sends = named(&sends).await?;
+        first["offer"] = json!(offer(&*connection, &seen).await?);
+        first["sends"] = json!(named(&sends).await?);
         let mut socket = Socket::open(socket_url).await?;
-        socket.send(&json!({ "type": "join", "token": token, "offer": offer, "sends": sends })).await?;
+        socket.send(&first).await?;
         let joined = socket.frame("joined").await?;
         let answer = joined["answer"].as_str().context("joined without an answer")?.to_owned();
         connection.set_remote_description(RTCSessionDescription::answer(answer)?).await?;

@@ -186,6 +186,52 @@ async fn callers_of_a_node_that_died_are_placed_on_another() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_call_goes_on_as_the_same_call_when_its_node_dies_and_nobody_is_counted_twice() -> Result<()> {
+    let (home, service) = hub().await?;
+    let room_id = service.api.room(8).await?;
+    let mut first = Node::start(&service.announced.url, &add(&home, "first")?)?;
+    let mut bots = call(&service, &room_id, &["ann", "ben"]).await?;
+    see_each_other(&bots).await?;
+    let second = Node::start(&service.announced.url, &add(&home, "second")?)?;
+    eventually("the second node to dial in", Duration::from_secs(10), async || {
+        Ok(second.log().contains("the hub takes this node").then_some(()))
+    })
+    .await?;
+    first.kill()?;
+    for (bot, _) in &mut bots {
+        bot.hears("media_lost").await?;
+    }
+    let mut again = Vec::new();
+    for (bot, _) in &bots {
+        let mut back = Box::pin(bot.rejoin(&service.socket_url())).await?;
+        ensure!(back.participant_id() == bot.participant_id(), "the same participant");
+        ensure!(Box::pin(bot.rejoin(&service.socket_url())).await.is_err(), "a secret lets in once");
+        let call_id = back.enter("again").await?.call_id;
+        again.push((back, call_id));
+    }
+    ensure!(again.iter().chain(&bots).all(|(_, call_id)| *call_id == bots[0].1), "one call");
+    see_each_other(&again).await?;
+    let legs = eventually("the legs to be written", Duration::from_secs(10), async || {
+        let legs = service.api.legs(&bots[0].1).await?;
+        Ok((legs.iter().filter(|leg| !leg["entered_at"].is_null()).count() == 4).then_some(legs))
+    })
+    .await?;
+    let moment = |leg_id: &str, what: &str| -> Option<jiff::Timestamp> {
+        let leg = legs.iter().find(|leg| leg["leg_id"] == leg_id)?;
+        leg[what].as_str()?.parse().ok()
+    };
+    for ((before, _), (after, _)) in bots.iter().zip(&again) {
+        let (ended, entered) = (moment(before.leg_id(), "ended_at"), moment(after.leg_id(), "entered_at"));
+        ensure!(ended.is_some() && ended <= entered, "{ended:?} {entered:?}: {legs:?}");
+        ensure!(moment(after.leg_id(), "ended_at").is_none(), "{legs:?}");
+    }
+    let database = service.database().await?;
+    let refused: i64 = database.query_one("select count(*) from refused_fact", &[]).await?.get(0);
+    ensure!(refused == 0, "{refused} facts were refused");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_token_is_shown_once_and_ends_when_it_is_revoked() -> Result<()> {
     let (home, service) = hub().await?;
     let token = add(&home, "node-1")?;

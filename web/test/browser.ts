@@ -40,7 +40,7 @@ export class FakePeerConnection {
     return this.#lines;
   }
   async createOffer(): Promise<object> {
-    return { type: 'offer', sdp: `offer ${FakePeerConnection.made.length}` };
+    return { type: 'offer', sdp: `offer ${FakePeerConnection.made.length} a=setup:actpass` };
   }
   async setLocalDescription(): Promise<void> {}
   async setRemoteDescription(): Promise<void> {}

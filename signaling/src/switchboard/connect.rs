@@ -5,7 +5,7 @@ use crate::pass::Pass;
 use crate::protocol::{ClientEvent, RefusalCode, ServerFrame};
 use crate::refusal::Refusal;
 use crate::resource::Denial;
-use crate::room::{Event, ParticipantId, Room, Welcome};
+use crate::room::{CallId, Event, ParticipantId, Room, Welcome};
 use crate::session::{ResumeRefusal, ResumeSecret, Session, SocketId};
 use sfu::control::{LegId, RoomId};
 use std::time::{Duration, Instant};
@@ -39,7 +39,10 @@ impl Switchboard {
             Ok(pass.clone())
         });
         match checked {
-            Ok(pass) => self.join(pass.hello(back), now),
+            Ok(pass) => {
+                let goes_on = self.room_by_id.get(&pass.room()).map(Room::call);
+                self.join(pass.hello(back, goes_on), now);
+            }
             Err(reason) => self.refuse_socket(back.socket, reason.into()),
         }
     }
@@ -60,13 +63,13 @@ impl Switchboard {
         Ok(Entry { leg, room, event: Event::Arrive(Box::new(arrival)) })
     }
 
-    pub(super) fn welcome(&mut self, leg: LegId, welcome: Welcome) {
+    pub(super) fn welcome(&mut self, leg: LegId, call: CallId, welcome: Welcome) {
         let Some(arriving) = self.arriving_by_leg.remove(&leg) else { return };
         match arriving {
             Arriving::Page { socket, secret, pass, instead_of } => {
                 // One pass lets in once; the new session has its own.
                 instead_of.inspect(|before| self.lost.forget(*before));
-                let pass = pass.issued_to(ParticipantId(welcome.you.participant_id));
+                let pass = pass.issued_to(ParticipantId(welcome.you.participant_id), call);
                 self.session_by_leg.insert(leg, Session::new(pass, socket));
                 let frame = self.joined(welcome, &secret);
                 self.send(socket, frame);

@@ -543,6 +543,42 @@ fn a_page_whose_media_was_lost_comes_back_without_a_token_as_who_it_was() {
 }
 
 #[test]
+fn a_call_that_lost_everybody_at_once_goes_on_as_the_same_call() {
+    let mut scene = Scene::new();
+    let mut pages = [scene.join("ada"), scene.join("ben")];
+    let before = pages.each_mut().map(|page| participant(&scene.read(page)));
+    let mut calls = BTreeSet::new();
+    let mut enter = |scene: &mut Scene, page: &mut Page| {
+        scene.say(page, ClientEvent::Enter { name: None, muted: vec![] });
+        scene.read(page);
+        calls.extend(page.heard.iter().filter_map(|event| match event {
+            ServerEvent::Entered { call_id } => Some(*call_id),
+            _ => None,
+        }));
+    };
+    pages.iter_mut().for_each(|page| enter(&mut scene, page));
+    pages.iter().for_each(|page| scene.lose_media(page));
+    assert!(scene.board.live_calls(TENANT).is_empty());
+    let mut again = pages.each_ref().map(|page| scene.rejoin(page, None));
+    assert_eq!(again.each_mut().map(|page| participant(&scene.read(page))), before);
+    again.iter_mut().for_each(|page| enter(&mut scene, page));
+    assert_eq!(calls.len(), 1, "one call, before and after");
+}
+
+#[test]
+fn who_comes_back_when_another_call_has_begun_is_somebody_new_in_it() {
+    let mut scene = Scene::new();
+    let mut ada = scene.join("ada");
+    let before = participant(&scene.read(&mut ada)).map(|(id, _)| id);
+    scene.lose_media(&ada);
+    let _ben = scene.call("ben");
+    let mut again = scene.rejoin(&ada, None);
+    let after = participant(&scene.read(&mut again)).map(|(id, _)| id);
+    assert!(after.is_some() && after != before, "a participant is of one call");
+    assert_eq!(scene.board.live_calls(TENANT).len(), 1);
+}
+
+#[test]
 fn a_page_whose_own_side_lost_the_media_takes_its_old_leg_out() {
     let mut scene = Scene::new();
     let mut ada = scene.call("ada");

@@ -123,9 +123,9 @@ pub struct Return {
     pub before: ResumeSecret,
     /// The `Origin` of the request.
     pub origin: Option<String>,
-    /// The participant, should nobody in the room know the person any more.
+    /// The participant, should another call have begun in the room.
     pub participant: ParticipantId,
-    /// The call, if this page is the first.
+    /// That participant's call.
     pub call: CallId,
     /// The secret of the new session, and its leg.
     pub secret: ResumeSecret,

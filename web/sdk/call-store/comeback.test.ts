@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakePeerConnection, FakeTrack } from '../../test/browser.ts';
 import { dice, Hub, Time } from '../../test/hub.ts';
 import type { World } from '../connection.ts';
+import { ApiError } from '../http.ts';
 import type { Devices } from '../local-media.ts';
 import type { ClientFrame, ServerEvent } from '../protocol.ts';
 import type { CallState } from './state.ts';
@@ -24,8 +25,12 @@ function setUp() {
     getDisplayMedia: async () => stream(tracks.screen),
     enumerateDevices: async () => [],
   } as unknown as Devices;
-  let tokens = 0;
-  const store = new CallStore({ url: 'ws://hub/v1/ws', token: async () => `token ${++tokens}`, name: 'Ada', devices, world });
+  const token: { given: number; problem?: ApiError } = { given: 0 };
+  const issue = async (): Promise<string> => {
+    if (token.problem) throw token.problem;
+    return `token ${++token.given}`;
+  };
+  const store = new CallStore({ url: 'ws://hub/v1/ws', token: issue, name: 'Ada', devices, world });
   /** The hub pings, and promises are kept in between, as in a browser. */
   const pass = async (ms: number): Promise<void> => {
     for (let step = 0; step < ms; step += 10) {
@@ -47,7 +52,7 @@ function setUp() {
     FakePeerConnection.made.at(-1)!.become('connected');
     await pass(20_000);
   };
-  return { time, hub, store, tracks, pass, firsts, enters, entered, call, link: () => linkOf(store.getState()) };
+  return { time, hub, store, tracks, pass, firsts, enters, entered, call, token, link: () => linkOf(store.getState()) };
 }
 
 function linkOf(state: CallState): string {
@@ -75,7 +80,7 @@ describe('a lost call', () => {
     expect(link()).toBe('live rejoining');
     await pass(950);
     const [before, now] = FakePeerConnection.made;
-    expect(firsts()).toMatchObject([{ type: 'join', token: 'token 1' }, { type: 'rejoin', resume: 'secret 1', offer: 'offer 2' }]);
+    expect(firsts()).toMatchObject([{ type: 'join', token: 'token 1' }, { type: 'rejoin', resume: 'secret 1', offer: 'offer 2 a=setup:passive' }]);
     expect(enters()).toEqual([
       { type: 'enter', name: 'Ada', muted: ['screen_audio', 'screen'] },
       { type: 'enter', name: 'Ada', muted: ['microphone', 'screen_audio'] },
@@ -98,6 +103,29 @@ describe('a lost call', () => {
     expect(hub.heard.map(({ type }) => type)).not.toContain('leave');
     expect(firsts()).toHaveLength(2);
     expect(link()).toBe('live open');
+  });
+
+  test('that never connected is joined again with the handshake begun by us', async () => {
+    const { hub, store, pass, firsts, link } = setUp();
+    store.dispatch({ ask: 'join' });
+    await pass(50);
+    hub.say({ type: 'media_lost' });
+    await pass(1000);
+    expect(firsts()).toMatchObject([{ offer: 'offer 1 a=setup:passive' }, { type: 'rejoin', offer: 'offer 2 a=setup:active' }]);
+    expect(link()).toBe('lobby open');
+  });
+
+  test('whose service stumbles over the token is tried again, and given up when it says no', async () => {
+    const { hub, store, pass, call, link, token } = setUp();
+    await call();
+    hub.refuses = ({ type }) => (type === 'rejoin' ? { code: 'resume_expired' } : undefined);
+    token.problem = new ApiError({ code: 'http_502', status: 502, title: 'Bad gateway', detail: 'No.' });
+    hub.say({ type: 'media_lost' });
+    await pass(5000);
+    expect(link()).toBe('live rejoining');
+    token.problem = new ApiError({ code: 'not_found', status: 404, title: 'No such room', detail: 'No.' });
+    await pass(5000);
+    expect(store.getState()).toMatchObject({ phase: 'failed', problem: { title: 'No such room' } });
   });
 
   test('that the hub does not know any more is joined with a token', async () => {
@@ -142,6 +170,21 @@ describe('a lost call', () => {
     const sockets: number = hub.sockets;
     await pass(60_000);
     expect(hub.sockets).toBe(sockets);
+  });
+
+  test('comes back at once when the browser says that the network is back', async () => {
+    const { hub, store, pass, call, link } = setUp();
+    await call();
+    hub.reachable = false;
+    hub.say({ type: 'media_lost' });
+    await pass(12_000);
+    expect(link()).toBe('live rejoining');
+    hub.reachable = true;
+    const sockets: number = hub.sockets;
+    store.sources.networkIsBack();
+    await pass(50);
+    expect(hub.sockets).toBe(sockets + 1);
+    expect(link()).toBe('live open');
   });
 
   test('that is lost again and again is given up', async () => {

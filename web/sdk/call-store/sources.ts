@@ -46,6 +46,8 @@ export class Sources {
   /** How long after a loss the page tries by itself. */
   #windowMs = FIRST_WINDOW_MS;
   #comeback = new Comeback();
+  /** The next attempt, now; nothing when none is waited for. */
+  #again: () => void = () => {};
   /** Whether the hub begins the DTLS handshake. Not any more once a connection ended before media could flow. */
   #hubBegins = true;
   #wasConnected = false;
@@ -70,7 +72,7 @@ export class Sources {
       if (turn !== this.#turn) return;
       this.#connection?.join({ ...right, ...offer });
     } catch (cause) {
-      if (turn === this.#turn) this.#joinFailed(problemOf(cause), cause instanceof ApiError ? cause.retryAfterS : undefined);
+      if (turn === this.#turn) this.#joinFailed(problemOf(cause), this.#waitAfter(cause));
     }
   }
 
@@ -116,6 +118,7 @@ export class Sources {
 
   networkIsBack(): void {
     this.#connection?.retryNow();
+    this.#again();
   }
 
   /** Drops the socket as a broken network would. For tests. */
@@ -226,10 +229,7 @@ export class Sources {
       this.#wasConnected = true;
       this.#comeback.held(this.#world.now());
     }
-    if (state !== 'failed' || !this.#joined) return;
-    // A browser without AES-GCM cannot answer the hub's handshake, but can begin its own.
-    if (!this.#wasConnected) this.#hubBegins = false;
-    this.#comeBack(lost);
+    if (state === 'failed' && this.#joined) this.#comeBack(lost);
   }
 
   #over(over: Over): void {
@@ -252,16 +252,25 @@ export class Sources {
     this.#comeBack(problem, (retryAfterS ?? 0) * 1000);
   }
 
+  /** When to ask again for a token. A service that stumbles while a call is lost is asked again; one that says no is not. */
+  #waitAfter(cause: unknown): number | undefined {
+    if (!(cause instanceof ApiError)) return undefined;
+    return cause.retryAfterS ?? (this.#wasIn && cause.status >= 500 ? 0 : undefined);
+  }
+
   /** Joins again in a moment, with everything as it was; when the window has passed, says what happened. */
   #comeBack(problem: Problem, atLeastMs: number = 0): void {
     const waitMs: number | undefined = this.#comeback.next(this.#world.now(), this.#windowMs, this.#world.random, atLeastMs);
     if (waitMs === undefined) return this.#giveUp(problem);
+    // A browser without AES-GCM cannot answer the hub's handshake, but can begin its own.
+    if (this.#joined && !this.#wasConnected) this.#hubBegins = false;
     this.#stop(true);
     this.#tell(this.#wasIn ? { fact: 'rejoining' } : { fact: 'joining', note: problem.detail });
     const turn: number = this.#turn;
-    this.#world.later(() => {
+    this.#again = () => {
       if (turn === this.#turn) this.#tryAgain(problem);
-    }, waitMs);
+    };
+    this.#world.later(this.#again, waitMs);
   }
 
   /** A hub that says nothing is waited for until the window has passed. */
