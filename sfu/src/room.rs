@@ -86,9 +86,11 @@ impl Choice {
     /// What to do with a picture that is given a layer, or none, while another plays.
     fn of(given: Option<Offered>, playing: Option<&Offered>, capacity: &Capacity) -> Self {
         let Some(given) = given else { return Choice::Pause };
-        // A scalable stream goes down with its next picture.
-        let is_too_much =
-            |playing: &Offered| playing.id.rid != given.id.rid && u64::from(playing.bps) > capacity.bps;
+        // A scalable stream goes down with its next picture. And what is only a little too much may go on until the
+        // other's keyframe comes: a gap would be seen, the few packets too many are not.
+        let is_too_much = |playing: &Offered| {
+            playing.id.rid != given.id.rid && u64::from(playing.bps) > capacity.bps * 3 / 2
+        };
         match playing {
             Some(playing) if is_too_much(playing) => Choice::Less(given.id),
             _ => Choice::Layer(given.id),
