@@ -166,19 +166,24 @@ impl Own {
         let mut pending = std::mem::take(&mut self.pending);
         for (slot, leaving) in pending.drain(..) {
             let (class, size) = leaving.class();
-            match &mut self.shaper {
-                Some(shaper) if shaper.paces() => {
-                    if shaper.push(class, size, (slot, leaving)).is_err() {
-                        self.overflowed = true;
-                        self.counts.drop(Dropped::QueueFull);
-                    }
-                }
-                _ => self.write_packet(slot, leaving, now, train),
+            if self.shaper.as_mut().is_none_or(|shaper| shaper.admits(class, size, now)) {
+                self.write_packet(slot, leaving, now, train);
+            } else {
+                self.wait(class, size, (slot, leaving));
             }
         }
         self.pending = pending;
         while let Some((slot, leaving)) = self.shaper.as_mut().and_then(|shaper| shaper.pop(now)) {
             self.write_packet(slot, leaving, now, train);
+        }
+    }
+
+    /// Puts a packet in line.
+    fn wait(&mut self, class: Class, size: usize, departure: Departure) {
+        let has_room = self.shaper.as_mut().is_some_and(|shaper| shaper.push(class, size, departure).is_ok());
+        if !has_room {
+            self.overflowed = true;
+            self.counts.drop(Dropped::QueueFull);
         }
     }
 

@@ -59,10 +59,10 @@ impl<T> Shaper<T> {
         }
     }
 
-    /// Whether packets wait for their turn. While nothing is known of a line there is nothing to wait for, and the
-    /// picture that a newcomer is shown first comes at once.
-    pub(super) fn paces(&self) -> bool {
-        self.downlink.hears()
+    /// Whether a packet may leave at once. While nothing is known of a line there is nothing to wait for, and the picture
+    /// that a newcomer is shown first comes at once.
+    pub(super) fn admits(&mut self, class: Class, bytes: usize, now: Instant) -> bool {
+        !self.downlink.hears() || self.pacer.admits(class, bytes, now)
     }
 
     /// Puts a packet in line; gives it back when too many wait.
