@@ -7,29 +7,32 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use str0m::format::CodecSpec;
 use str0m::media::{KeyframeRequestKind, Mid, Rid};
-use str0m::net::{Protocol, Receive};
+use str0m::net::Receive;
 use str0m::rtp::RtpPacket;
 use str0m::{Event as RtcEvent, Input, Output, Rtc};
+
+mod insight;
+mod messaging;
+mod slot_player;
+
+pub(crate) use slot_player::SlotPlayer;
 
 use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
 use crate::congestion::allocate::{Allocator, Capacity};
-use crate::control::{
-    Kind, LegId, Quality, SendLine, SlotLayer, Source, TenantId, TrackKey, Transport, Want,
-};
+use crate::consent::Consents;
+use crate::control::{Kind, LegId, SendLine, Source, TenantId, TrackKey, Want};
 use crate::demux::DATAGRAM_BYTES_MAX;
 use crate::egress::train::Train;
-use crate::egress::{Egress, Outgoing, Path, PayloadTypes, Wire};
+use crate::egress::{Egress, Outgoing, Path, Wire};
 use crate::fast_join;
-use crate::forward::{Packet, Player};
-use crate::messages::{Delivery, Mailbox, Message};
-use crate::metrics::{Counts, Dropped, Secured};
-use crate::offer::Offer;
+use crate::forward::Packet;
+use crate::messages::{Delivery, Mailbox};
+use crate::metrics::{Counts, Dropped};
 use crate::quality::{Rates, Uplink};
 use crate::relay::Entered;
-use crate::remote::{self, Remote};
+use crate::remote::Remote;
 use crate::repairs::Repairs;
 use crate::rtcp;
 use crate::slots::Slots;
@@ -40,10 +43,6 @@ use crate::usage::LegUsage;
 
 /// Silence after which a leg is lost.
 const LOST_AFTER: Duration = Duration::from_secs(15);
-/// Nothing is sent to an address from which nothing authenticated came for this long (RFC 7675 §5.1 allows 30 s).
-const CONSENT: Duration = Duration::from_secs(5);
-/// Addresses with consent that are remembered: the last heard.
-const CONSENTS_MAX: usize = 8;
 /// A leg that never said anything has longer: its answer may still be on its way.
 const UNHEARD_AFTER: Duration = Duration::from_secs(30);
 
@@ -128,23 +127,11 @@ pub(crate) struct Peer {
     sources: Sources,
     allowance: Allowance,
     repairs: Repairs,
-    /// Where datagrams of this leg's own came from, and when last. Few.
-    consents: Vec<(Remote, Instant)>,
+    consents: Consents,
     /// Where the datagram at hand came from.
     remote: Option<Remote>,
     muted: Vec<(Source, bool)>,
     mailbox: Mailbox,
-}
-
-/// A slot's player and what the subscriber's side of its line needs.
-#[derive(Debug)]
-pub(crate) struct SlotPlayer {
-    pub(crate) mid: Mid,
-    pub(crate) player: Player,
-    /// By codec, and whether packets come with older encodings.
-    payload_types: Vec<((CodecSpec, bool), Option<PayloadTypes>)>,
-    /// For the publisher's SSRC and payload type that came last: usually the next packet's as well.
-    last_types: Option<((u32, u8), PayloadTypes)>,
 }
 
 impl Peer {
@@ -184,7 +171,7 @@ impl Peer {
             sources: secrets.sources,
             allowance: Allowance::new(now),
             repairs: Repairs::new(),
-            consents: Vec::new(),
+            consents: Consents::default(),
             remote: None,
             muted: Vec::new(),
             mailbox: Mailbox::new(Allowance::for_messages(now)),
@@ -208,12 +195,7 @@ impl Peer {
         for (mid, kind) in slots {
             if !self.slots.contains(mid) {
                 self.slots.add(mid, kind);
-                self.players.push(SlotPlayer {
-                    mid: Mid::from(mid),
-                    player: Player::new(kind),
-                    payload_types: Vec::new(),
-                    last_types: None,
-                });
+                self.players.push(SlotPlayer::new(Mid::from(mid), kind));
             }
         }
     }
@@ -389,21 +371,6 @@ impl Peer {
         self.players.get_mut(slot).is_some_and(|slot| slot.player.pause())
     }
 
-    /// Says why another layer is chosen, to whoever looks into it.
-    pub(crate) fn trace_line(&self, now: Instant, what: &dyn std::fmt::Debug) {
-        let Some(stats) = self.egress.stats(now) else { return };
-        tracing::debug!(
-            leg = %self.leg.0,
-            ?what,
-            estimate_bps = stats.estimate_bps,
-            sent_bps = stats.sent_bps,
-            loss = stats.loss,
-            rtt = ?stats.rtt,
-            queue = ?stats.queue,
-            "another layer",
-        );
-    }
-
     /// What this subscriber would be sent if its line were no limit, in bit/s.
     pub(crate) fn set_goal_bps(&mut self, goal_bps: u64) {
         self.egress.set_goal_bps(goal_bps);
@@ -437,63 +404,13 @@ impl Peer {
     /// Sends what waits.
     pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8]) {
         self.queued = false;
-        let Some(path) = self.path.filter(|path| self.has_consent(path.remote, now.instant)) else {
+        let Some(path) = self.path.filter(|path| self.consents.has(path.remote, now.instant)) else {
             return self.egress.discard();
         };
         let mut wire = Counted { wire, packets: 0, tap: self.tap.as_deref_mut(), wall: now.wall };
         let sent = self.egress.write(now, Train::new(&mut wire, path, buffer));
         self.counts.sent(wire.packets, sent);
         self.usage.sent(sent);
-    }
-
-    /// What was counted so far.
-    pub(crate) fn counts(&self) -> Counts {
-        let mut counts = self.counts;
-        counts += self.egress.counts();
-        counts
-    }
-
-    /// Records headers from now on, unless that is done already.
-    pub(crate) fn open_tap(&mut self, seconds: u32, packets: u32, now: Instant) {
-        let agreed = self.sources.agreed();
-        self.tap.get_or_insert_with(|| Box::new(Tap::open(seconds, packets, agreed, now)));
-    }
-
-    /// What was recorded, if anything was.
-    pub(crate) fn close_tap(&mut self) -> Option<Vec<u8>> {
-        self.tap.take().map(|tap| tap.finish())
-    }
-
-    /// What was recorded, once its time or its room is over.
-    pub(crate) fn close_tap_if_over(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.tap.take_if(|tap| tap.is_over(now)).map(|tap| tap.finish())
-    }
-
-    /// How the connection did since the last time.
-    pub(crate) fn quality(&mut self, now: Instant) -> Quality {
-        let (up_bits, down_bits) = self.rates.take(self.counts(), now);
-        let (up, down) = (self.uplink.take(), self.egress.take_measured());
-        let playing = self.players.iter().filter_map(|slot| Some((slot, slot.player.source()?)));
-        let layers = playing.map(|(slot, source)| SlotLayer {
-            mid: slot.mid.to_string(),
-            track: source.track,
-            layer: source.rid.map(|rid| rid.to_string()),
-        });
-        Quality {
-            leg: self.leg,
-            transport: self.transport(),
-            rtt_ms: down.rtt.map(|rtt| rtt.as_millis() as u32),
-            layers: layers.collect(),
-            up: up.at(up_bits),
-            down: down.at(down_bits),
-        }
-    }
-
-    fn transport(&self) -> Transport {
-        match self.path.map(|path| path.remote.transport) {
-            Some(remote::Transport::Tcp(_)) => Transport::Tcp,
-            Some(remote::Transport::Udp) | None => Transport::Udp,
-        }
     }
 
     /// Media came from the lobby.
@@ -504,52 +421,6 @@ impl Peer {
     /// The subscriber cannot go on with a picture.
     pub(crate) fn wants_keyframe(&mut self) {
         self.counts.keyframes_wanted += 1;
-    }
-
-    /// How the connection is secured, once its handshake is over.
-    pub(crate) fn secured(&self) -> Option<Secured> {
-        let agreed = self.sources.agreed()?;
-        Some((agreed.version_name(), agreed.profile_name(), 1))
-    }
-
-    /// Opens the channels for messages, if an offer has a line for them.
-    pub(crate) fn open_messages(&mut self, offer: &Offer) {
-        if offer.has_messages() {
-            self.mailbox.open(&mut self.rtc);
-        }
-    }
-
-    /// Whether this leg's messages go on to the others: those who may publish something may write, too.
-    pub(crate) fn may_write(&self) -> bool {
-        self.entered.is_some() && !self.tracks.is_empty()
-    }
-
-    /// Takes a message of so many bytes from the leg's account, if that has enough.
-    pub(crate) fn can_afford(&mut self, bytes: usize, now: Instant) -> bool {
-        let affords = self.mailbox.allowance.is_left(now);
-        if affords {
-            self.mailbox.allowance.spend(bytes);
-        }
-        affords
-    }
-
-    /// Delivers a message. Answers what str0m said when it sent it.
-    pub(crate) fn deliver(
-        &mut self,
-        message: &Message<'_>,
-        from: LegId,
-        delivery: Delivery,
-        now: Now,
-        out: &mut Vec<Datagram>,
-    ) -> Option<Said> {
-        let bytes = self.mailbox.put(message, from, delivery, &mut self.rtc)?;
-        self.usage.sent(bytes);
-        Some(self.wake(now, out))
-    }
-
-    /// A message was kept from this leg by a limit.
-    pub(crate) fn miss(&mut self, delivery: Delivery) {
-        self.mailbox.miss(delivery);
     }
 
     /// Asks this publisher for a keyframe of a line.
@@ -612,9 +483,8 @@ impl Peer {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let bytes = Vec::from(transmit.contents);
-                    let Some(remote) = self.heard_from(transmit.proto, transmit.destination) else {
-                        continue;
-                    };
+                    let newest = self.consents.newest(transmit.proto, transmit.destination);
+                    let Some(remote) = newest else { continue };
                     if !self.may_leave(remote, &bytes, now.instant) {
                         continue;
                     }
@@ -669,42 +539,14 @@ impl Peer {
     fn hear(&mut self, now: Now) {
         self.heard_at = Some(now.instant);
         if let Some(remote) = self.remote {
-            self.consent(remote, now.instant);
+            self.consents.heard(remote, now.instant);
         }
         self.usage.heard(now.instant, now.wall);
     }
 
-    /// Something of this leg's own came from there.
-    fn consent(&mut self, remote: Remote, now: Instant) {
-        if let Some((_, at)) = self.consents.iter_mut().find(|(address, _)| *address == remote) {
-            *at = now;
-            return;
-        }
-        if self.consents.len() == CONSENTS_MAX {
-            self.consents.sort_unstable_by_key(|(_, at)| std::cmp::Reverse(*at));
-            self.consents.pop();
-        }
-        self.consents.push((remote, now));
-    }
-
-    /// Whom str0m means: of several connections from one address, that which was heard last.
-    fn heard_from(&self, protocol: Protocol, address: SocketAddr) -> Option<Remote> {
-        let named = self
-            .consents
-            .iter()
-            .filter(|(remote, _)| remote.address == address && remote.protocol() == protocol);
-        named.max_by_key(|(_, at)| *at).map(|(remote, _)| *remote)
-    }
-
-    /// Whether an address may be sent to: a leg that is heard from elsewhere does not speak for it.
-    fn has_consent(&self, remote: Remote, now: Instant) -> bool {
-        let fresh = |at: Instant| now.saturating_duration_since(at) < CONSENT;
-        self.consents.iter().any(|(address, at)| *address == remote && fresh(*at))
-    }
-
     /// Whether a datagram that str0m wants to send is sent.
     fn may_leave(&mut self, to: Remote, datagram: &[u8], now: Instant) -> bool {
-        if !self.has_consent(to, now) {
+        if !self.consents.has(to, now) {
             return false;
         }
         let [128..192, kind, ..] = datagram else { return true };
@@ -752,54 +594,4 @@ impl Wire for Counted<'_> {
         }
         self.wire.send(path, train, segment);
     }
-}
-
-impl SlotPlayer {
-    fn types_for(&mut self, rtc: &Rtc, packet: &Packet) -> Option<PayloadTypes> {
-        let source = (packet.source.ssrc, packet.pt);
-        if let Some((last, types)) = self.last_types
-            && last == source
-        {
-            return Some(types);
-        }
-        let types = self.payload_types(rtc, (packet.codec, packet.primary_at.is_some()))?;
-        self.last_types = Some((source, types));
-        Some(types)
-    }
-
-    /// The subscriber's payload types for a codec; `None` when it does not take that codec.
-    fn payload_types(&mut self, rtc: &Rtc, codec: (CodecSpec, bool)) -> Option<PayloadTypes> {
-        if let Some((_, types)) = self.payload_types.iter().find(|(known, _)| *known == codec) {
-            return *types;
-        }
-        let offered = rtc.media(self.mid)?.remote_pts();
-        let (spec, is_redundant) = codec;
-        let params = rtc.codec_config().params().iter().filter(|params| offered.contains(&params.pt()));
-        let mut params = params.filter(|params| is_same(&params.spec(), &spec));
-        let types = params.next().map(|params| {
-            let rtx = params.resend();
-            match params.red().filter(|_| is_redundant) {
-                Some(red) => PayloadTypes { pt: red, rtx: None, primary: Some(params.pt()) },
-                None => PayloadTypes { pt: params.pt(), rtx, primary: None },
-            }
-        });
-        self.payload_types.push((codec, types));
-        types
-    }
-
-    /// A new answer may have renumbered the payload types.
-    pub(crate) fn forget_payload_types(&mut self) {
-        self.payload_types.clear();
-        self.last_types = None;
-    }
-}
-
-/// Whether one can decode what the other sends.
-fn is_same(a: &CodecSpec, b: &CodecSpec) -> bool {
-    let high_bits = |id: Option<u32>| id.map(|id| id >> 16);
-    a.codec == b.codec
-        && a.clock_rate == b.clock_rate
-        && a.format.packetization_mode == b.format.packetization_mode
-        && a.format.profile_id == b.format.profile_id
-        && high_bits(a.format.profile_level_id) == high_bits(b.format.profile_level_id)
 }
