@@ -2,6 +2,10 @@
 //!
 //! str0m's law is kept in [`Peer::drain`]: after each single change its outputs are taken until it answers with a time.
 
+mod insight;
+mod messaging;
+mod slot_player;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +15,6 @@ use str0m::media::{KeyframeRequestKind, Mid, Rid};
 use str0m::net::Receive;
 use str0m::rtp::RtpPacket;
 use str0m::{Event as RtcEvent, Input, Output, Rtc};
-
-mod insight;
-mod messaging;
-mod slot_player;
-
-pub(crate) use slot_player::SlotPlayer;
 
 use crate::allowance::Allowance;
 use crate::capture::CaptureClock;
@@ -40,6 +38,7 @@ use crate::sources::Sources;
 use crate::tap::Tap;
 use crate::track::Track;
 use crate::usage::LegUsage;
+pub(crate) use slot_player::SlotPlayer;
 
 /// Silence after which a leg is lost.
 const LOST_AFTER: Duration = Duration::from_secs(15);
