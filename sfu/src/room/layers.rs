@@ -1,0 +1,118 @@
+//! Which layer of a picture a subscriber is sent: by its line, where that is known, and by its size on screen.
+
+use std::time::Instant;
+
+use crate::congestion::allocate::{Capacity, Offered, Wanted, goal_bps};
+use crate::control::{Kind, TrackKey};
+use crate::forward::LayerId;
+use crate::peer::Now;
+use crate::slab::Key;
+
+use super::{Out, Room};
+
+/// What a slot's track is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// This layer plays.
+    Layer(LayerId),
+    /// The same in place of one that the subscriber's line does not take: that one ends at once, for what it still sent
+    /// would stand before the other's keyframe.
+    Less(LayerId),
+    /// The subscriber's line does not take it.
+    Pause,
+}
+
+impl Choice {
+    /// What to do with a picture that is given a layer, or none, while another plays.
+    fn of(given: Option<Offered>, playing: Option<&Offered>, capacity: &Capacity) -> Self {
+        let Some(given) = given else { return Choice::Pause };
+        // A scalable stream goes down with its next picture. And what is only a little too much may go on until the
+        // other's keyframe comes: a gap would be seen, the few packets too many are not.
+        let is_too_much = |playing: &Offered| {
+            playing.id.rid != given.id.rid && u64::from(playing.bps) > capacity.bps * 3 / 2
+        };
+        match playing {
+            Some(playing) if is_too_much(playing) => Choice::Less(given.id),
+            _ => Choice::Layer(given.id),
+        }
+    }
+}
+
+impl Room {
+    /// Takes the layers that fit the line and the sizes on screen. What plays goes on until the other layer's keyframe
+    /// comes.
+    pub(super) fn choose_layers(&mut self, at: Key, now: Now, out: &mut Out) {
+        for (slot, track, choice) in self.choices(at, now.instant) {
+            let Some(peer) = self.peers.get_mut(at) else { return };
+            let is_new = match choice {
+                Choice::Layer(layer) => peer.players[slot].player.want(Some((track, layer))),
+                Choice::Less(layer) => {
+                    peer.pause(slot);
+                    peer.players[slot].player.want(Some((track, layer)))
+                }
+                Choice::Pause => peer.pause(slot),
+            };
+            if is_new {
+                peer.trace_line(now.instant, &choice);
+            }
+            let is_settled = peer.players[slot].player.is_settled();
+            if is_new
+                && !is_settled
+                && let Choice::Layer(layer) | Choice::Less(layer) = choice
+            {
+                self.want_keyframe(track, layer, now, out);
+            }
+        }
+    }
+
+    /// What each picture of a subscriber is to do: by its line, where that is known, and by its size on screen.
+    pub(super) fn choices(&mut self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
+        let Some(peer) = self.peers.get(at) else { return Vec::new() };
+        let Some(capacity) = peer.capacity(now) else { return self.choices_by_size(at, now) };
+        let shown: Vec<_> = peer
+            .slots
+            .tracks()
+            .filter_map(|(slot, key)| {
+                let track = self.track(key)?;
+                Some((slot, key, track.offered(now)))
+            })
+            .collect();
+        let mut wanted: Vec<Wanted<'_>> = shown
+            .iter()
+            .map(|(_, track, layers)| Wanted {
+                track: *track,
+                width: peer.width_of(*track),
+                speaks: self.speakers.is_speaking(track.leg),
+                layers,
+            })
+            .collect();
+        wanted.sort_by_key(|wanted| peer.importance_of(wanted.track));
+        let Some(peer) = self.peers.get_mut(at) else { return Vec::new() };
+        peer.set_goal_bps(goal_bps(&wanted));
+        let given = peer.allocator.allocate(&capacity, &wanted, now);
+        let pictures = shown
+            .iter()
+            .filter(|(_, track, layers)| track.source.kind() == Kind::Video && !layers.is_empty());
+        pictures
+            .map(|(slot, track, layers)| {
+                let layer = given.iter().find(|given| given.track == *track).and_then(|given| given.layer);
+                let playing = peer.players[*slot].player.playing_rid(*track);
+                let playing = layers.iter().rfind(|layer| Some(layer.id.rid) == playing);
+                (*slot, *track, Choice::of(layer, playing, &capacity))
+            })
+            .collect()
+    }
+
+    /// The same for a subscriber of whose line nothing can be known.
+    pub(super) fn choices_by_size(&self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
+        let Some(peer) = self.peers.get(at) else { return Vec::new() };
+        let pictures = peer.slots.tracks().filter(|(_, key)| key.source.kind() == Kind::Video);
+        let layer_of = |(slot, key): (usize, TrackKey)| {
+            let wanted = peer.players[slot].player.wanted().filter(|(track, _)| *track == key);
+            let current = wanted.map_or(LayerId::ALL, |(_, layer)| layer);
+            let layer = self.track(key)?.layer_for(peer.width_of(key), current, now);
+            Some((slot, key, Choice::Layer(layer)))
+        };
+        pictures.filter_map(layer_of).collect()
+    }
+}
