@@ -3,26 +3,26 @@
 mod assignment;
 mod delivery;
 mod demand;
+mod departure;
 mod keyframes;
 mod layers;
 mod messages;
 mod playlist;
 mod report;
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use crate::allowance::Allowance;
 use crate::control::{Event, RoomId, Source, TrackKey, UsageFact, Want};
-use crate::egress::Wire;
+use crate::forward::Packet;
 use crate::metrics::Counts;
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
 use crate::relay::{Elsewhere, Playlist, Relay, Shards, Word};
 use crate::slab::Key;
 use crate::speaker::Speakers;
-
-/// How long a packet waits for the rest of its picture, so that the kernel is called once for all of it.
-const TOGETHER: Duration = Duration::from_micros(300);
+use crate::track::Route;
 
 /// What a room or a shard wants done.
 #[derive(Debug, Default)]
@@ -42,6 +42,8 @@ pub(crate) struct Out {
 pub(crate) struct Room {
     pub(crate) id: RoomId,
     pub(crate) peers: Peers,
+    /// Packets that are not in the slots yet, and which slots those are.
+    arrived: Vec<(Arc<Packet>, Route)>,
     /// Peers whose egress has something to send at the end of the turn.
     waiting: Vec<Key>,
     /// When the first of them came whose picture is not complete yet.
@@ -71,6 +73,7 @@ impl Room {
         Room {
             id,
             peers: Peers::default(),
+            arrived: Vec::new(),
             waiting: Vec::new(),
             incomplete_since: None,
             speakers: Speakers::default(),
@@ -222,38 +225,6 @@ impl Room {
         self.tell_demand(now.instant, out);
         self.ask_keyframes(now, out);
         self.tell_quality(now.instant, out);
-    }
-
-    /// Whether [`Room::write`] has something to do.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// Until when what waits is held back, as more of the same picture is about to come.
-    pub(crate) fn held_until(&self) -> Option<Instant> {
-        self.incomplete_since.map(|since| since + TOGETHER)
-    }
-
-    /// Sends what waits.
-    pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire, buffer: &mut [u8], out: &mut Out) {
-        self.incomplete_since = None;
-        for at in self.waiting.drain(..) {
-            if let Some(peer) = self.peers.get_mut(at) {
-                peer.write(now, wire, buffer);
-                if peer.is_early() {
-                    out.touched.push(at);
-                }
-            }
-        }
-    }
-
-    /// Puts a peer on the list of those who have something to send, if it has. Answers whether it is there.
-    fn queue(&mut self, at: Key, now: Instant) -> bool {
-        let Some(peer) = self.peers.get_mut(at) else { return false };
-        if peer.begins_to_wait(now) {
-            self.waiting.push(at);
-        }
-        peer.queued
     }
 
     /// Acts on all that a connection said, and leaves nothing of it.

@@ -189,10 +189,6 @@ impl Shard {
 
     /// Sends what the turn has brought.
     pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire) {
-        for datagram in self.out.datagrams.drain(..) {
-            let Datagram { local, remote, bytes } = &datagram;
-            wire.send(Path { local: *local, remote: *remote }, bytes, bytes.len());
-        }
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut buffer = std::mem::take(&mut self.buffer);
         waiting.retain(|room| {
@@ -206,6 +202,10 @@ impl Shard {
         self.buffer = buffer;
         waiting.append(&mut self.waiting);
         self.waiting = waiting;
+        for datagram in self.out.datagrams.drain(..) {
+            let Datagram { local, remote, bytes } = &datagram;
+            wire.send(Path { local: *local, remote: *remote }, bytes, bytes.len());
+        }
     }
 
     /// The counters that changed, when it is time for a checkpoint.

@@ -29,6 +29,9 @@ const OVERHEAD_BYTES: usize = 40;
 /// busy for longer than a fresh keyframe takes to come.
 const WANTED_REPLAY_BYTES_MAX: usize = 48 << 10;
 
+/// Where a track's packets go: subscriber and slot.
+pub(crate) type Route = Arc<[(Key, usize)]>;
+
 /// One of a publisher's media.
 #[derive(Debug)]
 pub(crate) struct Track {
@@ -38,8 +41,7 @@ pub(crate) struct Track {
     /// A packet came since the click: it is worth a slot.
     pub(crate) delivered: bool,
     demand: Demand,
-    /// Where its packets go: subscriber and slot.
-    pub(crate) route: Arc<[(Key, usize)]>,
+    pub(crate) route: Route,
     /// Few: a layer is found by looking.
     layers: Vec<Layer>,
     /// Of each encoding and its SSRC.

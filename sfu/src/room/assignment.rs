@@ -35,6 +35,7 @@ impl Room {
 
     /// Answers whether something changed.
     pub(super) fn assign_from(&mut self, playable: &Playable, at: Key, now: Now, out: &mut Out) -> bool {
+        self.settle(now, out);
         let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.entered.is_some()) else { return false };
         let mut changes = peer.slots.assign(Kind::Video, &playable.video_for(peer));
         changes.extend(peer.slots.assign(Kind::Audio, &playable.audio_for(peer)));

@@ -57,9 +57,7 @@ impl Room {
             (Kind::Video, true) => self.incomplete_since = None,
             (Kind::Video, false) => _ = self.incomplete_since.get_or_insert(now.instant),
         }
-        for (subscriber, slot) in route.iter() {
-            self.play(*subscriber, *slot, packet, now, out);
-        }
+        self.arrive(packet, route, now, out);
         true
     }
 
@@ -85,15 +83,6 @@ impl Room {
                 let gone = self.elsewhere.forget(shard);
                 self.replay_changed(&gone, false, now, out);
             }
-        }
-    }
-
-    pub(super) fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
-        let Some(peer) = self.peers.get_mut(at) else { return };
-        let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
-        if !self.queue(at, now.instant) {
-            out.touched.push(at);
-            self.attend(at, &mut said, now, out);
         }
     }
 

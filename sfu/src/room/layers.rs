@@ -42,6 +42,7 @@ impl Room {
     /// Takes the layers that fit the line and the sizes on screen. What plays goes on until the other layer's keyframe
     /// comes.
     pub(super) fn choose_layers(&mut self, at: Key, now: Now, out: &mut Out) {
+        self.settle(now, out);
         for (slot, track, choice) in self.choices(at, now.instant) {
             let Some(peer) = self.peers.get_mut(at) else { return };
             let is_new = match choice {
