@@ -1,10 +1,11 @@
 //! A client that joins, connects, and then writes or reads packets with the time in them.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use sfu::control::{Kind, LegId, SendLine, Source};
-use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::config::DtlsVersion;
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpWrite};
@@ -53,19 +54,15 @@ fn media_kind(kind: Kind) -> MediaKind {
 }
 
 impl Caller {
-    pub(crate) fn new(n: u128, lines: Lines<'_>, begun: Instant) -> (Caller, String, Vec<SendLine>) {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_nonblocking(true).expect("a socket can be non-blocking");
-        let mut rtc = RtcConfig::new()
-            .set_rtp_mode(true)
-            .clear_codecs()
-            .enable_opus(true, false)
-            .enable_vp8(true)
-            .set_dtls_version(str0m::config::DtlsVersion::Auto)
-            .build(begun);
-        let address = socket.local_addr().expect("bound");
-        rtc.add_local_candidate(Candidate::host(address, "udp").expect("an address"));
-        let mut api = rtc.sdp_api();
+    /// Somebody who offers these lines.
+    pub(crate) fn new(
+        n: u128,
+        ip: IpAddr,
+        lines: Lines<'_>,
+        begun: Instant,
+    ) -> (Caller, String, Vec<SendLine>) {
+        let mut caller = Caller::bound(n, ip, begun);
+        let mut api = caller.rtc.sdp_api();
         let mut line = |kind, direction| api.add_media(media_kind(kind), direction, None, None, None);
         let sent: Vec<(Kind, Mid)> =
             lines.sends.iter().map(|kind| (*kind, line(*kind, Direction::SendOnly))).collect();
@@ -77,20 +74,43 @@ impl Caller {
         let source = |kind| if kind == Kind::Audio { Source::Microphone } else { Source::Camera };
         let sends = sent.iter().map(|(kind, mid)| SendLine { mid: mid.to_string(), source: source(*kind) });
         let sends = sends.collect();
-        let caller = Caller {
+        let caller = Caller { is_light: lines.is_light, pending: Some(pending), lines: sent, ..caller };
+        (caller, offer.to_sdp_string(), sends)
+    }
+
+    /// Somebody who takes what is offered. Answers the answer as well.
+    pub(crate) fn taking(n: u128, ip: IpAddr, offer: &str, begun: Instant) -> (Caller, String) {
+        let mut caller = Caller::bound(n, ip, begun);
+        let offer = SdpOffer::from_sdp_string(offer).expect("an offer");
+        let answer = caller.rtc.sdp_api().accept_offer(offer).expect("it can be taken");
+        (caller, answer.to_sdp_string())
+    }
+
+    fn bound(n: u128, ip: IpAddr, begun: Instant) -> Caller {
+        let socket = UdpSocket::bind((ip, 0)).expect("a port");
+        socket.set_nonblocking(true).expect("a socket can be non-blocking");
+        let mut rtc = RtcConfig::new()
+            .set_rtp_mode(true)
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .set_dtls_version(DtlsVersion::Auto)
+            .build(begun);
+        let address = socket.local_addr().expect("bound");
+        rtc.add_local_candidate(Candidate::host(address, "udp").expect("an address"));
+        Caller {
             leg: LegId(Uuid::from_u128(n)),
             connected: false,
             came: 0,
             delays_us: Vec::new(),
-            is_light: lines.is_light,
+            is_light: false,
             rtc,
             socket,
-            pending: Some(pending),
-            lines: sent,
+            pending: None,
+            lines: Vec::new(),
             sent: [0; 2],
             wake_at: begun,
-        };
-        (caller, offer.to_sdp_string(), sends)
+        }
     }
 
     pub(crate) fn answered(&mut self, answer: &str) {

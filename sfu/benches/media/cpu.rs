@@ -11,9 +11,18 @@ pub(crate) fn of_this_thread() -> Duration {
 
 /// Of the media threads; the bench's own main thread is called `media-` and a hash.
 pub(crate) fn of_media() -> Duration {
-    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    of_threads("self", is_media)
+}
+
+/// Of all threads of another process.
+pub(crate) fn of_process(id: u32) -> Duration {
+    of_threads(&id.to_string(), |_| true)
+}
+
+fn of_threads(process: &str, is_meant: fn(&str) -> bool) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let named = tasks.filter(|task| {
-        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| is_media(comm.trim_end()))
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| is_meant(comm.trim_end()))
     });
     named.map(|task| read(&task.path().join("schedstat").to_string_lossy())).sum()
 }

@@ -8,6 +8,7 @@
 
 mod caller;
 mod cpu;
+mod janus;
 mod limit;
 #[expect(unreachable_pub, reason = "the file is public in the crate that it lives in")]
 #[path = "../../../tests/src/rows.rs"]
@@ -15,6 +16,7 @@ mod rows;
 mod stage;
 
 use clap::Parser;
+use janus::Janus;
 use limit::Limits;
 use rows::{Row, print};
 use sfu::EgressKind;
@@ -73,6 +75,7 @@ fn main() {
     let limits = limit::measure();
     let mut bench = Bench { egress: arguments.egress, seconds: arguments.seconds, limits, rows: Vec::new() };
     bench.fanout(arguments.subscribers);
+    bench.janus(arguments.subscribers);
     if !arguments.quick {
         bench.capacity(arguments.subscribers);
         bench.meeting("meetings_8", arguments.rooms, 8);
@@ -137,6 +140,31 @@ impl Bench {
             Row::plain("media", "burst_generator_load", frames.generator_load * 100.0, "%"),
             Row::at_least("media", "joins_per_s", joins_per_s, "1/s", 400.0),
         ]);
+    }
+
+    /// The same loads through Janus, where it is installed.
+    fn janus(&mut self, subscribers: usize) {
+        let Some(janus) = Janus::start() else {
+            eprintln!(
+                "media: Janus is not installed (Debian's package janus), so there is nothing to compare with"
+            );
+            return;
+        };
+        let mut stage = Stage::of_janus(janus, subscribers);
+        let steady = stage.play(STEADY, self.seconds);
+        let frames = stage.play(FRAMES, self.seconds);
+        stage.stop();
+        self.check("janus", &steady);
+        let Limits { single_us, train_us } = self.limits;
+        let rows = [
+            ("janus_us_per_packet", "janus_to_ours", "fanout_us_per_packet", steady, single_us),
+            ("janus_burst_us_per_packet", "janus_burst_to_ours", "burst_us_per_packet", frames, train_us),
+        ];
+        for (name, ratio, ours, figures, limit) in rows {
+            let ours = self.rows.iter().find(|row| row.name == ours).map_or(f64::NAN, |row| row.value);
+            self.rows.push(Row::plain("media", name, figures.us_per_packet, "us").against(limit));
+            self.plain(ratio, figures.us_per_packet / ours, "times");
+        }
     }
 
     /// Doubles the load until a packet in a thousand is lost or one in a hundred takes 10 ms.

@@ -1,5 +1,6 @@
 //! A node and rooms full of callers.
 
+use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::caller::{Caller, Lines};
 use crate::cpu;
+use crate::janus::Janus;
 
 /// Who is there.
 #[derive(Debug, Clone, Copy)]
@@ -64,12 +66,27 @@ impl Figures {
 pub(crate) struct Stage {
     /// Processor time of the media threads for one join with ICE and DTLS; the clients' is not in it.
     pub(crate) join_cost: Duration,
-    node: Handle,
+    server: Server,
     publishers: Vec<Caller>,
     subscribers: Vec<Caller>,
     begun: Instant,
     ts: u32,
-    _journal: TempDir,
+}
+
+/// Who forwards.
+enum Server {
+    Ours { node: Handle, _journal: TempDir },
+    Theirs(Janus),
+}
+
+impl Server {
+    /// Processor time so far.
+    fn cpu(&self) -> Duration {
+        match self {
+            Server::Ours { .. } => cpu::of_media(),
+            Server::Theirs(janus) => janus.cpu(),
+        }
+    }
 }
 
 impl Stage {
@@ -101,21 +118,13 @@ impl Stage {
             }
         });
         let before = cpu::of_media();
-        let mut stage = Stage {
-            join_cost: Duration::ZERO,
-            node,
-            publishers: Vec::new(),
-            subscribers: Vec::new(),
-            begun,
-            ts: 0,
-            _journal: journal,
-        };
-        stage.fill(scene, &answers);
+        let mut stage = Stage::empty(Server::Ours { node: node.clone(), _journal: journal }, begun);
+        stage.fill(scene, &node, &answers);
         stage.connect();
         let everybody = stage.publishers.len() + stage.subscribers.len();
         stage.join_cost = (cpu::of_media() - before) / everybody as u32;
         for leg in stage.publishers.iter().chain(&stage.subscribers).map(|caller| caller.leg) {
-            while stage.node.send(Command::Enter { leg }).is_err() {
+            while node.send(Command::Enter { leg }).is_err() {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
@@ -124,7 +133,38 @@ impl Stage {
         stage
     }
 
-    fn fill(&mut self, scene: Scene<'_>, answers: &Receiver<String>) {
+    /// The same with Janus between one publisher and those who watch, all of whom open what they get.
+    #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
+    pub(crate) fn of_janus(janus: Janus, subscribers: usize) -> Stage {
+        let (begun, ip) = (Instant::now(), janus.ip());
+        let lines = Lines { sends: &[Kind::Video], audio_slots: 0, video_slots: 0, is_light: false };
+        let (mut publisher, offer, _) = Caller::new(1, ip, lines, begun);
+        publisher.answered(&janus.publish(&offer));
+        let mut stage = Stage::empty(Server::Theirs(janus), begun);
+        stage.publishers.push(publisher);
+        stage.connect();
+        let warm_up = Load { packets_per_s: 300, burst: 1, speaks: false };
+        stage.play(warm_up, 1);
+        if let Server::Theirs(janus) = &stage.server {
+            janus.await_media();
+            stage.subscribers.extend((0..subscribers).map(|n| {
+                let watching = janus.watch();
+                let (caller, answer) = Caller::taking(2 + n as u128, ip, &watching.offer, begun);
+                janus.start_watching(&watching, &answer);
+                caller
+            }));
+        }
+        stage.connect();
+        stage.play(warm_up, 1);
+        stage
+    }
+
+    fn empty(server: Server, begun: Instant) -> Stage {
+        let join_cost = Duration::ZERO;
+        Stage { join_cost, server, publishers: Vec::new(), subscribers: Vec::new(), begun, ts: 0 }
+    }
+
+    fn fill(&mut self, scene: Scene<'_>, node: &Handle, answers: &Receiver<String>) {
         let mut next = 1;
         for room in 0..scene.rooms {
             for n in 0..scene.publishers + scene.subscribers {
@@ -137,18 +177,24 @@ impl Stage {
                     is_light: next > scene.opening,
                 };
                 let room = RoomId(Uuid::from_u128(1 + room as u128));
-                let caller = self.join(next as u128, room, lines, answers);
+                let caller = self.join(next as u128, room, lines, (node, answers));
                 if publishes { &mut self.publishers } else { &mut self.subscribers }.push(caller);
                 next += 1;
             }
         }
     }
 
-    fn join(&mut self, n: u128, room: RoomId, lines: Lines<'_>, answers: &Receiver<String>) -> Caller {
-        let (mut caller, offer, sends) = Caller::new(n, lines, self.begun);
+    fn join(
+        &self,
+        n: u128,
+        room: RoomId,
+        lines: Lines<'_>,
+        (node, answers): (&Handle, &Receiver<String>),
+    ) -> Caller {
+        let (mut caller, offer, sends) = Caller::new(n, Ipv4Addr::LOCALHOST.into(), lines, self.begun);
         let tenant = TenantId(Uuid::from_u128(1));
         let join = Command::Join { leg: caller.leg, room, tenant, offer, sends };
-        self.node.send(join).expect("the node takes it");
+        node.send(join).expect("the node takes it");
         caller.answered(&answers.recv().expect("an answer"));
         caller
     }
@@ -160,7 +206,7 @@ impl Stage {
             (caller.came, caller.delays_us) = (0, Vec::new());
         }
         let (start, end) = (Instant::now(), Duration::from_secs(seconds));
-        let (media, generator) = (cpu::of_media(), cpu::of_this_thread());
+        let (media, generator) = (self.server.cpu(), cpu::of_this_thread());
         let every = Duration::from_secs(1) * load.burst / load.packets_per_s;
         let (mut next, mut next_voice, mut written) = (start, start, 0u64);
         while start.elapsed() < end {
@@ -182,12 +228,14 @@ impl Stage {
             self.step(Instant::now());
         }
         let generator = cpu::of_this_thread() - generator;
-        let media = cpu::of_media() - media;
+        let media = self.server.cpu() - media;
         self.figures(written, media, generator, start.elapsed())
     }
 
     pub(crate) fn stop(self) {
-        self.node.stop();
+        if let Server::Ours { node, .. } = self.server {
+            node.stop();
+        }
     }
 
     fn write(&mut self, load: Load, now: Instant) {
