@@ -143,7 +143,7 @@ export function binary(): string {
 }
 
 /** A polite end; after 10 s a rude one. PostgreSQL notices by itself that its keeper is gone or is adopted by the next start. */
-async function end(child: ChildProcess): Promise<void> {
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise<void>((done) => child.once('exit', () => done()));
   child.kill('SIGTERM');
