@@ -1,26 +1,21 @@
 /** A call between Firefox and Chromium. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Browser } from 'playwright-core';
-import { Caller, openBrowser, OUT } from './caller.ts';
+import { Caller, OUT } from './caller.ts';
 import { Firefox, FirefoxCaller } from './firefox.ts';
 import type { Person } from './person.ts';
-import { Service, until } from './service.ts';
+import { until } from './service.ts';
+import { setStage, type Stage } from './stage.ts';
 
-let service: Service;
-let chromium: Browser;
+const stage: Stage = setStage();
 let firefox: Firefox;
 
 before(async () => {
-  service = await Service.start();
-  chromium = await openBrowser();
   firefox = await Firefox.open();
 });
 
 after(async () => {
   await firefox?.close();
-  await chromium?.close();
-  await service?.stop();
 });
 
 /** Both figures must go on rising on both sides, not only have risen once. */
@@ -31,8 +26,8 @@ async function meet(people: readonly Person[]): Promise<void> {
 }
 
 test('Firefox and Chromium see and hear each other, and again when Firefox comes back', async (context) => {
-  const { link } = await service.room('Two browsers');
-  const ann: Caller = await Caller.join(chromium, link, 'Ann');
+  const { link } = await stage.service.room('Two browsers');
+  const ann: Caller = await Caller.join(stage.browser, link, 'Ann');
   const fay: FirefoxCaller = await FirefoxCaller.join(firefox, link, 'Fay');
   await meet([ann, fay]);
   await ann.page.getByText('Fay').first().waitFor();

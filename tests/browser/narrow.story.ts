@@ -7,6 +7,7 @@ import { publish, voice, watch, type Publisher, type Voice } from './bare.ts';
 import { chromiumPath, openBrowser } from './caller.ts';
 import { Link } from './link.ts';
 import { Service, until, type Room } from './service.ts';
+import { openPage } from './stage.ts';
 
 /** How wide the two layers of the noise are. */
 const [LOW, FULL] = [160, 640];
@@ -41,12 +42,10 @@ describe('behind a bad line', { skip: Link.missing() }, () => {
   async function opens(publishes: Partial<Publisher> = {}): Promise<void> {
     link.heal();
     const room: Room = await service.room('Line');
-    const publisher: Page = await (await outside.newContext({ permissions: ['camera', 'microphone'] })).newPage();
-    await publisher.goto(service.url);
-    const { host, port } = new URL(service.url);
-    await publisher.evaluate(publish, { url: `ws://${host}/v1/ws`, token: await service.token(room, 'Ann'), name: 'Ann', noise: true, ...publishes });
-    page = await (await inside.newContext()).newPage();
-    await page.goto(`http://${link.here}:${port}/`);
+    const publisher: Page = await openPage(outside, service.url);
+    const { port } = new URL(service.url);
+    await publisher.evaluate(publish, { url: service.socketUrl, token: await service.token(room, 'Ann'), name: 'Ann', noise: true, ...publishes });
+    page = await openPage(inside, `http://${link.here}:${port}/`);
     await page.evaluate(watch, { url: `ws://${link.here}:${port}/v1/ws`, token: await service.token(room, 'Ben'), name: 'Ben' });
     await shows(FULL, 30_000);
   }

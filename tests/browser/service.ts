@@ -80,6 +80,11 @@ export class Service {
     return new Service(JSON.parse(readFileSync(announce, 'utf8')) as Announced, dir, child);
   }
 
+  /** Where pages speak our protocol. */
+  get socketUrl(): string {
+    return `${this.url.replace('http', 'ws')}/v1/ws`;
+  }
+
   /** The last lines of its log. */
   log(): string {
     return tail(this.dir);

@@ -1,11 +1,11 @@
 /** Lips and voice of one person, while the picture changes its layer. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { lookAndListen, publish, watch } from './bare.ts';
-import { openBrowser } from './caller.ts';
 import { median } from './rows.ts';
-import { Service, until, type Room } from './service.ts';
+import { until, type Room } from './service.ts';
+import { openPage, setStage, type Stage } from './stage.ts';
 
 /**
  * People begin to notice a voice that is 45 ms early or 125 ms late (ITU-R BT.1359-1). Behind that stand here the frames' 50 ms
@@ -17,24 +17,9 @@ const [LOW, FULL] = [160, 640];
 /** So many claps say how late the voice is. */
 const CLAPS = 7;
 
-let service: Service;
-let browser: Browser;
+const stage: Stage = setStage();
 
-before(async () => {
-  service = await Service.start();
-  browser = await openBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
-
-async function page(): Promise<Page> {
-  const opened: Page = await (await browser.newContext()).newPage();
-  await opened.goto(service.url);
-  return opened;
-}
+const page = (): Promise<Page> => openPage(stage.browser, stage.service.url);
 
 /** By how much each flash's tone came after it, in milliseconds. */
 function delays({ flashes, tones }: Window['claps']): number[] {
@@ -43,11 +28,11 @@ function delays({ flashes, tones }: Window['claps']): number[] {
 }
 
 test('lips and voice stay together when the picture changes its layer', async (t) => {
-  const room: Room = await service.room('Lips');
-  const url = `${service.url.replace('http', 'ws')}/v1/ws`;
+  const room: Room = await stage.service.room('Lips');
+  const url = stage.service.socketUrl;
   const [publisher, viewer] = [await page(), await page()];
-  await publisher.evaluate(publish, { url, token: await service.token(room, 'Ann'), name: 'Ann', slate: true });
-  await viewer.evaluate(watch, { url, token: await service.token(room, 'Ben'), name: 'Ben' });
+  await publisher.evaluate(publish, { url, token: await stage.service.token(room, 'Ann'), name: 'Ann', slate: true });
+  await viewer.evaluate(watch, { url, token: await stage.service.token(room, 'Ben'), name: 'Ben' });
   await until('somebody to be shown', 20_000, () => viewer.evaluate(() => window.watched.frames.length > 0));
   await viewer.evaluate(lookAndListen);
   for (const width of [FULL, LOW, FULL, LOW]) {
