@@ -96,14 +96,41 @@ export interface Publisher {
   readonly token: string;
   readonly name: string;
   readonly noise?: boolean;
+  /** The voice goes out with each packet's predecessor (RFC 2198). */
+  readonly red?: boolean;
+  /** In place of all that, a slate: once a second a flash and a tone that begin together. */
+  readonly slate?: boolean;
 }
 
 /**
  * Somebody who only talks and shows: a picture in layers and a microphone, nobody else's media. Light enough that two of
  * them leave a small machine to the one whose time is taken, as they would on machines of their own.
  */
-export async function publish({ url, token, name, noise = false }: Publisher): Promise<void> {
-  const stream: MediaStream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 960, height: 540 } });
+export async function publish({ url, token, name, noise = false, red = false, slate = false }: Publisher): Promise<void> {
+  const clap = (): MediaStream => {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [640, 360];
+    const context = canvas.getContext('2d')!;
+    const audio = new AudioContext();
+    const [tone, loudness, voice] = [audio.createOscillator(), audio.createGain(), audio.createMediaStreamDestination()];
+    loudness.gain.value = 0;
+    tone.connect(loudness).connect(voice);
+    tone.start();
+    const picture = canvas.captureStream(0).getVideoTracks()[0] as CanvasCaptureMediaStreamTrack;
+    let ticks = 0;
+    setInterval(() => {
+      const isOn: boolean = ticks++ % 20 < 6;
+      context.fillStyle = isOn ? 'white' : 'black';
+      context.fillRect(0, 0, 640, 360);
+      context.fillStyle = 'grey';
+      context.fillRect((ticks * 8) % 640, 0, 16, 16);
+      loudness.gain.setValueAtTime(isOn ? 0.5 : 0, audio.currentTime);
+      picture.requestFrame();
+    }, 50);
+    return new MediaStream([picture, ...voice.stream.getTracks()]);
+  };
+  const seen = { audio: true, video: { width: 960, height: 540 } };
+  const stream: MediaStream = slate ? clap() : await navigator.mediaDevices.getUserMedia(seen);
   const snow = (): MediaStreamTrack => {
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [640, 360];
@@ -118,13 +145,15 @@ export async function publish({ url, token, name, noise = false }: Publisher): P
   };
   const connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const microphone = connection.addTransceiver(stream.getAudioTracks()[0]!, { direction: 'sendonly' });
+  const isRed = ({ mimeType }: RTCRtpCodec): boolean => mimeType === 'audio/red';
+  if (red) microphone.setCodecPreferences(RTCRtpSender.getCapabilities('audio')!.codecs.toSorted((a, b) => Number(isRed(b)) - Number(isRed(a))));
   const layers = [
     { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
     { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
     { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
   ];
   // Chromium sends a picture of this size in two layers at most.
-  const sendEncodings = noise ? layers.filter(({ rid }) => rid !== 'h') : layers;
+  const sendEncodings = noise || slate ? layers.filter(({ rid }) => rid !== 'h') : layers;
   const picture: MediaStreamTrack = noise ? snow() : stream.getVideoTracks()[0]!;
   const camera = connection.addTransceiver(picture, { direction: 'sendonly', sendEncodings });
   const offer = await connection.createOffer();
@@ -230,4 +259,43 @@ export async function voice(): Promise<Voice> {
     return { ...counts, concealed: concealedSamples, energy: totalAudioEnergy };
   }
   return { packets: 0, lost: 0, samples: 0, concealed: 0, energy: 0 };
+}
+
+declare global {
+  interface Window {
+    /** When flashes and tones of a slate began to be seen and heard, by the page's clock. */
+    claps: { flashes: number[]; tones: number[] };
+  }
+}
+
+/** Notes from now on when a watching page shows a slate's flashes and plays its tones. */
+export function lookAndListen(): void {
+  const claps: Window['claps'] = { flashes: [], tones: [] };
+  window.claps = claps;
+  const video = document.querySelector('video')!;
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [1, 1];
+  const context = canvas.getContext('2d', { willReadFrequently: true })!;
+  let wasBright = true;
+  const look = (at: number): void => {
+    context.drawImage(video, 0, 0, 1, 1);
+    const isBright: boolean = context.getImageData(0, 0, 1, 1).data[0]! > 128;
+    if (isBright && !wasBright) claps.flashes.push(at);
+    wasBright = isBright;
+    video.requestVideoFrameCallback(look);
+  };
+  video.requestVideoFrameCallback(look);
+
+  const audio = new AudioContext();
+  const analyser = new AnalyserNode(audio, { fftSize: 8192 });
+  audio.createMediaStreamSource(document.querySelector('audio')!.srcObject as MediaStream).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    const first: number = samples.findIndex((sample) => Math.abs(sample) > 0.1);
+    // The tone began within what is kept, if it is silent before.
+    if (first < samples.length / 4) return;
+    const at: number = performance.now() - ((samples.length - first) * 1000) / audio.sampleRate;
+    if (at - (claps.tones.at(-1) ?? 0) > 500) claps.tones.push(at);
+  }, 20);
 }

@@ -1,33 +1,18 @@
 /** Calls between real browsers, through the real service. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser } from 'playwright-core';
-import { Caller, openBrowser, OUT } from './caller.ts';
-import { Service, until } from './service.ts';
+import { Caller, OUT } from './caller.ts';
+import { until } from './service.ts';
+import { openPage, setStage, type Stage } from './stage.ts';
 
-let service: Service;
-let browser: Browser;
-
-before(async () => {
-  service = await Service.start();
-  browser = await openBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
-
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-});
+const stage: Stage = setStage();
 
 describe('a call', () => {
   test('two people see and hear each other', async () => {
-    const { link } = await service.room('Two people');
-    const ann: Caller = await Caller.join(browser, link, 'Ann');
-    const ben: Caller = await Caller.join(browser, link, 'Ben');
+    const { link } = await stage.service.room('Two people');
+    const ann: Caller = await Caller.join(stage.browser, link, 'Ann');
+    const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
     const people: Caller[] = [ann, ben];
     await Promise.all(people.map((person) => person.sees(1)));
     const first = await Promise.all(people.map((person) => person.seen()));
@@ -42,10 +27,10 @@ describe('a call', () => {
   });
 
   test('a third who comes late sees both within 1 s', async () => {
-    const { link } = await service.room('Late');
-    await Caller.join(browser, link, 'Ann');
-    await Caller.join(browser, link, 'Ben');
-    const late: Caller = await Caller.lobby(browser, link, 'Cleo');
+    const { link } = await stage.service.room('Late');
+    await Caller.join(stage.browser, link, 'Ann');
+    await Caller.join(stage.browser, link, 'Ben');
+    const late: Caller = await Caller.lobby(stage.browser, link, 'Cleo');
     await late.ready();
     // The lobby hears and sees nothing.
     assert.equal((await late.seen()).framesDecoded, 0);
@@ -59,9 +44,9 @@ describe('a call', () => {
   });
 
   test('a dropped WebSocket resumes while media goes on', async () => {
-    const { link } = await service.room('Resume');
-    const ann: Caller = await Caller.join(browser, link, 'Ann');
-    const ben: Caller = await Caller.join(browser, link, 'Ben');
+    const { link } = await stage.service.room('Resume');
+    const ann: Caller = await Caller.join(stage.browser, link, 'Ann');
+    const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
     await Promise.all([ann.sees(1), ben.sees(1)]);
     const before = await ann.seen();
     for (let cut = 0; cut < 3; cut++) {
@@ -81,9 +66,9 @@ describe('a call', () => {
   });
 
   test('mute shows on the other side', async () => {
-    const { link } = await service.room('Mute');
-    const ann: Caller = await Caller.join(browser, link, 'Ann');
-    const ben: Caller = await Caller.join(browser, link, 'Ben');
+    const { link } = await stage.service.room('Mute');
+    const ann: Caller = await Caller.join(stage.browser, link, 'Ann');
+    const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
     await Promise.all([ann.sees(1), ben.sees(1)]);
     await ben.seesAndHears({ ...(await ben.seen()), framesDecoded: 0 });
     await ann.button(/^mute/i).click();
@@ -99,9 +84,9 @@ describe('a call', () => {
   });
 
   test('a shared screen reaches the others without a negotiation', async () => {
-    const { link } = await service.room('Screen');
-    const ann: Caller = await Caller.join(browser, link, 'Ann');
-    const ben: Caller = await Caller.join(browser, link, 'Ben');
+    const { link } = await stage.service.room('Screen');
+    const ann: Caller = await Caller.join(stage.browser, link, 'Ann');
+    const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
     await Promise.all([ann.sees(1), ben.sees(1)]);
     const [annBefore, benBefore] = [await ann.seen(), await ben.seen()];
     await ann.button(/^share/i).click();
@@ -113,9 +98,9 @@ describe('a call', () => {
   });
 
   test('a person who leaves is gone at once, and the call goes on', async () => {
-    const { link } = await service.room('Leave');
-    const ann: Caller = await Caller.join(browser, link, 'Ann');
-    const ben: Caller = await Caller.join(browser, link, 'Ben');
+    const { link } = await stage.service.room('Leave');
+    const ann: Caller = await Caller.join(stage.browser, link, 'Ann');
+    const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
     await Promise.all([ann.sees(1), ben.sees(1)]);
     await ben.leave();
     await until('Ann to hear that Ben left', 5000, async () => (await ann.events()).includes('participant_left'));
@@ -123,11 +108,9 @@ describe('a call', () => {
   });
 
   test('a full room says so', async () => {
-    const { link } = await service.room('Full', 1);
-    await Caller.join(browser, link, 'Ann');
-    const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
-    const page = await context.newPage();
-    await page.goto(link);
+    const { link } = await stage.service.room('Full', 1);
+    await Caller.join(stage.browser, link, 'Ann');
+    const page = await openPage(stage.browser, link);
     await page.getByText(/full/i).first().waitFor({ timeout: 15_000 });
   });
 });

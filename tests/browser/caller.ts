@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
-import { installProbe, type Moments, type Seen } from './probe.ts';
-import { ROOT, until } from './service.ts';
+import { Person } from './person.ts';
+import { installProbe, type Moments } from './probe.ts';
+import { ROOT } from './service.ts';
 
 /** Where screenshots go. */
 export const OUT: string = join(ROOT, 'out');
@@ -50,14 +51,13 @@ export async function openBrowser({ fps = 20, video, program }: BrowserOptions =
   return chromium.launch({ executablePath, args: [...args, `--use-file-for-fake-audio-capture=${speech()}`] });
 }
 
-/** A participant of a call. */
-export class Caller {
-  readonly name: string;
+/** A participant of a call in Chromium. */
+export class Caller extends Person {
   readonly page: Page;
   readonly context: BrowserContext;
 
   private constructor(name: string, page: Page, context: BrowserContext) {
-    this.name = name;
+    super(name);
     this.page = page;
     this.context = context;
   }
@@ -88,34 +88,23 @@ export class Caller {
   }
 
   joinButton() {
-    return this.page.getByRole('button', { name: /^join/i });
+    return this.button(/^join/i);
   }
 
   button(name: RegExp) {
     return this.page.getByRole('button', { name });
   }
 
-  async enter(): Promise<void> {
-    await this.joinButton().click();
-    await until(`${this.name} to be in the call`, 30_000, async () => (await this.moments()).entered);
+  override press(name: RegExp): Promise<void> {
+    return this.button(name).click();
   }
 
-  /** The lobby is connected: the click needs one message only. */
-  async ready(): Promise<void> {
-    await until(`${this.name}'s media connection in the lobby`, 30_000, async () => (await this.moments()).connected);
-  }
-
-  async leave(): Promise<void> {
-    await this.button(/leave|hang up/i).click();
-    await until(`${this.name} to have left`, 10_000, async () => (await this.moments()).leaveSent);
+  override ask<Answer>(question: () => Answer | Promise<Answer>): Promise<Answer> {
+    return this.page.evaluate(question);
   }
 
   async close(): Promise<void> {
     await this.context.close();
-  }
-
-  moments(): Promise<Moments> {
-    return this.page.evaluate(() => window.probe.moments);
   }
 
   /** The page's clock as wall time, so that moments of two pages compare. */
@@ -123,28 +112,6 @@ export class Caller {
     const { at, origin } = await this.page.evaluate((what) => ({ at: window.probe.moments[what], origin: performance.timeOrigin }), moment);
     if (at === undefined) throw new Error(`${this.name} has no moment \`${moment}\``);
     return origin + at;
-  }
-
-  seen(): Promise<Seen> {
-    return this.page.evaluate(() => window.probe.seen());
-  }
-
-  /** Types of the server's events so far. */
-  events(): Promise<string[]> {
-    return this.page.evaluate(() => window.probe.frames.filter(({ out, event }) => !out && event !== '').map(({ event }) => event));
-  }
-
-  /** Waits until pictures of `others` people come in. */
-  async sees(others: number, limitMs = 20_000): Promise<void> {
-    await until(`${this.name} to see ${others} others`, limitMs, async () => (await this.seen()).pictures >= others);
-  }
-
-  /** Waits until frames are decoded and sound has energy, more than `before`. */
-  async seesAndHears(before: Seen, limitMs = 20_000): Promise<Seen> {
-    return until(`${this.name} to see and hear`, limitMs, async () => {
-      const now: Seen = await this.seen();
-      return now.framesDecoded > before.framesDecoded + 10 && now.totalAudioEnergy > before.totalAudioEnergy && now;
-    });
   }
 
   async screenshot(folder: string, name: string): Promise<string> {

@@ -1,10 +1,10 @@
 /** Every codec that the media plane negotiates, and its layers, through the real service between two Chromiums' pages. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { openBrowser } from './caller.ts';
+import { describe, test, type TestContext } from 'node:test';
+import type { Page } from 'playwright-core';
 import { canSend, sent, show, shown, take, type Encoding, type Picture, type Shown } from './codec.ts';
-import { Service, until, type Room } from './service.ts';
+import { until, type Room } from './service.ts';
+import { openPage, setStage, type Stage } from './stage.ts';
 
 const CODECS = ['video/VP8', 'video/VP9', 'video/H264', 'video/AV1'];
 /**
@@ -22,41 +22,21 @@ interface Pages {
   readonly viewer: Page;
 }
 
-let service: Service;
-let browser: Browser;
+const stage: Stage = setStage({ fps: 10 });
 
-before(async () => {
-  service = await Service.start();
-  browser = await openBrowser({ fps: 10 });
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
-
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-});
-
-async function page(): Promise<Page> {
-  const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
-  const opened: Page = await context.newPage();
-  await opened.goto(service.url);
-  return opened;
-}
+const page = (): Promise<Page> => openPage(stage.browser, stage.service.url);
 
 /** A viewer of what somebody publishes, once something is shown; nothing when this Chromium cannot encode it. */
 async function watched(context: TestContext, picture: Picture): Promise<Pages | null> {
-  const room: Room = await service.room(picture.mimeType);
-  const url = `${service.url.replace('http', 'ws')}/v1/ws`;
+  const room: Room = await stage.service.room(picture.mimeType);
+  const url = stage.service.socketUrl;
   const [publisher, viewer] = [await page(), await page()];
   if (!(await publisher.evaluate(canSend, picture.mimeType))) {
     context.skip(`this Chromium cannot encode ${picture.mimeType}`);
     return null;
   }
-  await publisher.evaluate(take, { url, token: await service.token(room, 'Ann'), name: 'Ann', picture });
-  await viewer.evaluate(take, { url, token: await service.token(room, 'Ben'), name: 'Ben' });
+  await publisher.evaluate(take, { url, token: await stage.service.token(room, 'Ann'), name: 'Ann', picture });
+  await viewer.evaluate(take, { url, token: await stage.service.token(room, 'Ben'), name: 'Ben' });
   await until('a picture', 20_000, () => viewer.evaluate(shown));
   return { publisher, viewer };
 }

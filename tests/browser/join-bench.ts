@@ -28,7 +28,7 @@ const { values } = parseArgs({ options: { runs: { type: 'string', default: '20' 
 const runs: number = Number(values.runs);
 
 const service: Service = await Service.start();
-const socketUrl = `${service.url.replace('http', 'ws')}/v1/ws`;
+const socketUrl = service.socketUrl;
 const browser: Browser = await openBrowser();
 try {
   const room: Room = await service.room('Join', 8);

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { AxeResults } from 'axe-core';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { Caller, openBrowser, OUT } from './caller.ts';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { Caller, OUT } from './caller.ts';
 import { consolePaths, openConsole } from './console.ts';
-import { Service } from './service.ts';
+import { setStage, type Stage } from './stage.ts';
 
 const AXE: string = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const RULES: readonly string[] = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -21,27 +21,16 @@ const LOOKS: readonly { name: string; options: BrowserContextOptions }[] = [
   { name: 'phone-dark', options: { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true } },
 ];
 
-let service: Service;
-let browser: Browser;
-
-before(async () => {
-  service = await Service.start();
-  browser = await openBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
+const stage: Stage = setStage();
 
 for (const { name, options } of LOOKS) {
   describe(name, () => {
     for (const path of ['/', '/demo', '/docs/problems', '/docs/api', '/r/0198c000-0000-7000-8000-000000000000', '/nowhere']) {
       test(`the page ${path}`, async () => {
-        const context = await browser.newContext(options);
+        const context = await stage.browser.newContext(options);
         const page: Page = await context.newPage();
         const errors: string[] = listen(page);
-        await page.goto(service.url + path);
+        await page.goto(stage.service.url + path);
         await page.getByRole('heading').first().waitFor();
         await examine(page, `${name}${path.slice(0, 20)}`);
         assert.deepEqual(errors.filter((error) => !/404|Not Found/.test(error)), []);
@@ -50,9 +39,9 @@ for (const { name, options } of LOOKS) {
     }
 
     test('the lobby and the call', async () => {
-      const { link } = await service.room('Quarterly figures');
-      const ben: Caller = await Caller.join(browser, link, 'Ben');
-      const ann: Caller = await Caller.lobby(browser, link, 'Ann', options);
+      const { link } = await stage.service.room('Quarterly figures');
+      const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
+      const ann: Caller = await Caller.lobby(stage.browser, link, 'Ann', options);
       const errors: string[] = listen(ann.page);
       await ann.ready();
       await examine(ann.page, `${name}-lobby`);
@@ -66,12 +55,12 @@ for (const { name, options } of LOOKS) {
     });
 
     test('the console', async () => {
-      const home: Page = await openConsole(browser, service, '/console', options);
+      const home: Page = await openConsole(stage.browser, stage.service, '/console', options);
       const paths: string[] = await consolePaths(home);
       assert.ok(paths.length >= 2, `the console has the pages ${paths.join(', ')}`);
       await home.context().close();
       for (const path of paths) {
-        const page: Page = await openConsole(browser, service, path, options);
+        const page: Page = await openConsole(stage.browser, stage.service, path, options);
         const errors: string[] = listen(page);
         await page.reload();
         await page.getByRole('heading').first().waitFor();

@@ -1,30 +1,20 @@
 /** What the console shows of the lines of a call that goes on. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { Caller, openBrowser, OUT } from './caller.ts';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { Caller, OUT } from './caller.ts';
 import { openConsole } from './console.ts';
-import { Service, until } from './service.ts';
+import { until } from './service.ts';
+import { setStage, type Stage } from './stage.ts';
 
-let service: Service;
-let browser: Browser;
-
-before(async () => {
-  service = await Service.start();
-  browser = await openBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
+const stage: Stage = setStage();
 
 test('an agent sees at a glance how well each line of a live call does', async () => {
-  const { link } = await service.room('Repotting a fern');
-  const people: Caller[] = [await Caller.join(browser, link, 'Ann'), await Caller.join(browser, link, 'Ben')];
+  const { link } = await stage.service.room('Repotting a fern');
+  const people: Caller[] = [await Caller.join(stage.browser, link, 'Ann'), await Caller.join(stage.browser, link, 'Ben')];
   await Promise.all(people.map((person) => person.sees(1)));
-  const page: Page = await openConsole(browser, service, '/console/calls');
+  const page: Page = await openConsole(stage.browser, stage.service, '/console/calls');
   await page.getByRole('link', { name: 'Repotting a fern' }).click();
   const lines = page.locator('console-quality .line');
   await until('both lines to be measured both ways', 30_000, async () => {

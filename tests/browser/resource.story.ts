@@ -2,43 +2,30 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { after, afterEach, before, describe, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { Caller, openBrowser } from './caller.ts';
+import { after, before, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { Caller } from './caller.ts';
 import { end, make, received, restart, trickle } from './resource.ts';
-import { Service, until, type Room } from './service.ts';
+import { until, type Room } from './service.ts';
+import { openPage, setStage, type Stage } from './stage.ts';
 
-let service: Service;
-let browser: Browser;
+const stage: Stage = setStage();
 let elsewhere: Server;
 
 before(async () => {
-  service = await Service.start();
-  browser = await openBrowser();
   elsewhere = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<!doctype html>'));
   await new Promise<void>((done) => elsewhere.listen(0, '127.0.0.1', done));
 });
 
-after(async () => {
-  elsewhere?.close();
-  await browser?.close();
-  await service?.stop();
-});
-
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-});
+after(() => elsewhere?.close());
 
 /** A page that is not ours. */
 async function strange(): Promise<Page> {
-  const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
-  const page: Page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`);
-  return page;
+  return openPage(stage.browser, `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`);
 }
 
 async function endpoint(way: 'whip' | 'whep', room: Room, name: string): Promise<{ url: string; token: string }> {
-  return { url: `${service.url}/v1/${way}/${room.room_id}`, token: await service.token(room, name) };
+  return { url: `${stage.service.url}/v1/${way}/${room.room_id}`, token: await stage.service.token(room, name) };
 }
 
 async function goesOn(page: Page): Promise<void> {
@@ -51,8 +38,8 @@ async function goesOn(page: Page): Promise<void> {
 
 describe('a page of another origin', () => {
   test('publishes by WHIP, is seen in the call page, restarts ICE and goes', async () => {
-    const room: Room = await service.room('WHIP');
-    const ann: Caller = await Caller.join(browser, room.link, 'Ann');
+    const room: Room = await stage.service.room('WHIP');
+    const ann: Caller = await Caller.join(stage.browser, room.link, 'Ann');
     const obs: Page = await strange();
     await obs.evaluate(make, await endpoint('whip', room, 'Studio'));
     await ann.sees(1);
@@ -66,7 +53,7 @@ describe('a page of another origin', () => {
   });
 
   test('watches by WHEP what a publisher sends by WHIP', async () => {
-    const room: Room = await service.room('WHEP');
+    const room: Room = await stage.service.room('WHEP');
     const obs: Page = await strange();
     await obs.evaluate(make, await endpoint('whip', room, 'Studio'));
     const wall: Page = await strange();
@@ -78,8 +65,8 @@ describe('a page of another origin', () => {
   });
 
   test('closes without a word and is gone', async () => {
-    const room: Room = await service.room('Gone');
-    const ann: Caller = await Caller.join(browser, room.link, 'Ann');
+    const room: Room = await stage.service.room('Gone');
+    const ann: Caller = await Caller.join(stage.browser, room.link, 'Ann');
     const obs: Page = await strange();
     await obs.evaluate(make, await endpoint('whip', room, 'Studio'));
     await ann.sees(1);

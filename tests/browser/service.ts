@@ -80,6 +80,11 @@ export class Service {
     return new Service(JSON.parse(readFileSync(announce, 'utf8')) as Announced, dir, child);
   }
 
+  /** Where pages speak our protocol. */
+  get socketUrl(): string {
+    return `${this.url.replace('http', 'ws')}/v1/ws`;
+  }
+
   /** The last lines of its log. */
   log(): string {
     return tail(this.dir);
@@ -143,7 +148,7 @@ export function binary(): string {
 }
 
 /** A polite end; after 10 s a rude one. PostgreSQL notices by itself that its keeper is gone or is adopted by the next start. */
-async function end(child: ChildProcess): Promise<void> {
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise<void>((done) => child.once('exit', () => done()));
   child.kill('SIGTERM');
