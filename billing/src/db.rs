@@ -107,6 +107,11 @@ impl Db {
         self.begin("tuppence.scope", "service").await
     }
 
+    /// A transaction that sees what statements are made of, whoever's they are, and writes statements.
+    pub async fn closing(&self) -> Result<Transaction, DbError> {
+        self.begin("tuppence.scope", "close").await
+    }
+
     /// A transaction that sees the one key, session or sign-in link whose SHA-256 is presented.
     pub async fn presented(&self, hash: &[u8; 32]) -> Result<Transaction, DbError> {
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();

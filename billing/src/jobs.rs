@@ -6,10 +6,11 @@ use crate::{
     ids::TenantId,
     period::Month,
     statement::Summary,
-    store::{self, StoreError},
+    store::{self, Due, Progress, Seen, StoreError},
 };
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
+use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 /// How often.
@@ -17,16 +18,21 @@ const TICK: Duration = Duration::from_secs(3_600);
 /// A month is made final this long after its end, when the nodes have reported its last hour. What comes still later
 /// becomes an adjustment.
 const SETTLING: SignedDuration = SignedDuration::from_hours(1);
-/// Tenants listed at once.
-const PAGE: i64 = 500;
+/// Tenants that are closed in one transaction, each with a lock of its own: PostgreSQL has room for 64 locks times its
+/// connections.
+const PAGE: i64 = 1_000;
+/// When so many accounts have failed, it is not the accounts: the round stops.
+const FAILED_MAX: usize = 1_000;
+/// How often a long round says how far it is.
+const TELL_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// Months whose partitions exist before they begin.
 const MONTHS_AHEAD: usize = 2;
 
 /// What one round did.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Round {
-    /// Statements that became final.
-    pub finalised: Vec<Summary>,
+    /// How many statements became final.
+    pub finalised: u64,
     /// Tenants whose turn failed; the next round tries again.
     pub failed: Vec<TenantId>,
 }
@@ -35,47 +41,165 @@ pub struct Round {
 pub async fn run(db: Db, clock: Clock) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let told = |tenant: TenantId, summary: &Summary| {
+        tracing::debug!(%tenant, number = %summary.number, total = %summary.total, "a statement became final");
+    };
     loop {
         ticks.tick().await;
-        if let Err(error) = round(&db, clock.now()).await {
+        if let Err(error) = round(&db, &clock, told).await {
             tracing::warn!(%error, "a round of billing failed; the next one is in an hour");
         }
     }
 }
 
-/// One round over all tenants. A tenant whose turn fails does not keep the others waiting.
-pub async fn round(db: &Db, now: Timestamp) -> Result<Round, DbError> {
-    prepare_months(db, now).await;
-    let mut round = Round::default();
-    let mut after = TenantId(Uuid::nil());
-    loop {
-        let service = db.service().await?;
-        let page = store::tenants_after(&service, after, PAGE).await?;
-        service.rollback().await?;
-        let Some(last) = page.last() else { return Ok(round) };
-        after = *last;
-        for tenant in page {
-            match turn(db, tenant, now).await {
-                Ok(finalised) => round.finalised.extend(finalised),
-                Err(error) => {
-                    tracing::error!(%tenant, %error, "a month could not be made final");
-                    round.failed.push(tenant);
-                }
+/// One round over all tenants, page by page. A tenant whose turn fails does not keep the others waiting. Tells of each
+/// statement once it is final; remembers none, so that a million need no more memory than a thousand.
+pub async fn round(db: &Db, clock: &Clock, told: impl FnMut(TenantId, &Summary)) -> Result<Round, DbError> {
+    prepare_months(db, clock.now()).await;
+    let close = Close {
+        db,
+        clock,
+        cursor: AsyncMutex::new(Some(TenantId(Uuid::nil()))),
+        progress: AsyncMutex::new(None),
+        state: Mutex::new(State { round: Round::default(), told, unseen: 0, said_at: clock.now() }),
+    };
+    // Three pages at once: while one waits for the disk or for its numbers, the others read and add up.
+    let (one, two, three) = tokio::join!(close.work(), close.work(), close.work());
+    one.and(two).and(three)?;
+    close.end().await
+}
+
+/// A round that is going on.
+struct Close<'a, Told> {
+    db: &'a Db,
+    clock: &'a Clock,
+    /// The last tenant that somebody has taken; none when all are taken.
+    cursor: AsyncMutex<Option<TenantId>>,
+    /// Begun with the first ended month.
+    progress: AsyncMutex<Option<Progress>>,
+    state: Mutex<State<Told>>,
+}
+
+struct State<Told> {
+    round: Round,
+    told: Told,
+    /// Accounts looked at that no progress tells of yet.
+    unseen: u64,
+    said_at: Timestamp,
+}
+
+impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
+    /// Takes page after page until there are no more.
+    async fn work(&self) -> Result<(), DbError> {
+        while let Some(mut due) = self.next_page().await? {
+            while !due.is_empty() && !self.is_broken() {
+                due = self.close(due).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Who is due of the next page.
+    async fn next_page(&self) -> Result<Option<Vec<Due>>, DbError> {
+        let mut cursor = self.cursor.lock().await;
+        let Some(after) = *cursor else { return Ok(None) };
+        let tx = self.db.closing().await?;
+        let page = store::due_after(&tx, after, PAGE, self.clock.now(), SETTLING).await?;
+        tx.rollback().await?;
+        *cursor = page.last;
+        self.with(|state| state.unseen += page.tenants);
+        Ok(page.last.map(|_| page.due))
+    }
+
+    /// Closes a month of each, together if that works, else one by one. Answers with those that are due again.
+    async fn close(&self, due: Vec<Due>) -> Result<Vec<Due>, DbError> {
+        let progress = self.progress().await?;
+        let seen =
+            Seen { accounts: self.with(|state| std::mem::take(&mut state.unseen)), at: self.clock.now() };
+        match store::close_ended(self.db, &due, SETTLING, progress, seen).await {
+            Ok(closed) => {
+                closed.finalised.iter().for_each(|(tenant, summary)| self.finalised(*tenant, summary));
+                closed.failed.iter().for_each(|(tenant, error)| self.failed(*tenant, error));
+                Ok(closed.still_due)
+            }
+            Err(error) => {
+                tracing::warn!(%error, accounts = due.len(), "months could not be made final together");
+                self.with(|state| state.unseen += seen.accounts);
+                self.one_by_one(due).await;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Each in a transaction of its own, so that nobody waits for the one that cannot be closed.
+    async fn one_by_one(&self, due: Vec<Due>) {
+        for Due { tenant, at } in due {
+            if self.is_broken() {
+                return;
+            }
+            match turn(self.db, tenant, at).await {
+                Ok(finalised) => finalised.iter().for_each(|summary| self.finalised(tenant, summary)),
+                Err(error) => self.failed(tenant, &error),
+            }
+        }
+    }
+
+    async fn progress(&self) -> Result<Progress, DbError> {
+        let mut progress = self.progress.lock().await;
+        if let Some(begun) = *progress {
+            return Ok(begun);
+        }
+        let tx = self.db.closing().await?;
+        let begun = Progress::begin(&tx, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(*progress.insert(begun))
+    }
+
+    async fn end(self) -> Result<Round, DbError> {
+        let state = self.state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(progress) = self.progress.into_inner() {
+            let tx = self.db.closing().await?;
+            let failed = state.round.failed.len() as u64;
+            progress.finish(&tx, Seen { accounts: state.unseen, at: self.clock.now() }, failed).await?;
+            tx.commit().await?;
+            tracing::info!(statements = state.round.finalised, failed, "ended months are final");
+        }
+        Ok(state.round)
+    }
+
+    fn finalised(&self, tenant: TenantId, summary: &Summary) {
+        let now = self.clock.now();
+        self.with(|state| {
+            state.round.finalised += 1;
+            (state.told)(tenant, summary);
+            if now.duration_since(state.said_at) >= TELL_EVERY {
+                state.said_at = now;
+                let (statements, last) = (state.round.finalised, &summary.number);
+                tracing::info!(statements, %last, "months are being made final");
+            }
+        });
+    }
+
+    fn failed(&self, tenant: TenantId, error: &StoreError) {
+        tracing::error!(%tenant, %error, "a month could not be made final");
+        self.with(|state| state.round.failed.push(tenant));
+    }
+
+    fn is_broken(&self) -> bool {
+        self.with(|state| state.round.failed.len() >= FAILED_MAX)
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State<Told>) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
 /// One tenant's ended months.
-async fn turn(db: &Db, tenant: TenantId, now: Timestamp) -> Result<Vec<Summary>, StoreError> {
+async fn turn(db: &Db, tenant: TenantId, at: Timestamp) -> Result<Vec<Summary>, StoreError> {
     let tx = db.tenant(tenant).await?;
-    let clock = store::tenant_clock(&tx, tenant, now).await?;
-    let ended_by = clock.now.checked_sub(SETTLING).unwrap_or(clock.now);
-    let finalised = store::finalise_ended(&tx, tenant, ended_by, clock.now).await?;
+    let ended_by = at.checked_sub(SETTLING).unwrap_or(at);
+    let finalised = store::finalise_ended(&tx, tenant, ended_by, at).await?;
     tx.commit().await?;
-    for summary in &finalised {
-        tracing::info!(%tenant, number = %summary.number, total = %summary.total, "a statement became final");
-    }
     Ok(finalised)
 }
 

@@ -15,7 +15,8 @@
 //! # Core and shell
 //!
 //! The modules named above touch no database and no clock: time is an argument. [`store`] loads and keeps their values,
-//! each function on a [`db::Transaction`] of one tenant; [`jobs`] does every hour what must happen by itself.
+//! each function on a [`db::Transaction`] of one tenant, or of many where a month ends; [`jobs`] does every hour what must
+//! happen by itself.
 //! [`drilldown`] holds the answers for those who take a statement apart.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]

@@ -31,7 +31,7 @@ pub async fn evidence(db: &Db, tenant: TenantId, now: Timestamp) -> Result<Optio
         return Ok(None);
     };
     let (id, by_account): (Uuid, _) = (account.get("account_id"), include_str!("late_months.sql"));
-    let late = tx.all(by_account, &[&tenant.0, &id]).await?;
+    let late = tx.all(by_account, &[&vec![tenant.0], &vec![id]]).await?;
     let draft = draft(&tx, tenant, now).await?;
     let evidence = Evidence {
         tenant,

@@ -1,7 +1,9 @@
--- What has been charged for a price in each hour of a stretch, by any line. $1 tenant, $2 subscription, $3 price,
--- $4 from, $5 to
-select c.hour, sum(c.quantity)::bigint as quantity, sum(c.amount_micros)::bigint as amount_micros
-  from charge c
- where c.tenant_id = $1 and c.subscription_id = $2 and c.price_id = $3 and $4 <= c.hour and c.hour < $5
- group by c.hour
- order by c.hour
+-- What has been charged, by any line, for the prices that adjustments are about, in each hour of the months that they adjust.
+-- A column each: $1 tenants, $2 the adjusting lines, $3 subscriptions, $4 prices, $5 from, $6 to
+select w.line_id, c.hour, c.currency, sum(c.quantity)::bigint as quantity, sum(c.amount_micros)::bigint as amount_micros
+  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[])
+       as w (tenant_id, line_id, subscription_id, price_id, month_start, month_end)
+  join charge c on c.tenant_id = w.tenant_id and c.subscription_id = w.subscription_id and c.price_id = w.price_id
+   and w.month_start <= c.hour and c.hour < w.month_end
+ group by w.line_id, c.hour, c.currency
+ order by w.line_id, c.hour

@@ -1,7 +1,8 @@
--- What final statements said about some months, whichever statement said it. $1 tenant, $2 account, $3 their first days
-select l.subscription_id, l.price_id, l.month,
+-- What final statements said about some months, whichever statement said it.
+-- $1 tenants, $2 their accounts, $3 first days of months of theirs
+select l.tenant_id, l.subscription_id, l.price_id, l.month,
        coalesce(l.quantity, 0) as quantity, l.amount_micros, l.currency
-  from statement_line l
-  join statement s on s.tenant_id = l.tenant_id and s.statement_id = l.statement_id
- where l.tenant_id = $1 and s.account_id = $2
-   and l.month = any ($3::date[])
+  from unnest($1::uuid[], $2::uuid[], $3::date[]) as m (tenant_id, account_id, month)
+  join statement_line l on l.tenant_id = m.tenant_id and l.month = m.month
+  join statement s
+    on s.tenant_id = l.tenant_id and s.statement_id = l.statement_id and s.account_id = m.account_id

@@ -2,13 +2,11 @@
 
 use super::{
     StoreError,
-    ledger::balance,
-    row::{currency, hour, meter, money, month, stored},
+    row::{currency, meter, money, month, stored},
 };
 use crate::{
     db::{DbError, Transaction},
     ids::{AccountId, PriceId, SubscriptionId, TenantId, VendorId},
-    ledger::LedgerAccount,
     money::Money,
     period::{Hour, Month},
     price::{Every, Metered, Model, Price, Pricing, Tier, Tiers},
@@ -16,23 +14,55 @@ use crate::{
     subscription::Subscription,
     usage::{Meter, Usage},
 };
-use jiff::{Timestamp, civil::Date};
-use std::collections::BTreeSet;
-use tokio_postgres::Row;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::{Row, types::ToSql};
+use uuid::Uuid;
 
 /// Everything but usage and what was billed for it.
 pub(super) async fn open(tx: &Transaction, tenant: TenantId) -> Result<Books, StoreError> {
-    let account = account(tx, tenant).await?;
-    let ids = (tenant, account.account_id);
-    let receivable = LedgerAccount::Receivable(account.account_id);
+    open_all(tx, &[tenant]).await?.remove(&tenant).ok_or(StoreError::NoAccount)
+}
+
+/// The same of many tenants; those without an account are left out.
+pub(super) async fn open_all(
+    tx: &Transaction,
+    tenants: &[TenantId],
+) -> Result<BTreeMap<TenantId, Books>, StoreError> {
+    let tenants: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();
+    let mut all = accounts(tx, &tenants).await?;
+    let (ids, accounts): (Vec<_>, Vec<_>) =
+        all.iter().map(|(tenant, books)| (tenant.0, books.account.account_id.0)).unzip();
+    let of_each: [&(dyn ToSql + Sync); 2] = [&ids, &accounts];
     let (subscriptions, finals, late, owed) = tokio::try_join!(
-        subscriptions(tx, ids),
-        finals(tx, ids),
-        late_months(tx, ids),
-        balance(tx, tenant, receivable, account.currency),
+        subscriptions(tx, &of_each),
+        tx.all(include_str!("finals.sql"), &of_each),
+        tx.all(include_str!("late_months.sql"), &of_each),
+        tx.all(include_str!("owed.sql"), &of_each),
     )?;
-    let (usage, billed) = (Usage::default(), Vec::new());
-    Ok(Books { account, subscriptions, usage, late, finals, billed, owed })
+    for (tenant, subscription) in subscriptions {
+        of(&mut all, tenant).subscriptions.push(subscription);
+    }
+    for row in &finals {
+        of(&mut all, tenant_of(row)).finals.push(final_of(row)?);
+    }
+    for row in &late {
+        of(&mut all, tenant_of(row)).late.insert(month(row));
+    }
+    for row in &owed {
+        let books = of(&mut all, tenant_of(row));
+        books.owed = Money::micros(row.get("micros"), books.account.currency);
+    }
+    Ok(all)
+}
+
+/// The books of a tenant that a query was asked for.
+fn of(all: &mut BTreeMap<TenantId, Books>, tenant: TenantId) -> &mut Books {
+    all.get_mut(&tenant).expect("a query answers with the tenants that it is asked for")
+}
+
+fn tenant_of(row: &Row) -> TenantId {
+    TenantId(row.get("tenant_id"))
 }
 
 /// Adds the usage of a month and of the late ones, and what was billed for the late ones.
@@ -42,9 +72,40 @@ pub(super) async fn fill(
     books: &mut Books,
     month: Month,
 ) -> Result<(), StoreError> {
-    let months: BTreeSet<Month> = books.late.iter().copied().chain([month]).collect();
-    let ids = (tenant, books.account.account_id);
-    (books.usage, books.billed) = tokio::try_join!(usage(tx, tenant, &months), billed(tx, ids, &books.late))?;
+    fill_all(tx, vec![(tenant, books, month)]).await
+}
+
+/// The same for many tenants, each with a month of its own.
+pub(super) async fn fill_all(
+    tx: &Transaction,
+    all: Vec<(TenantId, &mut Books, Month)>,
+) -> Result<(), StoreError> {
+    let mut wanted = Vec::new();
+    let (mut ids, mut accounts, mut days) = (Vec::new(), Vec::new(), Vec::new());
+    for (tenant, books, month) in &all {
+        let months: BTreeSet<Month> = books.late.iter().copied().chain([*month]).collect();
+        wanted.extend(months.into_iter().map(|month| (*tenant, month)));
+        for late in &books.late {
+            ids.push(tenant.0);
+            accounts.push(books.account.account_id.0);
+            days.push(late.first_day());
+        }
+    }
+    let billed = async {
+        match ids.is_empty() {
+            true => Ok(Vec::new()),
+            false => tx.all(include_str!("billed_lines.sql"), &[&ids, &accounts, &days]).await,
+        }
+    };
+    let (mut usage, billed) = tokio::try_join!(usage_of(tx, &wanted), billed)?;
+    let mut lines: BTreeMap<TenantId, Vec<BilledLine>> = BTreeMap::new();
+    for row in &billed {
+        lines.entry(tenant_of(row)).or_default().push(billed_line(row)?);
+    }
+    for (tenant, books, _) in all {
+        books.usage = usage.remove(&tenant).unwrap_or_default();
+        books.billed = lines.remove(&tenant).unwrap_or_default();
+    }
     Ok(())
 }
 
@@ -54,44 +115,93 @@ pub(super) async fn usage(
     tenant: TenantId,
     months: &BTreeSet<Month>,
 ) -> Result<Usage, DbError> {
-    let starts: Vec<Timestamp> = months.iter().map(|month| month.start()).collect();
-    let ends: Vec<Timestamp> = months.iter().map(|month| month.end()).collect();
-    let mut usage = Usage::default();
-    for row in tx.all(include_str!("usage_by_hour.sql"), &[&tenant.0, &starts, &ends]).await? {
-        if let Some(meter) = meter(&row)? {
-            usage.add(meter, hour(&row), row.get("quantity"));
+    let wanted: Vec<_> = months.iter().map(|month| (tenant, *month)).collect();
+    Ok(usage_of(tx, &wanted).await?.remove(&tenant).unwrap_or_default())
+}
+
+/// What tenants used in months, by the hour.
+async fn usage_of(
+    tx: &Transaction,
+    wanted: &[(TenantId, Month)],
+) -> Result<BTreeMap<TenantId, Usage>, DbError> {
+    let tenants: Vec<Uuid> = wanted.iter().map(|(tenant, _)| tenant.0).collect();
+    let starts: Vec<Timestamp> = wanted.iter().map(|(_, month)| month.start()).collect();
+    let ends: Vec<Timestamp> = wanted.iter().map(|(_, month)| month.end()).collect();
+    let mut all: BTreeMap<TenantId, Usage> = BTreeMap::new();
+    for row in tx.all(include_str!("usage_by_hour.sql"), &[&tenants, &starts, &ends]).await? {
+        let Some(meter) = meter(&row)? else { continue };
+        let usage = all.entry(tenant_of(&row)).or_default();
+        let hours: Vec<Timestamp> = row.get("hours");
+        for (hour, quantity) in hours.into_iter().zip(row.get::<_, Vec<i64>>("quantities")) {
+            usage.add(meter, Hour::of(hour), quantity);
         }
     }
-    Ok(usage)
+    Ok(all)
 }
 
-async fn account(tx: &Transaction, tenant: TenantId) -> Result<Account, StoreError> {
-    let row = tx.optional(include_str!("account.sql"), &[&tenant.0]).await?.ok_or(StoreError::NoAccount)?;
-    let (account_id, name) = (AccountId(row.get("account_id")), row.get("name"));
-    Ok(Account { account_id, name, currency: currency(&row)? })
+/// The accounts of tenants, with nothing in their books yet.
+async fn accounts(tx: &Transaction, tenants: &[Uuid]) -> Result<BTreeMap<TenantId, Books>, DbError> {
+    let mut all = BTreeMap::new();
+    for row in tx.all(include_str!("accounts.sql"), &[&tenants]).await? {
+        let currency = currency(&row)?;
+        let account =
+            Account { account_id: AccountId(row.get("account_id")), name: row.get("name"), currency };
+        let books = Books {
+            account,
+            subscriptions: Vec::new(),
+            usage: Usage::default(),
+            late: BTreeSet::new(),
+            finals: Vec::new(),
+            billed: Vec::new(),
+            owed: Money::zero(currency),
+        };
+        all.insert(tenant_of(&row), books);
+    }
+    Ok(all)
 }
 
+/// What a plan version is called, whose it is and what it costs.
+struct Version {
+    vendor_id: VendorId,
+    plan: String,
+    prices: Vec<Price>,
+}
+
+/// Subscriptions of accounts, ended ones too, an account's oldest first.
 async fn subscriptions(
     tx: &Transaction,
-    (tenant, account): (TenantId, AccountId),
-) -> Result<Vec<Subscription>, DbError> {
-    let mut subscriptions: Vec<Subscription> = Vec::new();
-    for row in tx.all(include_str!("subscriptions.sql"), &[&tenant.0, &account.0]).await? {
-        let subscription_id = SubscriptionId(row.get("subscription_id"));
-        let price = price(&row)?;
-        match subscriptions.last_mut().filter(|last| last.subscription_id == subscription_id) {
-            Some(last) => last.prices.push(price),
-            None => subscriptions.push(Subscription {
-                subscription_id,
-                vendor_id: VendorId(row.get("vendor_id")),
-                plan: row.get("plan"),
-                starts: Hour::of(row.get("starts_at")),
-                ends: row.get::<_, Option<Timestamp>>("ends_at").map(Hour::of),
-                prices: vec![price],
-            }),
-        }
+    of_each: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<(TenantId, Subscription)>, DbError> {
+    let rows = tx.all(include_str!("account_subscriptions.sql"), of_each).await?;
+    let versions: BTreeSet<Uuid> = rows.iter().map(|row| row.get("plan_version_id")).collect();
+    let versions = plan_versions(tx, versions.into_iter().collect()).await?;
+    let read = |row: &Row| {
+        let version = versions.get(&row.get::<_, Uuid>("plan_version_id"))?;
+        let subscription = Subscription {
+            subscription_id: SubscriptionId(row.get("subscription_id")),
+            vendor_id: version.vendor_id,
+            plan: version.plan.clone(),
+            starts: Hour::of(row.get("starts_at")),
+            ends: row.get::<_, Option<Timestamp>>("ends_at").map(Hour::of),
+            prices: version.prices.clone(),
+        };
+        Some((tenant_of(row), subscription))
+    };
+    Ok(rows.iter().filter_map(read).collect())
+}
+
+/// Plan versions that have prices: each is read once, however many subscribe to it.
+async fn plan_versions(tx: &Transaction, ids: Vec<Uuid>) -> Result<BTreeMap<Uuid, Version>, DbError> {
+    let mut versions: BTreeMap<Uuid, Version> = BTreeMap::new();
+    for row in tx.all(include_str!("plan_versions.sql"), &[&ids]).await? {
+        let version = versions.entry(row.get("plan_version_id")).or_insert_with(|| Version {
+            vendor_id: VendorId(row.get("vendor_id")),
+            plan: row.get("plan"),
+            prices: Vec::new(),
+        });
+        version.prices.push(price(&row)?);
     }
-    Ok(subscriptions)
+    Ok(versions)
 }
 
 fn price(row: &Row) -> Result<Price, DbError> {
@@ -162,42 +272,17 @@ fn tiers(row: &Row) -> Result<Tiers, DbError> {
     Tiers::new(tiers.collect()).map_err(stored)
 }
 
-async fn finals(tx: &Transaction, (tenant, account): (TenantId, AccountId)) -> Result<Vec<Final>, DbError> {
-    let rows = tx.all(include_str!("finals.sql"), &[&tenant.0, &account.0]).await?;
-    let read = |row: &Row| {
-        let month = Month::of(row.get("period_start"));
-        Ok(Final {
-            month,
-            total: money(row, "total_micros")?,
-            carried_out: money(row, "carried_out_micros")?,
-        })
-    };
-    rows.iter().map(read).collect()
+fn final_of(row: &Row) -> Result<Final, DbError> {
+    let month = Month::of(row.get("period_start"));
+    Ok(Final { month, total: money(row, "total_micros")?, carried_out: money(row, "carried_out_micros")? })
 }
 
-async fn late_months(
-    tx: &Transaction,
-    (tenant, account): (TenantId, AccountId),
-) -> Result<BTreeSet<Month>, DbError> {
-    let rows = tx.all(include_str!("late_months.sql"), &[&tenant.0, &account.0]).await?;
-    Ok(rows.iter().map(month).collect())
-}
-
-async fn billed(
-    tx: &Transaction,
-    (tenant, account): (TenantId, AccountId),
-    months: &BTreeSet<Month>,
-) -> Result<Vec<BilledLine>, DbError> {
-    let days: Vec<Date> = months.iter().map(|month| month.first_day()).collect();
-    let rows = tx.all(include_str!("billed_lines.sql"), &[&tenant.0, &account.0, &days]).await?;
-    let read = |row: &Row| {
-        Ok(BilledLine {
-            subscription_id: SubscriptionId(row.get("subscription_id")),
-            price_id: PriceId(row.get("price_id")),
-            month: month(row),
-            quantity: row.get("quantity"),
-            amount: money(row, "amount_micros")?,
-        })
-    };
-    rows.iter().map(read).collect()
+fn billed_line(row: &Row) -> Result<BilledLine, DbError> {
+    Ok(BilledLine {
+        subscription_id: SubscriptionId(row.get("subscription_id")),
+        price_id: PriceId(row.get("price_id")),
+        month: month(row),
+        quantity: row.get("quantity"),
+        amount: money(row, "amount_micros")?,
+    })
 }

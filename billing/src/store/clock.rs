@@ -99,6 +99,6 @@ fn offset_to(clock: TenantClock, to: Timestamp, now: Timestamp) -> Result<i32, A
     i32::try_from(hours).map_err(|_| AdvanceError::TooFar(latest))
 }
 
-fn shifted(now: Timestamp, offset_hours: i32) -> Timestamp {
+pub(super) fn shifted(now: Timestamp, offset_hours: i32) -> Timestamp {
     now.checked_add(SignedDuration::from_hours(offset_hours.into())).unwrap_or(Timestamp::MAX)
 }

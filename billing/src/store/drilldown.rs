@@ -2,15 +2,16 @@
 
 use super::{
     StoreError, books,
+    freeze::column,
     row::{hour, money},
     statements::{drafted, statement},
 };
 use crate::{
     charge::{self, Charge},
-    db::Transaction,
+    db::{DbError, Transaction},
     drilldown::{CallShare, HourCalls, LineHour, LineHours, ParticipantShare},
     ids::{LineId, StatementId, TenantId},
-    money::Money,
+    money::MoneyError,
     period::{Hour, Month},
     price::Price,
     statement::{self, Books, Line, LineKind},
@@ -18,8 +19,8 @@ use crate::{
     usage::Meter,
 };
 use jiff::Timestamp;
-use std::str::FromStr;
-use tokio_postgres::Row;
+use std::{collections::BTreeMap, str::FromStr};
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 /// A statement as its address names it: `draft` or an id.
@@ -55,7 +56,7 @@ pub async fn line_hours(
             let (books, month, as_of) = drafted(tx, tenant, now).await?;
             let draft = statement::draft(&books, month, as_of)?;
             let Some(line) = draft.lines.iter().find(|line| line.line_id == line_id) else { return Ok(None) };
-            hours_of(tx, tenant, &books, line, month, Hour::from_start(as_of)).await?
+            draft_hours(tx, tenant, &books, line, month, Hour::from_start(as_of)).await?
         }
         StatementRef::Final(id) => {
             let Some(last) = statement(tx, tenant, id).await? else { return Ok(None) };
@@ -94,7 +95,7 @@ pub async fn hour_calls(
 }
 
 /// The hours of a line that is not final yet.
-pub(super) async fn hours_of(
+async fn draft_hours(
     tx: &Transaction,
     tenant: TenantId,
     books: &Books,
@@ -102,13 +103,30 @@ pub(super) async fn hours_of(
     month: Month,
     until: Hour,
 ) -> Result<Vec<Charge>, StoreError> {
+    let before = match line.for_month {
+        None => Vec::new(),
+        Some(late) => {
+            let mut billed = billed_hours(tx, &[adjusted(tenant, line, late)]).await?;
+            billed.remove(&line.line_id).unwrap_or_default()
+        }
+    };
+    Ok(hours_of(books, line, month, until, &before)?)
+}
+
+/// The hours that a line is made of; an adjustment's are what its month comes to now, less what was billed before.
+pub(super) fn hours_of(
+    books: &Books,
+    line: &Line,
+    month: Month,
+    until: Hour,
+    billed_before: &[Charge],
+) -> Result<Vec<Charge>, MoneyError> {
     let Some((subscription, price)) = priced(books, line) else { return Ok(Vec::new()) };
     let Some(late) = line.for_month else {
-        return Ok(charge::hourly(subscription, price, &books.usage, month, until)?);
+        return charge::hourly(subscription, price, &books.usage, month, until);
     };
     let known = charge::hourly(subscription, price, &books.usage, late, late.next().first())?;
-    let billed = billed_hours(tx, tenant, line, late).await?;
-    Ok(charge::difference(&known, &billed)?)
+    charge::difference(&known, billed_before)
 }
 
 /// The hours of a final line: as they were charged, or derived again where nothing can have changed.
@@ -120,7 +138,7 @@ async fn frozen_hours(
 ) -> Result<Vec<Charge>, StoreError> {
     if line.kind == LineKind::Recurring {
         let books = books::open(tx, tenant).await?;
-        return hours_of(tx, tenant, &books, line, month, month.next().first()).await;
+        return Ok(hours_of(&books, line, month, month.next().first(), &[])?);
     }
     let rows = tx.all(include_str!("line_charges.sql"), &[&tenant.0, &line.line_id.0]).await?;
     let read = |row: &Row| {
@@ -129,22 +147,41 @@ async fn frozen_hours(
     rows.iter().map(read).collect()
 }
 
-/// What has been charged for a line's price in each hour of a month.
-async fn billed_hours(
-    tx: &Transaction,
+/// A line that adjusts a month of a tenant's.
+pub(super) struct Adjusted<'a> {
     tenant: TenantId,
-    line: &Line,
-    month: Month,
-) -> Result<Vec<Charge>, StoreError> {
-    let (subscription, price) = (line.subscription_id.0, line.price_id.0);
-    let sql = include_str!("billed_charges.sql");
-    let rows = tx.all(sql, &[&tenant.0, &subscription, &price, &month.start(), &month.end()]).await?;
-    let read = |row: &Row| Charge {
-        hour: hour(row),
-        quantity: row.get("quantity"),
-        amount: Money::micros(row.get("amount_micros"), line.amount.currency),
-    };
-    Ok(rows.iter().map(read).collect())
+    line: &'a Line,
+    late: Month,
+}
+
+/// A line and the month that it adjusts.
+pub(super) fn adjusted(tenant: TenantId, line: &Line, late: Month) -> Adjusted<'_> {
+    Adjusted { tenant, line, late }
+}
+
+/// What has been charged for the prices of adjustments in each hour of the months that they adjust, by line.
+pub(super) async fn billed_hours(
+    tx: &Transaction,
+    adjustments: &[Adjusted<'_>],
+) -> Result<BTreeMap<LineId, Vec<Charge>>, DbError> {
+    let mut billed: BTreeMap<LineId, Vec<Charge>> = BTreeMap::new();
+    if adjustments.is_empty() {
+        return Ok(billed);
+    }
+    let params: [&(dyn ToSql + Sync); 6] = [
+        &column(adjustments, |it| it.tenant.0),
+        &column(adjustments, |it| it.line.line_id.0),
+        &column(adjustments, |it| it.line.subscription_id.0),
+        &column(adjustments, |it| it.line.price_id.0),
+        &column(adjustments, |it| it.late.start()),
+        &column(adjustments, |it| it.late.end()),
+    ];
+    for row in tx.all(include_str!("billed_charges.sql"), &params).await? {
+        let amount = money(&row, "amount_micros")?;
+        let charge = Charge { hour: hour(&row), quantity: row.get("quantity"), amount };
+        billed.entry(LineId(row.get("line_id"))).or_default().push(charge);
+    }
+    Ok(billed)
 }
 
 fn priced<'a>(books: &'a Books, line: &Line) -> Option<(&'a Subscription, &'a Price)> {

@@ -1,22 +1,21 @@
-//! Makes a month final: numbered, frozen with its hours, and posted, in one transaction.
+//! Makes months final: numbered, frozen with their hours, and posted, in one transaction. One account or a thousand, by
+//! the same functions.
 
-use super::{StoreError, books, drilldown::hours_of, ledger::post, row::new_id};
+use super::{
+    StoreError, books,
+    drilldown::{adjusted, billed_hours, hours_of},
+    freeze::{Sealed, freeze},
+    row::new_id,
+};
 use crate::{
     charge::Charge,
-    collection::Decision,
     db::{DbError, Transaction},
-    ids::{StatementId, TenantId},
-    ledger::Posted,
+    ids::{LineId, StatementId, TenantId},
     period::Month,
-    statement::{self, Books, Line, LineKind, Statement, Summary},
+    statement::{self, Books, LineKind, Statement, Summary},
 };
 use jiff::Timestamp;
-use tokio_postgres::Row;
-
-/// Whose numbers a statement takes.
-const OPERATOR: &str = "operator";
-/// Rehearsals take no number from the real books.
-const SANDBOX: &str = "sandbox";
+use std::collections::BTreeMap;
 
 /// Why a month was not made final.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +59,7 @@ pub async fn finalise(
     if at < month.end() {
         return Err(FinaliseError::NotEnded { month });
     }
-    Ok(close(tx, tenant, books, month, at).await?)
+    Ok(close_one(tx, tenant, books, month, at).await?)
 }
 
 /// Makes every month final that has ended by a time of the tenant's, in order.
@@ -79,7 +78,7 @@ pub async fn finalise_ended(
         };
         match books.open_month() {
             Some(month) if month.end() <= ended_by => {
-                finalised.push(close(tx, tenant, books, month, at).await?);
+                finalised.push(close_one(tx, tenant, books, month, at).await?);
             }
             _ => return Ok(finalised),
         }
@@ -88,7 +87,14 @@ pub async fn finalise_ended(
 
 /// From here to the end of the transaction no fact of the tenant comes in and nobody else finalises.
 pub(super) async fn lock(tx: &Transaction, tenant: TenantId) -> Result<(), StoreError> {
-    tx.all(include_str!("lock_tenant.sql"), &[&tenant.0.to_string()]).await?;
+    Ok(lock_all(tx, &[tenant]).await?)
+}
+
+/// The same of many, always in the order of their ids, so that two who lock many do not wait for each other in a circle.
+pub(super) async fn lock_all(tx: &Transaction, tenants: &[TenantId]) -> Result<(), DbError> {
+    let mut names: Vec<String> = tenants.iter().map(TenantId::to_string).collect();
+    names.sort_unstable();
+    tx.all(include_str!("lock_tenants.sql"), &[&names]).await?;
     Ok(())
 }
 
@@ -97,157 +103,91 @@ async fn existing(tx: &Transaction, tenant: TenantId, month: Month) -> Result<Op
     Ok(summaries.into_iter().find(|summary| summary.period.start == month.start()))
 }
 
-async fn close(
+async fn close_one(
     tx: &Transaction,
     tenant: TenantId,
-    mut books: Books,
+    books: Books,
     month: Month,
     at: Timestamp,
 ) -> Result<Summary, StoreError> {
-    books::fill(tx, tenant, &mut books, month).await?;
-    let draft = statement::draft(&books, month, month.end())?;
-    let mut hours = Vec::new();
-    for line in draft.lines.iter().filter(|line| line.kind != LineKind::Recurring) {
-        hours.push((line.clone(), hours_of(tx, tenant, &books, line, month, month.next().first()).await?));
+    let sandbox = super::tenant_clock(tx, tenant, at).await?.sandbox;
+    let closed = close_all(tx, vec![Closing { tenant, sandbox, books, month, at }]).await?;
+    match (closed.failed.into_iter().next(), closed.finalised.into_iter().next()) {
+        (Some((_, error)), _) => Err(error),
+        (None, Some((_, summary))) => Ok(summary),
+        (None, None) => Err(DbError::Stored(format!("{month} of {tenant} was not closed")).into()),
     }
-    let id = StatementId(new_id(at));
-    let number = take_number(tx, tenant).await?;
-    let last = draft.finalised(id, number.get("number"));
-    insert(tx, tenant, &last, &number, at).await?;
-    for (position, line) in (1..).zip(&last.lines) {
-        insert_line(tx, tenant, id, position, line, month, at).await?;
-    }
-    for (line, charges) in &hours {
-        insert_charges(tx, tenant, line, charges, at).await?;
-    }
-    match post(tx, tenant, &last.posting(id)?, at).await? {
-        Posted::Created => Ok(summary(&last, id, at)),
-        Posted::Exists | Posted::ExistsWithDifferentAmount => {
-            Err(DbError::Stored(format!("the ledger knows the new statement {id} already")).into())
+}
+
+/// An account's month that is about to become final. The tenant is locked.
+pub(super) struct Closing {
+    pub(super) tenant: TenantId,
+    /// Does it rehearse?
+    pub(super) sandbox: bool,
+    /// As [`books::open_all`] reads them.
+    pub(super) books: Books,
+    pub(super) month: Month,
+    /// In the tenant's time.
+    pub(super) at: Timestamp,
+}
+
+/// What became of many.
+pub(super) struct Closed {
+    pub(super) finalised: Vec<(TenantId, Summary)>,
+    /// Those whose sums do not work out. Nothing of theirs was written.
+    pub(super) failed: Vec<(TenantId, StoreError)>,
+}
+
+/// Makes months final. An account whose sums do not work out does not keep the others waiting; whatever else fails
+/// fails all.
+pub(super) async fn close_all(tx: &Transaction, mut closings: Vec<Closing>) -> Result<Closed, StoreError> {
+    let open = closings.iter_mut().map(|it| (it.tenant, &mut it.books, it.month)).collect();
+    books::fill_all(tx, open).await?;
+    let (mut drafts, mut failed) = (Vec::new(), Vec::new());
+    for closing in closings {
+        match statement::draft(&closing.books, closing.month, closing.month.end()) {
+            Ok(draft) => drafts.push((closing, draft)),
+            Err(error) => failed.push((closing.tenant, error.into())),
         }
     }
-}
-
-/// The series' row stays locked until the transaction ends, so this comes as late as it can.
-async fn take_number(tx: &Transaction, tenant: TenantId) -> Result<Row, DbError> {
-    let tenant = tx.one(include_str!("tenant_clock.sql"), &[&tenant.0]).await?;
-    let entity = if tenant.get("sandbox") { SANDBOX } else { OPERATOR };
-    let row = tx.optional(include_str!("next_number.sql"), &[&entity]).await?;
-    row.filter(|row| row.get::<_, Option<i64>>("series_number").is_some())
-        .ok_or_else(|| DbError::Stored(format!("there is no number series {entity}")))
-}
-
-async fn insert(
-    tx: &Transaction,
-    tenant: TenantId,
-    last: &Statement,
-    number: &Row,
-    at: Timestamp,
-) -> Result<(), DbError> {
-    let decision = match last.tab.collect.decision {
-        Decision::Wait => "wait",
-        Decision::Collect => "collect",
-    };
-    tx.run(
-        include_str!("insert_statement.sql"),
-        &[
-            &tenant.0,
-            &last.account.account_id.0,
-            &last.statement_id.map(|id| id.0),
-            &number.get::<_, String>("legal_entity"),
-            &number.get::<_, i64>("series_number"),
-            &last.number,
-            &last.period.start,
-            &last.period.end,
-            &last.as_of,
-            &last.currency.code(),
-            &last.subtotal.micros,
-            &last.carried_in.micros,
-            &last.total.micros,
-            &last.carried_out.micros,
-            &last.tab.before.micros,
-            &last.tab.after.micros,
-            &decision,
-            &last.tab.collect.why,
-            &at,
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-async fn insert_line(
-    tx: &Transaction,
-    tenant: TenantId,
-    statement: StatementId,
-    position: i32,
-    line: &Line,
-    month: Month,
-    at: Timestamp,
-) -> Result<(), DbError> {
-    tx.run(
-        include_str!("insert_line.sql"),
-        &[
-            &tenant.0,
-            &statement.0,
-            &line.line_id.0,
-            &position,
-            &line.kind.as_str(),
-            &line.description,
-            &line.meter.map(|meter| meter.as_str()),
-            &line.quantity,
-            &line.unit,
-            &line.unit_size,
-            &line.included,
-            &line.rate.map(|rate| rate.micros),
-            &line.amount.micros,
-            &line.amount.currency.code(),
-            &line.for_month.unwrap_or(month).first_day(),
-            &line.subscription_id.0,
-            &line.price_id.0,
-            &line.vendor_id.0,
-            &at,
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-async fn insert_charges(
-    tx: &Transaction,
-    tenant: TenantId,
-    line: &Line,
-    charges: &[Charge],
-    at: Timestamp,
-) -> Result<(), DbError> {
-    let hours: Vec<Timestamp> = charges.iter().map(|charge| charge.hour.start()).collect();
-    let quantities: Vec<i64> = charges.iter().map(|charge| charge.quantity.unwrap_or(0)).collect();
-    let micros: Vec<i64> = charges.iter().map(|charge| charge.amount.micros).collect();
-    tx.run(
-        include_str!("insert_charges.sql"),
-        &[
-            &tenant.0,
-            &line.line_id.0,
-            &line.subscription_id.0,
-            &line.price_id.0,
-            &hours,
-            &quantities,
-            &micros,
-            &line.amount.currency.code(),
-            &at,
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-fn summary(last: &Statement, statement_id: StatementId, finalized_at: Timestamp) -> Summary {
-    Summary {
-        statement_id,
-        number: last.number.clone().unwrap_or_default(),
-        status: last.status,
-        period: last.period,
-        total: last.total,
-        finalized_at,
+    let billed = billed_before(tx, &drafts).await?;
+    let mut sealed = Vec::new();
+    for (closing, draft) in drafts {
+        let tenant = closing.tenant;
+        match seal(closing, draft, &billed) {
+            Ok(month) => sealed.push(month),
+            Err(error) => failed.push((tenant, error)),
+        }
     }
+    Ok(Closed { finalised: freeze(tx, sealed).await?, failed })
+}
+
+/// What earlier statements charged for the hours that adjustments are about, by line. Most months have none.
+async fn billed_before(
+    tx: &Transaction,
+    drafts: &[(Closing, Statement)],
+) -> Result<BTreeMap<LineId, Vec<Charge>>, DbError> {
+    let adjustments = drafts.iter().flat_map(|(closing, draft)| {
+        draft.lines.iter().filter_map(|line| Some(adjusted(closing.tenant, line, line.for_month?)))
+    });
+    billed_hours(tx, &adjustments.collect::<Vec<_>>()).await
+}
+
+/// Takes a draft apart into hours and postings.
+fn seal(
+    closing: Closing,
+    draft: Statement,
+    billed: &BTreeMap<LineId, Vec<Charge>>,
+) -> Result<Sealed, StoreError> {
+    let Closing { tenant, sandbox, books, month, at } = closing;
+    let mut hours = Vec::new();
+    for (place, line) in draft.lines.iter().enumerate() {
+        if line.kind != LineKind::Recurring {
+            let before = billed.get(&line.line_id).map_or(&[][..], Vec::as_slice);
+            hours.push((place, hours_of(&books, line, month, month.next().first(), before)?));
+        }
+    }
+    let id = StatementId(new_id(at));
+    let posting = draft.posting(id)?;
+    Ok(Sealed { tenant, sandbox, id, month, draft, hours, posting, at })
 }

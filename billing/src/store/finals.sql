@@ -1,5 +1,5 @@
--- An account's final statements in short, oldest first. $1 tenant, $2 account
-select s.period_start, s.total_micros, s.carried_out_micros, s.currency
-  from statement s
- where s.tenant_id = $1 and s.account_id = $2
- order by s.period_start
+-- Final statements of accounts in short, an account's oldest first. $1 tenants, $2 their accounts
+select s.tenant_id, s.period_start, s.total_micros, s.carried_out_micros, s.currency
+  from unnest($1::uuid[], $2::uuid[]) as a (tenant_id, account_id)
+  join statement s on s.tenant_id = a.tenant_id and s.account_id = a.account_id
+ order by s.tenant_id, s.period_start

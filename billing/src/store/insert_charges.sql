@@ -1,6 +1,9 @@
--- The hours that a line is made of. $1 tenant, $2 line, $3 subscription, $4 price, $5 hours, $6 quantities, $7 micros,
--- $8 currency, $9 now
+-- The hours that lines are made of, a column each: $1 tenants, $2 lines, $3 hours, $4 subscriptions, $5 prices,
+-- $6 quantities, $7 micros, $8 currencies, $9 when
 insert into charge
   (tenant_id, line_id, hour, subscription_id, price_id, quantity, amount_micros, currency, created_at)
-select $1, $2, c.hour, $3, $4, c.quantity, c.amount_micros, $8, $9
-  from unnest($5::timestamptz[], $6::bigint[], $7::bigint[]) as c (hour, quantity, amount_micros)
+select c.*
+  from unnest(
+    $1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[], $6::bigint[], $7::bigint[], $8::text[],
+    $9::timestamptz[]
+  ) as c

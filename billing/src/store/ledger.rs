@@ -1,14 +1,20 @@
 //! The stored ledger.
 
-use super::row::money;
+use super::{
+    freeze::{all_written, column},
+    row::money,
+};
 use crate::{
     currency::Currency,
     db::{DbError, Transaction},
     ids::TenantId,
-    ledger::{self, LedgerAccount, Posted},
+    ledger::{self, Entry, LedgerAccount, Posted},
     money::Money,
 };
 use jiff::Timestamp;
+
+/// What a final statement's transaction is of.
+const STATEMENT: &str = "statement";
 
 /// Writes a transaction once. One without entries is nothing, and nothing is written.
 pub async fn post(
@@ -21,18 +27,47 @@ pub async fn post(
         return Ok(Posted::Created);
     }
     let head = include_str!("insert_ledger_transaction.sql");
-    if tx.run(head, &[&tenant.0, &transaction.id, &"statement", &now]).await? == 0 {
+    if tx.run(head, &[&tenant.0, &transaction.id, &STATEMENT, &now]).await? == 0 {
         return compare(tx, tenant, transaction).await;
     }
-    let (mut accounts, mut currencies, mut micros) = (vec![], vec![], vec![]);
-    for entry in transaction.entries() {
-        accounts.push(entry.account.to_string());
-        currencies.push(entry.amount.currency.code());
-        micros.push(entry.amount.micros);
-    }
-    let entries = include_str!("insert_ledger_entries.sql");
-    tx.run(entries, &[&tenant.0, &transaction.id, &accounts, &currencies, &micros, &now]).await?;
+    insert_entries(tx, &[(tenant, transaction, now)]).await?;
     Ok(Posted::Created)
+}
+
+/// Writes the transactions of new statements; one that is there already is an error.
+pub(super) async fn post_all(tx: &Transaction, all: &[Posting<'_>]) -> Result<(), DbError> {
+    let all: Vec<Posting<'_>> =
+        all.iter().copied().filter(|(_, transaction, _)| !transaction.entries().is_empty()).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let heads = include_str!("insert_ledger_transactions.sql");
+    let tenants = column(&all, |(tenant, ..)| tenant.0);
+    let (ids, times) = (column(&all, |(_, it, _)| it.id), column(&all, |(.., at)| *at));
+    all_written(tx.run(heads, &[&tenants, &ids, &times, &STATEMENT]).await?, all.len())?;
+    insert_entries(tx, &all).await
+}
+
+/// Whose transaction, which, and when.
+pub(super) type Posting<'a> = (TenantId, &'a ledger::Transaction, Timestamp);
+
+async fn insert_entries(tx: &Transaction, all: &[Posting<'_>]) -> Result<(), DbError> {
+    let flat = all.iter().flat_map(|posting| posting.1.entries().iter().map(move |entry| (posting, entry)));
+    let entries: Vec<(&Posting<'_>, &Entry)> = flat.collect();
+    let written = tx
+        .run(
+            include_str!("insert_ledger_entries.sql"),
+            &[
+                &column(&entries, |(posting, _)| posting.0.0),
+                &column(&entries, |(posting, _)| posting.1.id),
+                &column(&entries, |(_, entry)| entry.account.to_string()),
+                &column(&entries, |(_, entry)| entry.amount.currency.code()),
+                &column(&entries, |(_, entry)| entry.amount.micros),
+                &column(&entries, |(posting, _)| posting.2),
+            ],
+        )
+        .await?;
+    all_written(written, entries.len())
 }
 
 /// What stands on an account: debits less credits.

@@ -3,6 +3,7 @@
 use crate::support::{at, call, client, fact, migrated_database, tenant};
 use billing::{
     audit::{Report, Rule, audit},
+    clock::Clock,
     db::Db,
     jobs, store,
     usage::Meter::{EgressBytes, ParticipantMs},
@@ -25,10 +26,10 @@ async fn played() -> (String, Db) {
         let early = fact(leg, ParticipantMs, "2026-10-03T10:00:00Z", 90_000_000);
         let traffic = fact(leg, EgressBytes, "2026-10-03T10:00:00Z", 12_345_678_901);
         record(vec![early, traffic], "2026-10-03T11:00:00Z").await;
-        jobs::round(&db, at("2026-11-02T00:00:00Z")).await.expect("a round");
+        jobs::round(&db, &Clock::fixed(at("2026-11-02T00:00:00Z")), |_, _| ()).await.expect("a round");
         record(vec![fact(leg, ParticipantMs, "2026-10-03T11:00:00Z", 1_234_567)], "2026-11-05T00:00:00Z")
             .await;
-        jobs::round(&db, at("2026-12-02T00:00:00Z")).await.expect("a round");
+        jobs::round(&db, &Clock::fixed(at("2026-12-02T00:00:00Z")), |_, _| ()).await.expect("a round");
         record(vec![fact(leg, ParticipantMs, "2026-12-03T11:00:00Z", 70_000_000)], "2026-12-03T12:00:00Z")
             .await;
     }

@@ -3,6 +3,7 @@
 use crate::support::{at, call, client, database, fact, migrated_database, tenant};
 use billing::{
     TenantId,
+    clock::Clock,
     db::Db,
     ids::LegId,
     store,
@@ -134,8 +135,8 @@ async fn months_get_their_partitions_and_need_none() {
     let leg = call(&db, tenant, "Tea", &["Ada"], 0).await[0];
     let november = fact(leg, ParticipantMs, "2026-11-10T09:00:00Z", 1);
     store::record_batch(&db, &[(tenant, november)], at(NOW)).await.expect("records");
-    billing::jobs::round(&db, at(NOW)).await.expect("a round");
-    billing::jobs::round(&db, at(NOW)).await.expect("another one");
+    billing::jobs::round(&db, &Clock::fixed(at(NOW)), |_, _| ()).await.expect("a round");
+    billing::jobs::round(&db, &Clock::fixed(at(NOW)), |_, _| ()).await.expect("another one");
     let october = fact(leg, ParticipantMs, "2026-10-10T09:00:00Z", 2);
     store::record_batch(&db, &[(tenant, october)], at(NOW)).await.expect("records");
     let owner = client(&url).await;

@@ -3,12 +3,14 @@
 use crate::support::{at, call, client, database, fact, migrated_database, tenant};
 use billing::{
     TenantId,
+    clock::Clock,
     db::Db,
-    jobs,
+    jobs::{self, Round},
     statement::{LineKind, Summary},
     store::{self, AdvanceError, FinaliseError},
     usage::Meter::ParticipantMs,
 };
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 async fn finalise(db: &Db, tenant: TenantId, month: &str, now: &str) -> Result<Summary, FinaliseError> {
@@ -16,6 +18,15 @@ async fn finalise(db: &Db, tenant: TenantId, month: &str, now: &str) -> Result<S
     let summary = store::finalise(&tx, tenant, month.parse().expect(month), at(now)).await?;
     tx.commit().await.expect("commits");
     Ok(summary)
+}
+
+/// A round of the job, and what it made final.
+async fn round(db: &Db, now: Timestamp) -> (Round, Vec<Summary>) {
+    let mut finalised = Vec::new();
+    let told = |_, summary: &Summary| finalised.push(summary.clone());
+    let round = jobs::round(db, &Clock::fixed(now), told).await.expect("a round");
+    assert_eq!(round.finalised, finalised.len() as u64);
+    (round, finalised)
 }
 
 #[tokio::test]
@@ -27,12 +38,11 @@ async fn two_runners_make_one_statement_and_numbers_have_no_gaps() {
         tenants.push(tenant(&db, false, "2026-09-20T10:30:00Z").await);
     }
     let now = at("2026-12-01T01:00:00Z");
-    let (one, two, three) = tokio::join!(jobs::round(&db, now), jobs::round(&db, now), jobs::round(&db, now));
+    let (one, two, three) = tokio::join!(round(&db, now), round(&db, now), round(&db, now));
     let mut numbers = BTreeSet::new();
-    for round in [one, two, three] {
-        let round = round.expect("a round");
+    for (round, finalised) in [one, two, three] {
         assert_eq!(round.failed, []);
-        numbers.extend(round.finalised.into_iter().map(|summary| summary.number));
+        numbers.extend(finalised.into_iter().map(|summary| summary.number));
     }
     let expected: BTreeSet<String> = (1..=18).map(|number| format!("TUP-{number:06}")).collect();
     assert_eq!(numbers, expected, "three months of six tenants, each by one runner");
@@ -81,11 +91,11 @@ async fn months_become_final_in_order_and_not_before_they_end() {
 async fn a_job_waits_until_a_month_has_settled() {
     let db = database().await;
     tenant(&db, false, "2026-10-01T00:00:00Z").await;
-    let early = jobs::round(&db, at("2026-11-01T00:59:59Z")).await.expect("a round");
-    assert_eq!(early.finalised, []);
-    let late = jobs::round(&db, at("2026-11-01T01:00:00Z")).await.expect("a round");
-    assert_eq!(late.finalised.len(), 1);
-    assert_eq!(late.finalised[0].total.amount(), "0.25");
+    let (_, early) = round(&db, at("2026-11-01T00:59:59Z")).await;
+    assert_eq!(early, []);
+    let (_, late) = round(&db, at("2026-11-01T01:00:00Z")).await;
+    assert_eq!(late.len(), 1);
+    assert_eq!(late[0].total.amount(), "0.25");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::support::{as_role, at, call, client, database, empty_database, fact, migrated_database, tenant};
 use billing::{
     TenantId,
+    clock::Clock,
     db::{Db, DbError},
     store,
     usage::Meter::ParticipantMs,
@@ -135,7 +136,7 @@ async fn an_owner_without_superpowers_is_enough() {
     let tenant = tenant(&db, true, "2026-10-01T00:00:00Z").await;
     let leg = call(&db, tenant, "Tea", &["Ada"], 0).await[0];
     let now = at("2026-10-10T12:00:00Z");
-    billing::jobs::round(&db, now).await.expect("a round");
+    billing::jobs::round(&db, &Clock::fixed(now), |_, _| ()).await.expect("a round");
     let minutes = fact(leg, ParticipantMs, "2026-10-10T09:00:00Z", 1_010 * 60_000);
     store::record_batch(&db, &[(tenant, minutes)], now).await.expect("records");
     let tx = db.tenant(tenant).await.expect("begins");

@@ -1,0 +1,159 @@
+//! The end of a month for many accounts: a page of tenants at a time, each page's statements in one transaction.
+//!
+//! Whether a month is due is read from what is written, so nothing needs to be remembered between pages: a close that was
+//! killed goes on where it was, and two that run at once find what the other left.
+
+use super::{
+    StoreError, books,
+    clock::shifted,
+    finalise::{Closing, close_all, lock_all},
+    row::new_id,
+};
+use crate::{
+    db::{Db, DbError, Transaction},
+    ids::TenantId,
+    period::Month,
+    statement::Summary,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// A tenant with an ended month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What time it is there.
+    pub at: Timestamp,
+}
+
+/// Some tenants in the order of their ids, and who of them is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePage {
+    /// The last of the page; `None` where there are no more tenants.
+    pub last: Option<TenantId>,
+    /// How many were looked at.
+    pub tenants: u64,
+    /// Those that have an ended month.
+    pub due: Vec<Due>,
+}
+
+/// The next tenants, and whose month has ended so long ago.
+pub async fn due_after(
+    tx: &Transaction,
+    after: TenantId,
+    limit: i64,
+    now: Timestamp,
+    settling: SignedDuration,
+) -> Result<DuePage, DbError> {
+    let rows = tx.all(include_str!("close_due.sql"), &[&after.0, &limit]).await?;
+    let due = |row: &Row| {
+        let (last, first): (Option<Timestamp>, Option<Timestamp>) =
+            (row.get("last_final"), row.get("first_start"));
+        let open = last.map(|last| Month::of(last).next()).or(first.map(Month::of))?;
+        let at = shifted(now, row.get("clock_offset_hours"));
+        has_ended(open, at, settling).then(|| Due { tenant: TenantId(row.get("tenant_id")), at })
+    };
+    Ok(DuePage {
+        last: rows.last().map(|row| TenantId(row.get("tenant_id"))),
+        tenants: rows.len() as u64,
+        due: rows.iter().filter_map(due).collect(),
+    })
+}
+
+/// So long ago that what was used in it has been reported.
+fn has_ended(month: Month, at: Timestamp, settling: SignedDuration) -> bool {
+    month.end() <= at.checked_sub(settling).unwrap_or(at)
+}
+
+/// What became of a page.
+#[derive(Debug, Default)]
+pub struct ClosedPage {
+    /// Statements that are final now.
+    pub finalised: Vec<(TenantId, Summary)>,
+    /// Those whose sums do not work out.
+    pub failed: Vec<(TenantId, StoreError)>,
+    /// Those whose next month has ended, too.
+    pub still_due: Vec<Due>,
+}
+
+/// Makes one ended month final of each tenant that is due, all in one transaction. Whoever was closed by somebody else in
+/// the meantime is left as it is.
+pub async fn close_ended(
+    db: &Db,
+    due: &[Due],
+    settling: SignedDuration,
+    progress: Progress,
+    seen: Seen,
+) -> Result<ClosedPage, StoreError> {
+    let tx = db.closing().await?;
+    let tenants: Vec<TenantId> = due.iter().map(|due| due.tenant).collect();
+    lock_all(&tx, &tenants).await?;
+    let sandboxes = sandboxes(&tx, &tenants).await?;
+    let mut books = books::open_all(&tx, &tenants).await?;
+    let (mut closings, mut still_due) = (Vec::new(), Vec::new());
+    for Due { tenant, at } in due.iter().copied() {
+        let Some(books) = books.remove(&tenant) else { continue };
+        let Some(month) = books.open_month().filter(|month| has_ended(*month, at, settling)) else {
+            continue;
+        };
+        if has_ended(month.next(), at, settling) {
+            still_due.push(Due { tenant, at });
+        }
+        let sandbox = sandboxes.get(&tenant).copied().unwrap_or(false);
+        closings.push(Closing { tenant, sandbox, books, month, at });
+    }
+    let closed = close_all(&tx, closings).await?;
+    progress.add(&tx, seen, closed.finalised.len() as u64).await?;
+    tx.commit().await?;
+    still_due.retain(|due| closed.failed.iter().all(|(failed, _)| *failed != due.tenant));
+    Ok(ClosedPage { finalised: closed.finalised, failed: closed.failed, still_due })
+}
+
+async fn sandboxes(tx: &Transaction, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, bool>, DbError> {
+    let ids: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();
+    let rows = tx.all(include_str!("close_clocks.sql"), &[&ids]).await?;
+    Ok(rows.iter().map(|row| (TenantId(row.get("tenant_id")), row.get("sandbox"))).collect())
+}
+
+/// The row that tells operators how far a close has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress(Uuid);
+
+/// What was looked at since the last time, and what time it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// How many accounts.
+    pub accounts: u64,
+    /// The wall clock's time.
+    pub at: Timestamp,
+}
+
+impl Progress {
+    /// A close begins.
+    pub async fn begin(tx: &Transaction, now: Timestamp) -> Result<Self, DbError> {
+        let id = new_id(now);
+        tx.run(include_str!("insert_month_close.sql"), &[&id, &now]).await?;
+        Ok(Self(id))
+    }
+
+    /// Adds to what it has done.
+    async fn add(self, tx: &Transaction, seen: Seen, statements: u64) -> Result<(), DbError> {
+        let (accounts, statements) = (count(seen.accounts), count(statements));
+        tx.run(include_str!("update_month_close.sql"), &[&self.0, &accounts, &statements, &seen.at]).await?;
+        Ok(())
+    }
+
+    /// It has seen every tenant.
+    pub async fn finish(self, tx: &Transaction, seen: Seen, failed: u64) -> Result<(), DbError> {
+        let (accounts, failed) = (count(seen.accounts), count(failed));
+        tx.run(include_str!("finish_month_close.sql"), &[&self.0, &accounts, &failed, &seen.at]).await?;
+        Ok(())
+    }
+}
+
+fn count(things: u64) -> i64 {
+    i64::try_from(things).unwrap_or(i64::MAX)
+}
