@@ -88,6 +88,7 @@ async fn subscriptions(
                 starts: Hour::of(row.get("starts_at")),
                 ends: row.get::<_, Option<Timestamp>>("ends_at").map(Hour::of),
                 prices: vec![price],
+                terms: Vec::new(),
             }),
         }
     }
