@@ -3,8 +3,8 @@
 use crate::{
     money::{Money, MoneyError},
     period::{Hour, Month},
-    price::{Position, Price, Pricing},
-    subscription::Subscription,
+    price::{Accrual, Metered, Position, Price, Pricing},
+    subscription::{Stretch, Subscription},
     usage::Usage,
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -23,14 +23,14 @@ pub struct Charge {
 /// What a price cost over a stretch of a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rated {
-    /// How much of the meter, or how many hours of a recurring price.
+    /// How much of the meter, or how many hours of a recurring price; of one that counts, an hour for each one held.
     pub quantity: i64,
     /// The sum of the hours' charges.
     pub amount: Money,
 }
 
-/// The charge of each hour of a subscription in a month that has begun before `until`; hours that cost nothing for want
-/// of usage have none.
+/// The charge of each paid hour of a subscription in a month that has begun before `until`; hours that cost nothing for
+/// want of usage have none.
 pub fn hourly(
     subscription: &Subscription,
     price: &Price,
@@ -38,31 +38,58 @@ pub fn hourly(
     month: Month,
     until: Hour,
 ) -> Result<Vec<Charge>, MoneyError> {
-    let Some(hours) = subscription.hours(month, until) else { return Ok(Vec::new()) };
-    let mut before = start(price, month, &hours);
-    let steps: Vec<(Hour, Option<i64>)> = match &price.pricing {
-        Pricing::Recurring { .. } => each(&hours).map(|hour| (hour, None)).collect(),
-        // A minimum grows in hours without usage, too.
-        Pricing::Metered(metered) if metered.minimum.is_some() => {
-            each(&hours).map(|hour| (hour, Some(usage.at(metered.meter, hour)))).collect()
-        }
-        Pricing::Metered(metered) => {
-            usage.hours(metered.meter, hours.clone()).map(|(hour, used)| (hour, Some(used))).collect()
-        }
-    };
-    steps
-        .into_iter()
-        .map(|(hour, quantity)| {
-            let used = before.quantity.checked_add(quantity.unwrap_or(1)).ok_or(MoneyError::Overflow)?;
-            let after = Position { quantity: used, hours: hour.0 + 1 - hours.start.0 };
-            let amount = price.between(before, after, month)?;
-            before = after;
-            Ok(Charge { hour, quantity, amount })
-        })
-        .collect()
+    let stretches = subscription.stretches(month, until);
+    match &price.pricing {
+        Pricing::Metered(metered) => metered_hours(price, metered, &stretches, usage, month),
+        Pricing::Recurring { .. } | Pricing::Counted(_) => recurring_hours(price, &stretches, month),
+    }
 }
 
-/// The sum of [`hourly`], without making each.
+fn recurring_hours(price: &Price, stretches: &[Stretch], month: Month) -> Result<Vec<Charge>, MoneyError> {
+    let Some(mut accrual) = accrual(price, stretches, month)? else { return Ok(Vec::new()) };
+    let (mut charges, mut before) = (Vec::new(), accrual.due()?);
+    for stretch in stretches {
+        let Some((amount, _)) = price.recurring(stretch.held)? else { continue };
+        for hour in each(&stretch.hours) {
+            accrual.add(1, amount);
+            let after = accrual.due()?;
+            charges.push(Charge { hour, quantity: None, amount: after.minus(before)? });
+            before = after;
+        }
+    }
+    Ok(charges)
+}
+
+fn metered_hours(
+    price: &Price,
+    metered: &Metered,
+    stretches: &[Stretch],
+    usage: &Usage,
+    month: Month,
+) -> Result<Vec<Charge>, MoneyError> {
+    let mut before = Position::default();
+    let mut hours_before = 0;
+    let mut charges = Vec::new();
+    for Stretch { hours, .. } in stretches {
+        let steps: Vec<(Hour, i64)> = if metered.minimum.is_some() {
+            // A minimum grows in hours without usage, too.
+            each(hours).map(|hour| (hour, usage.at(metered.meter, hour))).collect()
+        } else {
+            usage.hours(metered.meter, hours.clone()).collect()
+        };
+        for (hour, quantity) in steps {
+            let used = before.quantity.checked_add(quantity).ok_or(MoneyError::Overflow)?;
+            let after = Position { quantity: used, hours: hours_before + hour.0 + 1 - hours.start.0 };
+            let amount = price.between(before, after, month)?;
+            before = after;
+            charges.push(Charge { hour, quantity: Some(quantity), amount });
+        }
+        hours_before += length(hours);
+    }
+    Ok(charges)
+}
+
+/// The sum of [`hourly`], without making each; `None` where no hour is paid.
 pub fn total(
     subscription: &Subscription,
     price: &Price,
@@ -70,20 +97,38 @@ pub fn total(
     month: Month,
     until: Hour,
 ) -> Result<Option<Rated>, MoneyError> {
-    let Some(hours) = subscription.hours(month, until) else { return Ok(None) };
-    let before = start(price, month, &hours);
-    let length = hours.end.0 - hours.start.0;
-    let quantity = price.meter().map_or(length, |meter| usage.total(meter, hours));
-    let used = before.quantity.checked_add(quantity).ok_or(MoneyError::Overflow)?;
-    let after = Position { quantity: used, hours: length };
-    Ok(Some(Rated { quantity, amount: price.between(before, after, month)? }))
+    let stretches = subscription.stretches(month, until);
+    if stretches.is_empty() {
+        return Ok(None);
+    }
+    let hours = stretches.iter().map(|stretch| length(&stretch.hours)).sum();
+    if let Some(meter) = price.meter() {
+        let used = stretches.iter().map(|stretch| usage.total(meter, stretch.hours.clone()));
+        let quantity = used.fold(0, i64::saturating_add);
+        let amount = price.between(Position::default(), Position { quantity, hours }, month)?;
+        return Ok(Some(Rated { quantity, amount }));
+    }
+    let Some(mut accrual) = accrual(price, &stretches, month)? else { return Ok(None) };
+    let mut quantity = 0;
+    for stretch in &stretches {
+        if let Some((amount, _)) = price.recurring(stretch.held)? {
+            accrual.add(length(&stretch.hours), amount);
+            quantity += length(&stretch.hours) * price.counts(stretch.held);
+        }
+    }
+    Ok(Some(Rated { quantity, amount: accrual.due()? }))
 }
 
-/// Where a subscription begins in a month. Hours of a recurring price are counted from the start of the month, so that
-/// two subscriptions that share a month add up to its price, too.
-fn start(price: &Price, month: Month, hours: &Range<Hour>) -> Position {
-    let quantity = if price.meter().is_some() { 0 } else { hours.start.0 - month.first().0 };
-    Position { quantity, hours: 0 }
+/// A recurring price at the first paid hour of a month.
+fn accrual(price: &Price, stretches: &[Stretch], month: Month) -> Result<Option<Accrual>, MoneyError> {
+    let Some(first) = stretches.first() else { return Ok(None) };
+    let hour = first.hours.start.0 - month.first().0;
+    let recurring = price.recurring(first.held)?;
+    Ok(recurring.map(|(amount, every)| Accrual::starting(every, month, hour, amount)))
+}
+
+fn length(hours: &Range<Hour>) -> i64 {
+    hours.end.0 - hours.start.0
 }
 
 fn each(hours: &Range<Hour>) -> impl Iterator<Item = Hour> + use<> {
@@ -137,6 +182,7 @@ mod tests {
                 starts: Hour(first + starts),
                 ends: Some(Hour(first + starts + length)),
                 prices: vec![price.clone()],
+                terms: Vec::new(),
             };
             let end = month.next().first();
             let hours = hourly(&subscription, &price, &usage, month, end).expect("small");

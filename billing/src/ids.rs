@@ -27,6 +27,10 @@ ids! {
     AccountId;
     /// An account on a plan version, from an hour to an hour.
     SubscriptionId;
+    /// What is sold, whatever it costs at the time.
+    PlanId;
+    /// One immutable price list of a plan.
+    PlanVersionId;
     /// One price of a plan version.
     PriceId;
     /// Who sells a plan.

@@ -3,16 +3,20 @@
 //! An hour's charge is a difference of two values of that function. So tiers, packages, allowances, minimums, caps and
 //! proration need no case of their own, and the hours of a month add up to its price exactly.
 
+mod accrual;
+mod counted;
 mod metered;
 mod tiers;
 
+pub use accrual::Accrual;
+pub use counted::{Counted, Item, Quantities, UnknownItem};
 pub use metered::{Metered, Model};
 pub use tiers::{Tier, TierError, Tiers};
 
 use crate::{
     currency::Currency,
     ids::PriceId,
-    money::{Money, MoneyError, round_half_even},
+    money::{Money, MoneyError},
     period::Month,
     usage::Meter,
 };
@@ -38,6 +42,8 @@ pub enum Pricing {
         /// Of what.
         every: Every,
     },
+    /// So much a calendar month or year for as many of something as are held, by the hour.
+    Counted(Counted),
     /// By what a meter counted.
     Metered(Metered),
 }
@@ -72,6 +78,12 @@ pub enum PriceError {
     /// Nothing would be counted.
     #[error("a unit or a package holds at least one")]
     EmptyUnit,
+    /// A share of what is no money.
+    #[error("a share is of money that a meter counts, not of a number of things")]
+    ShareOfACount,
+    /// The tiers, or as many as can be held, would cost more than can be billed.
+    #[error("the amount would be larger than can be billed")]
+    TooLarge,
     /// More than all of it.
     #[error("a share is 100 % at most, which is 1,000,000 millionths")]
     MoreThanAll,
@@ -94,6 +106,11 @@ impl Price {
     pub fn cumulative(&self, at: Position, month: Month) -> Result<Money, MoneyError> {
         match &self.pricing {
             Pricing::Recurring { amount, every } => every.cumulative(*amount, at.quantity, month),
+            // For one of each: how many are held is no matter of usage. See [`Price::recurring`].
+            Pricing::Counted(counted) => {
+                let one = Quantities { seats: 1, rooms: 1, mailboxes: 1 };
+                counted.every.cumulative(counted.amount(one)?, at.quantity, month)
+            }
             Pricing::Metered(metered) => metered.cumulative(at, month),
         }
     }
@@ -103,10 +120,28 @@ impl Price {
         self.cumulative(after, month)?.minus(self.cumulative(before, month)?)
     }
 
+    /// What a whole period of a recurring price costs with so many held; `None` for a metered one.
+    pub fn recurring(&self, held: Quantities) -> Result<Option<(Money, Every)>, MoneyError> {
+        Ok(match &self.pricing {
+            Pricing::Recurring { amount, every } => Some((*amount, *every)),
+            Pricing::Counted(counted) => Some((counted.amount(held)?, counted.every)),
+            Pricing::Metered(_) => None,
+        })
+    }
+
+    /// How many of what it counts are held; one, if it counts nothing.
+    pub fn counts(&self, held: Quantities) -> i64 {
+        match &self.pricing {
+            Pricing::Counted(counted) => held.of(counted.item).into(),
+            Pricing::Recurring { .. } | Pricing::Metered(_) => 1,
+        }
+    }
+
     /// In what it is.
     pub fn currency(&self) -> Currency {
         match &self.pricing {
             Pricing::Recurring { amount, .. } => amount.currency,
+            Pricing::Counted(counted) => counted.currency,
             Pricing::Metered(metered) => metered.currency,
         }
     }
@@ -114,7 +149,7 @@ impl Price {
     /// Which meter it looks at, unless it is recurring.
     pub fn meter(&self) -> Option<Meter> {
         match &self.pricing {
-            Pricing::Recurring { .. } => None,
+            Pricing::Recurring { .. } | Pricing::Counted(_) => None,
             Pricing::Metered(metered) => Some(metered.meter),
         }
     }
@@ -124,6 +159,7 @@ impl Price {
         match &self.pricing {
             Pricing::Recurring { amount, .. } if amount.micros < 0 => Err(PriceError::Negative("the amount")),
             Pricing::Recurring { .. } => Ok(()),
+            Pricing::Counted(counted) => counted.check(),
             Pricing::Metered(metered) => metered.check(),
         }
     }
@@ -133,16 +169,9 @@ impl Every {
     /// What is due when `hours` of a month are over. Twelfths are cut where they fall in an endless row of months, so
     /// that any twelve in a row add up to the year.
     fn cumulative(self, amount: Money, hours: i64, month: Month) -> Result<Money, MoneyError> {
-        let (parts, before) = match self {
-            Every::Month => (1, 0),
-            Every::Year => (12, month.index().rem_euclid(12)),
-        };
-        let length = i128::from(month.length());
-        let whole = parts * length;
-        let due = |hours: i128| round_half_even(i128::from(amount.micros) * hours, whole);
-        let start = i128::from(before) * length;
-        let micros = due(start + i128::from(hours)) - due(start);
-        Ok(Money { micros: i64::try_from(micros).map_err(|_| MoneyError::Overflow)?, ..amount })
+        let mut accrual = Accrual::starting(self, month, 0, amount);
+        accrual.add(hours, amount);
+        accrual.due()
     }
 
     /// Its name on a line.
@@ -151,6 +180,32 @@ impl Every {
             Every::Month => "month",
             Every::Year => "year",
         }
+    }
+}
+
+/// What an allowance, a minimum and a cap must keep to.
+fn check_bounds(
+    currency: Currency,
+    included: i64,
+    minimum: Option<Money>,
+    cap: Option<Money>,
+) -> Result<(), PriceError> {
+    if included < 0 {
+        return Err(PriceError::Negative("the allowance"));
+    }
+    for bound in [minimum, cap].into_iter().flatten() {
+        if bound.currency != currency {
+            return Err(PriceError::Currencies(currency, bound.currency));
+        }
+        if bound.micros < 0 {
+            return Err(PriceError::Negative("the minimum or the cap"));
+        }
+    }
+    match (minimum, cap) {
+        (Some(minimum), Some(cap)) if cap.micros < minimum.micros => {
+            Err(PriceError::CapBelowMinimum { cap, minimum })
+        }
+        _ => Ok(()),
     }
 }
 

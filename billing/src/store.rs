@@ -18,7 +18,7 @@ mod statements;
 mod tenants;
 mod usage;
 
-pub use accounts::{BUSINESS, DEMO, PlanVersionId, open_account, open_account_on};
+pub use accounts::{BUSINESS, DEMO, open_account, open_account_on};
 pub use audit::{evidence, number_series};
 pub use clock::{AdvanceError, Advanced, TenantClock, advance_clock, tenant_clock};
 pub use close::{ClosedPage, Due, DuePage, Progress, Seen, close_ended, due_after};

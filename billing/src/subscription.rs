@@ -1,9 +1,15 @@
 //! An account on a plan, from an hour to an hour.
 
+mod history;
+mod preview;
+
+pub use history::{Catalogue, Change, ChangeRefused, History, Offer, Patch, Phase, State, When};
+pub use preview::{Cost, Preview, preview};
+
 use crate::{
     ids::{SubscriptionId, VendorId},
     period::{Hour, Month},
-    price::Price,
+    price::{Price, Quantities},
 };
 use std::ops::Range;
 
@@ -22,14 +28,48 @@ pub struct Subscription {
     pub ends: Option<Hour>,
     /// In the order of the plan version.
     pub prices: Vec<Price>,
+    /// What changed on the way, in order. Before the first of them it is paid, and nothing is held that is counted.
+    pub terms: Vec<Terms>,
+}
+
+/// How a subscription is from an hour on, until the next ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The first hour.
+    pub from: Hour,
+    /// Is it paid, and by this account? Not while it is paused, on trial, on another plan or sponsored.
+    pub is_paid: bool,
+    /// How many of each item are held.
+    pub held: Quantities,
+}
+
+/// Hours of a month that are paid alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// Which.
+    pub hours: Range<Hour>,
+    /// How many of each item are held.
+    pub held: Quantities,
 }
 
 impl Subscription {
-    /// Its hours in a month that have begun before `until`; `None` if there are none.
-    pub fn hours(&self, month: Month, until: Hour) -> Option<Range<Hour>> {
+    /// The paid hours of a month that have begun before `until`, in order; none are empty.
+    pub fn stretches(&self, month: Month, until: Hour) -> Vec<Stretch> {
         let Range { start, end } = month.hours();
-        let start = start.max(self.starts);
-        let end = self.ends.unwrap_or(end).min(end).min(until);
-        (start < end).then_some(start..end)
+        let (start, end) = (start.max(self.starts), self.ends.unwrap_or(end).min(end).min(until));
+        let plain = Terms { from: self.starts, is_paid: true, held: Quantities::default() };
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut terms = std::iter::once(&plain).chain(&self.terms).peekable();
+        while let Some(these) = terms.next() {
+            let next = terms.peek().map_or(end, |next| next.from);
+            let hours = these.from.max(start)..next.min(end);
+            if these.is_paid && hours.start < hours.end {
+                stretches.push(Stretch { hours, held: these.held });
+            }
+        }
+        stretches
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ impl Kept {
             starts: Hour(JANUARY + starts),
             ends: ends.map(|ends| Hour(JANUARY + ends)),
             prices,
+            terms: Vec::new(),
         };
         let service = Service::new(vec![subscription]);
         Kept { service, statements: Vec::new(), charged: BTreeMap::new() }
@@ -176,6 +177,7 @@ fn price_row(price: &Price) -> PriceRow {
         Pricing::Recurring { amount, every } => {
             PriceRow { unit: every.as_str().into(), rates: vec![amount.micros], ..row }
         }
+        Pricing::Counted(_) => unreachable!("seats have tests of their own"),
         Pricing::Metered(metered) => metered_row(metered, row),
     }
 }

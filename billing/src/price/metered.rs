@@ -81,12 +81,7 @@ impl Metered {
 
     /// What a unit costs, where each beyond the allowance costs the same.
     pub fn rate(&self) -> Option<Money> {
-        let micros = match &self.model {
-            Model::PerUnit { micros } | Model::Package { micros } => Some(*micros),
-            Model::Graduated(tiers) => tiers.single_rate_micros(),
-            Model::Flat { .. } | Model::Volume(_) | Model::Percentage { .. } => None,
-        };
-        micros.map(|micros| Money::micros(micros, self.currency))
+        self.model.rate_micros().map(|micros| Money::micros(micros, self.currency))
     }
 
     pub(super) fn check(&self) -> Result<(), PriceError> {
@@ -94,29 +89,22 @@ impl Metered {
         if self.unit_size < 1 {
             return Err(PriceError::EmptyUnit);
         }
-        if self.included < 0 {
-            return Err(PriceError::Negative("the allowance"));
-        }
-        for bound in [self.minimum, self.cap].into_iter().flatten() {
-            if bound.currency != self.currency {
-                return Err(PriceError::Currencies(self.currency, bound.currency));
-            }
-            if bound.micros < 0 {
-                return Err(PriceError::Negative("the minimum or the cap"));
-            }
-        }
-        match (self.minimum, self.cap) {
-            (Some(minimum), Some(cap)) if cap.micros < minimum.micros => {
-                Err(PriceError::CapBelowMinimum { cap, minimum })
-            }
-            _ => Ok(()),
-        }
+        super::check_bounds(self.currency, self.included, self.minimum, self.cap)?;
+        self.model.check_size(self.unit_size)
     }
 }
 
 impl Model {
+    pub(super) fn rate_micros(&self) -> Option<i64> {
+        match self {
+            Model::PerUnit { micros } | Model::Package { micros } => Some(*micros),
+            Model::Graduated(tiers) => tiers.single_rate_micros(),
+            Model::Flat { .. } | Model::Volume(_) | Model::Percentage { .. } => None,
+        }
+    }
+
     /// `None` if it is too large.
-    fn micros(&self, used: i64, unit_size: i64) -> Option<i128> {
+    pub(super) fn micros(&self, used: i64, unit_size: i64) -> Option<i128> {
         let (used, unit) = (i128::from(used), i128::from(unit_size));
         Some(match self {
             Model::Flat { micros } => i128::from(*micros) * i128::from(used > 0),
@@ -128,7 +116,7 @@ impl Model {
         })
     }
 
-    fn check(&self) -> Result<(), PriceError> {
+    pub(super) fn check(&self) -> Result<(), PriceError> {
         match self {
             Model::Flat { micros } | Model::PerUnit { micros } | Model::Package { micros } if *micros < 0 => {
                 Err(PriceError::Negative("the rate"))
@@ -137,5 +125,12 @@ impl Model {
             Model::Percentage { millionths } if *millionths > 1_000_000 => Err(PriceError::MoreThanAll),
             _ => Ok(()),
         }
+    }
+    /// Whoever reaches the end of the tiers can be billed. (What lies beyond is refused when it is used.)
+    fn check_size(&self, unit_size: i64) -> Result<(), PriceError> {
+        let (Model::Graduated(tiers) | Model::Volume(tiers)) = self else { return Ok(()) };
+        let last_bound = tiers.as_slice().iter().rev().find_map(|tier| tier.up_to).unwrap_or(0);
+        let micros = self.micros(last_bound, unit_size).and_then(|micros| i64::try_from(micros).ok());
+        micros.map(drop).ok_or(PriceError::TooLarge)
     }
 }

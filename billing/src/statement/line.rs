@@ -66,7 +66,7 @@ pub struct Line {
     pub description: String,
     /// Which meter; null when recurring.
     pub meter: Option<Meter>,
-    /// In the meter's own unit, or hours when recurring.
+    /// In the meter's own unit, or hours when recurring; where seats, rooms or mailboxes are counted, an hour for each held.
     pub quantity: Option<i64>,
     /// What the rate is for: `participant-minute`, `GB`, `month`.
     pub unit: String,
@@ -135,6 +135,16 @@ fn own(subscription: &Subscription, price: &Price, month: Month, rated: Rated) -
             let months = if *every == Every::Year { 12 } else { 1 };
             let (unit, unit_size) = (every.as_str().to_owned(), Some(month.length() * months));
             Line { rate: Some(*amount), unit, unit_size, ..line }
+        }
+        Pricing::Counted(counted) => {
+            let months = if counted.every == Every::Year { 12 } else { 1 };
+            Line {
+                unit: format!("{}-{}", counted.item.as_str(), counted.every.as_str()),
+                unit_size: Some(month.length() * months),
+                included: Some(counted.included).filter(|included| *included > 0),
+                rate: counted.rate(),
+                ..line
+            }
         }
         Pricing::Metered(metered) => Line {
             kind: LineKind::Metered,

@@ -56,6 +56,7 @@ fn subscription(id: u128, starts: &str, ends: Option<&str>, prices: Vec<Price>) 
         starts: Hour::of(at(starts)),
         ends: ends.map(|ends| Hour::of(at(ends))),
         prices,
+        terms: Vec::new(),
     }
 }
 

@@ -3,15 +3,11 @@
 use super::row::new_id;
 use crate::{
     db::{DbError, Transaction},
-    ids::{AccountId, TenantId},
+    ids::{AccountId, PlanVersionId, TenantId},
     period::Hour,
 };
 use jiff::Timestamp;
-use uuid::{Uuid, uuid};
-
-/// One immutable price list of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlanVersionId(pub Uuid);
+use uuid::uuid;
 
 /// The plan of every business: 25 ¢ a month, 1,000 participant-minutes and 10 GB included.
 pub const BUSINESS: PlanVersionId = PlanVersionId(uuid!("0199c000-0000-7000-8000-000000000021"));

@@ -184,6 +184,7 @@ async fn subscriptions(
             starts: Hour::of(row.get("starts_at")),
             ends: row.get::<_, Option<Timestamp>>("ends_at").map(Hour::of),
             prices: version.prices.clone(),
+            terms: Vec::new(),
         };
         Some((tenant_of(row), subscription))
     };

@@ -184,11 +184,12 @@ pub(super) async fn billed_hours(
     Ok(billed)
 }
 
+/// A subscription that changed its plan is there once for each plan version.
 fn priced<'a>(books: &'a Books, line: &Line) -> Option<(&'a Subscription, &'a Price)> {
-    let mut subscriptions = books.subscriptions.iter();
-    let subscription = subscriptions.find(|it| it.subscription_id == line.subscription_id)?;
-    let price = subscription.prices.iter().find(|price| price.price_id == line.price_id)?;
-    Some((subscription, price))
+    let same = books.subscriptions.iter().filter(|it| it.subscription_id == line.subscription_id);
+    let mut prices =
+        same.flat_map(|subscription| subscription.prices.iter().map(move |price| (subscription, price)));
+    prices.find(|(_, price)| price.price_id == line.price_id)
 }
 
 async fn calls(
