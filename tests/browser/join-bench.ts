@@ -15,7 +15,7 @@ import { median, print, row, type Row } from './rows.ts';
 import { Service, until, type Room } from './service.ts';
 
 const CLICK_AIM_MS = 60;
-const COLD_AIM_MS = 200;
+const COLD_AIM_MS = 100;
 
 interface Click {
   readonly sent: number;
