@@ -19,6 +19,8 @@ use str0m::crypto::dtls::{
     SrtpProfile,
 };
 
+use crate::dtls::pass_dtls_on_to;
+
 /// `use_srtp` as dimpl writes it: AES-256-GCM, AES-128-GCM, AES-CM-HMAC-SHA1-80, no MKI.
 const OFFERED: [u8; 13] = [0, 14, 0, 9, 0, 6, 0, 8, 0, 7, 0, 1, 0];
 /// The same length without AES-CM: the second profile once more.
@@ -102,41 +104,7 @@ impl DtlsInstance for AeadClient {
         }
     }
 
-    fn set_active(&mut self, active: bool) {
-        self.dtls.set_active(active);
-    }
-
-    fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.dtls.handle_packet(packet)
-    }
-
-    fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
-        self.dtls.handle_timeout(now)
-    }
-
-    fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
-        self.dtls.send_application_data(data)
-    }
-
-    fn is_active(&self) -> bool {
-        self.dtls.is_active()
-    }
-
-    fn protocol_version(&self) -> Option<ProtocolVersion> {
-        self.dtls.protocol_version()
-    }
-
-    fn is_closing(&self) -> bool {
-        self.dtls.is_closing()
-    }
-
-    fn is_closed(&self) -> bool {
-        self.dtls.is_closed()
-    }
-
-    fn close(&mut self) -> Result<(), DtlsImplError> {
-        self.dtls.close()
-    }
+    pass_dtls_on_to!(dtls);
 }
 
 fn copied<'a>(from: &[u8], to: &'a mut [u8]) -> &'a [u8] {

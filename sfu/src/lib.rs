@@ -41,7 +41,7 @@
 //! |---|---|---|
 //! | shell | `driver` (sockets, clock; `driver::tcp`), `links` (between shards), `keeper` (disk), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
-//! | room | `room` and its parts, `peers`, `peer` (one str0m connection), `consent` (where it may be reached), `aead` (its DTLS), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
+//! | room | `room` and its parts, `peers`, `peer` (one str0m connection), `consent` (where it may be reached), `aead` and `dtls` (its DTLS), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
 //! | view | `metrics` (what each thread counted, asked for between two turns), `quality` (how each line does), `tap` (headers of one leg, on demand) | numbers only |
 //! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `demand` (what somebody is shown), `keyframes`, `speaker`, `usage`, `ship`, `codec`, `dependency`, `svc`, `bits`, `allowance`, `placement`, `congestion` | numbers only |
@@ -70,6 +70,7 @@ mod demand;
 mod demux;
 mod dependency;
 mod driver;
+mod dtls;
 mod egress;
 mod fast_join;
 mod forward;
