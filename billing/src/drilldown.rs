@@ -87,6 +87,8 @@ pub struct UsageHour {
     pub participant_ms: i64,
     /// Bytes sent to all participants.
     pub egress_bytes: i64,
+    /// Messages relayed to all participants.
+    pub message_count: i64,
     /// What it costs beyond allowances; recurring prices not among it.
     pub amount: Money,
 }
@@ -98,6 +100,8 @@ pub struct UsageTotals {
     pub participant_ms: i64,
     /// Bytes sent to all participants.
     pub egress_bytes: i64,
+    /// Messages relayed to all participants.
+    pub message_count: i64,
     /// What it costs beyond allowances; recurring prices not among it.
     pub amount: Money,
 }

@@ -13,6 +13,8 @@ pub enum Meter {
     ParticipantMs,
     /// Bytes sent to a participant.
     EgressBytes,
+    /// Messages of others relayed to a participant.
+    MessageCount,
 }
 
 /// A meter that this version does not know.
@@ -26,6 +28,7 @@ impl Meter {
         match self {
             Meter::ParticipantMs => "participant_ms",
             Meter::EgressBytes => "egress_bytes",
+            Meter::MessageCount => "message_count",
         }
     }
 }
@@ -37,6 +40,7 @@ impl FromStr for Meter {
         match name {
             "participant_ms" => Ok(Meter::ParticipantMs),
             "egress_bytes" => Ok(Meter::EgressBytes),
+            "message_count" => Ok(Meter::MessageCount),
             other => Err(UnknownMeter(other.to_owned())),
         }
     }
@@ -123,7 +127,7 @@ mod tests {
     use uuid::Uuid;
 
     fn any_fact() -> impl Strategy<Value = Fact> {
-        let meter = prop::sample::select(vec![Meter::ParticipantMs, Meter::EgressBytes]);
+        let meter = prop::sample::select(vec![Meter::ParticipantMs, Meter::EgressBytes, Meter::MessageCount]);
         (0_u128..3, meter, 0_i64..4, 0_u64..1_000).prop_map(|(leg, meter, hour, quantity)| Fact {
             key: FactKey { leg: LegId(Uuid::from_u128(leg)), meter, hour: Hour(hour) },
             quantity,

@@ -361,6 +361,8 @@ pub enum Meter {
     ParticipantMs,
     /// Bytes of UDP payload sent to the participant since the click.
     EgressBytes,
+    /// Messages of others relayed to the participant.
+    MessageCount,
 }
 
 impl Meter {
@@ -369,6 +371,7 @@ impl Meter {
         match self {
             Meter::ParticipantMs => "participant_ms",
             Meter::EgressBytes => "egress_bytes",
+            Meter::MessageCount => "message_count",
         }
     }
 }

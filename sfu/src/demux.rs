@@ -7,11 +7,15 @@ use std::sync::OnceLock;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use str0m::ice::StunMessage;
 
-use crate::remote::Remote;
+use crate::remote::{ConnectionId, Remote, Transport};
 use crate::slab::Key;
 
 /// 5-tuples one leg may hold; a further one takes the place of its oldest.
 const TUPLES_MAX: usize = 16;
+
+/// Of these over TCP, each of which costs a descriptor: a further one ends the oldest. A caller with two networks who checks
+/// both families of two addresses has eight.
+const CONNECTIONS_MAX: usize = 8;
 
 /// User names one leg may hold: that of now, and that of before an ICE restart. A further one takes the place of the oldest.
 const UFRAGS_MAX: usize = 2;
@@ -40,6 +44,8 @@ pub(crate) struct Demux {
     places_by_address: HashMap<Remote, Place>,
     secrets_by_ufrag: HashMap<String, Secret>,
     held_by_place: HashMap<Place, Held>,
+    /// See [`Demux::orphans`].
+    orphans: Vec<ConnectionId>,
 }
 
 /// What a leg has here.
@@ -78,11 +84,14 @@ impl Demux {
         for ufrag in held.ufrags {
             self.secrets_by_ufrag.remove(&ufrag);
         }
-        for address in held.tuples {
-            if self.places_by_address.get(&address) == Some(&place) {
-                self.places_by_address.remove(&address);
-            }
+        for tuple in held.tuples {
+            self.close(tuple, place);
         }
+    }
+
+    /// The TCP connections that were a leg's and are nobody's any more, each once: whoever holds them may end them.
+    pub(crate) fn orphans(&mut self) -> impl Iterator<Item = ConnectionId> {
+        self.orphans.drain(..)
     }
 
     /// User names and 5-tuples that are known.
@@ -129,11 +138,25 @@ impl Demux {
         let tuples = &mut self.held_by_place.entry(place).or_default().tuples;
         tuples.retain(|address| *address != source);
         tuples.push_back(source);
-        if tuples.len() > TUPLES_MAX
-            && let Some(oldest) = tuples.pop_front()
-            && self.places_by_address.get(&oldest) == Some(&place)
-        {
-            self.places_by_address.remove(&oldest);
+        let is_connection = |tuple: &Remote| matches!(tuple.transport, Transport::Tcp(_));
+        let oldest = if tuples.iter().filter(|tuple| is_connection(tuple)).count() > CONNECTIONS_MAX {
+            tuples.iter().position(is_connection)
+        } else {
+            (tuples.len() > TUPLES_MAX).then_some(0)
+        };
+        if let Some(oldest) = oldest.and_then(|at| tuples.remove(at)) {
+            self.close(oldest, place);
+        }
+    }
+
+    /// A 5-tuple that a leg gives up, unless somebody else has proven it since.
+    fn close(&mut self, tuple: Remote, place: Place) {
+        if self.places_by_address.get(&tuple) != Some(&place) {
+            return;
+        }
+        self.places_by_address.remove(&tuple);
+        if let Transport::Tcp(connection) = tuple.transport {
+            self.orphans.push(connection);
         }
     }
 }
@@ -151,7 +174,6 @@ pub(crate) mod tests {
     use str0m::ice::TransId;
 
     use super::*;
-    use crate::remote::{ConnectionId, Transport};
 
     fn place(n: u32) -> Place {
         Place { room: Key::first(1), peer: Key::first(n) }
@@ -244,5 +266,25 @@ pub(crate) mod tests {
         }
         assert_eq!(demux.places_by_address.len(), TUPLES_MAX);
         assert!(demux.route(address(40), RTP).is_some() && demux.route(address(1), RTP).is_none());
+    }
+
+    #[test]
+    fn a_leg_holds_fewer_connections_and_what_it_gives_up_is_nobodys() {
+        let mut demux = Demux::default();
+        demux.admit(place(1), "ours", "secret");
+        let proof = check("ours:x", "secret", false);
+        let over_tcp = |n: u64| Remote { transport: Transport::Tcp(ConnectionId(n)), ..address(n as u16) };
+        demux.route(address(99), &proof);
+        for n in 1..=20 {
+            demux.route(over_tcp(n), &proof);
+            demux.route(over_tcp(n), &proof);
+        }
+        let ended: Vec<_> = demux.orphans().collect();
+        assert_eq!(ended, (1..=12).map(ConnectionId).collect::<Vec<_>>());
+        assert!(demux.route(over_tcp(12), RTP).is_none() && demux.route(over_tcp(13), RTP).is_some());
+        assert!(demux.route(address(99), RTP).is_some(), "over UDP it is reached as before");
+        demux.forget(place(1));
+        assert_eq!(demux.orphans().count(), CONNECTIONS_MAX);
+        assert_eq!(demux.orphans().count(), 0);
     }
 }

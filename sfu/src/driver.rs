@@ -290,6 +290,7 @@ impl Driver {
         self.shard.write(clock(), &mut Outlet { sockets: &self.sockets, tcp: self.tcp.as_mut() });
         if let Some(tcp) = &mut self.tcp {
             tcp.flush();
+            self.shard.orphans().for_each(|connection| tcp.end(connection));
         }
         self.links.send(self.shard.out.relays.drain(..));
         self.unkept.extend(self.shard.out.usage.drain(..));

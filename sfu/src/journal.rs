@@ -258,6 +258,7 @@ fn encode_record(facts: &[UsageFact]) -> Vec<u8> {
         body.push(match fact.meter {
             Meter::ParticipantMs => 1,
             Meter::EgressBytes => 2,
+            Meter::MessageCount => 3,
         });
         body.extend(fact.hour.to_le_bytes());
         body.extend(fact.quantity.to_le_bytes());
@@ -307,6 +308,7 @@ fn decode_fact(bytes: &[u8]) -> Option<UsageFact> {
         meter: match meter {
             1 => Meter::ParticipantMs,
             2 => Meter::EgressBytes,
+            3 => Meter::MessageCount,
             _ => return None,
         },
         hour: i64::from_le_bytes(*hour),
@@ -324,7 +326,7 @@ mod tests {
         UsageFact {
             tenant: TenantId(Uuid::from_u128(9)),
             leg: LegId(Uuid::from_u128(leg)),
-            meter: if leg.is_multiple_of(2) { Meter::ParticipantMs } else { Meter::EgressBytes },
+            meter: [Meter::ParticipantMs, Meter::EgressBytes, Meter::MessageCount][leg as usize % 3],
             hour: 480_000,
             quantity,
         }

@@ -22,7 +22,7 @@ use crate::keys;
 use crate::metrics::Dropped;
 use crate::peer::{Datagram, Incoming, Now};
 use crate::relay::{Relay, Shards, Word};
-use crate::remote::{Remote, Transport};
+use crate::remote::{ConnectionId, Remote, Transport};
 use crate::room::{Out, Room};
 use crate::slab::{Key, Slab};
 #[cfg(test)]
@@ -162,6 +162,11 @@ impl Shard {
         let incoming = Incoming { local, remote, bytes: datagram, authenticated };
         self.in_room(room, now, |room, out| room.receive(peer, &incoming, now, out));
         true
+    }
+
+    /// The TCP connections that are nobody's any more, each once.
+    pub(crate) fn orphans(&mut self) -> impl Iterator<Item = ConnectionId> {
+        self.demux.orphans()
     }
 
     /// A word from another shard; what concerns no room here is no news.

@@ -25,6 +25,7 @@ pub(crate) struct LegUsage {
     /// Less than a millisecond, not yet counted.
     rest: Duration,
     bytes: u64,
+    messages: u64,
     quantities: BTreeMap<(Meter, i64), u64>,
     changed: BTreeSet<(Meter, i64)>,
 }
@@ -39,6 +40,7 @@ impl LegUsage {
             heard_until: None,
             rest: Duration::ZERO,
             bytes: 0,
+            messages: 0,
             quantities: BTreeMap::new(),
             changed: BTreeSet::new(),
         }
@@ -65,12 +67,18 @@ impl LegUsage {
         }
     }
 
+    /// A message of somebody else was put on its way to the leg.
+    pub(crate) fn delivered(&mut self) {
+        if self.counted_until.is_some() {
+            self.messages += 1;
+        }
+    }
+
     /// Counts up to now. May be called at any time and as often as one likes: the counters come out the same.
     pub(crate) fn advance(&mut self, now: Instant, wall: Timestamp) {
-        if self.bytes > 0 {
-            let bytes = std::mem::take(&mut self.bytes);
-            self.add(Meter::EgressBytes, hour_of(wall), bytes);
-        }
+        let (bytes, messages) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.messages));
+        self.add(Meter::EgressBytes, hour_of(wall), bytes);
+        self.add(Meter::MessageCount, hour_of(wall), messages);
         let (Some(from), Some(heard_until)) = (self.counted_until, self.heard_until) else { return };
         let until = now.min(heard_until);
         if until > from {

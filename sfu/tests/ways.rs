@@ -19,6 +19,9 @@ use sfu::control::{Command, Event};
 const LORISES: u32 = 20_000;
 /// How many of them are kept open at once.
 const HELD: usize = 7_000;
+/// Connections that one leg proves, and how many it may hold.
+const PROVEN: usize = 200;
+const PROVEN_MAX: usize = 8;
 
 fn enter(hub: &Hub, clients: &[&mut Client]) {
     for client in clients {
@@ -96,6 +99,40 @@ fn a_connection_has_one_try_and_no_long_packets() {
         stream.write_all(first).unwrap();
         assert!(closes(&stream, Duration::from_secs(4)), "{first:?}");
     }
+}
+
+#[test]
+fn a_leg_that_proves_connections_without_end_holds_eight_and_costs_the_others_nothing() {
+    let mut hub = Hub::start();
+    let server = hub.node.local_addr();
+    let mut a = Client::join_by(Line::tcp(server), &mut hub, ROOM, 1);
+    let mut b = Client::join_by(Line::tcp(server), &mut hub, ROOM, 2);
+    let mut greedy = Client::join(&mut hub, ROOM, 3);
+    connect(&mut hub, &mut [&mut a, &mut b, &mut greedy]);
+    enter(&hub, &[&mut a, &mut b]);
+    run(&mut hub, &mut [&mut a, &mut b, &mut greedy], 500);
+    let frame = [&(greedy.check.len() as u16).to_be_bytes()[..], &greedy.check].concat();
+    let received = [a.received.len(), b.received.len()];
+    let mut proven = Vec::new();
+    for _ in 0..PROVEN {
+        let mut stream = TcpStream::connect(server).unwrap();
+        stream.write_all(&frame).unwrap();
+        run(&mut hub, &mut [&mut a, &mut b, &mut greedy], 5);
+        proven.push(stream);
+    }
+    run(&mut hub, &mut [&mut a, &mut b, &mut greedy], 500);
+    // An open one has the answer to its check waiting; what was ended has that and then the end.
+    let is_open = |stream: &&TcpStream| {
+        while matches!((&mut &**stream).read(&mut [0; 256]), Ok(1..)) {}
+        !is_closed(stream)
+    };
+    proven.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
+    assert_eq!(proven.iter().filter(is_open).count(), PROVEN_MAX);
+    assert!(proven.iter().rev().take(PROVEN_MAX).all(|stream| is_open(&stream)), "the newest stay");
+    assert!(a.received.len() > received[0] + 50 && b.received.len() > received[1] + 50);
+    hub.send(Command::Leave { leg: greedy.leg });
+    run(&mut hub, &mut [&mut a, &mut b], 500);
+    assert_eq!(proven.iter().filter(is_open).count(), 0, "they go with their leg");
 }
 
 /// A connection from one of many addresses, as each has ports for some of them only.

@@ -92,6 +92,7 @@ fn to_fact(fact: UsageFact) -> (billing::TenantId, Fact) {
     let meter = match fact.meter {
         control::Meter::ParticipantMs => Meter::ParticipantMs,
         control::Meter::EgressBytes => Meter::EgressBytes,
+        control::Meter::MessageCount => Meter::MessageCount,
     };
     let key = FactKey { leg: LegId(fact.leg.0), meter, hour: Hour(fact.hour) };
     (billing::TenantId(fact.tenant.0), Fact { key, quantity: fact.quantity })

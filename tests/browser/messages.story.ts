@@ -65,4 +65,9 @@ test('pages write to everybody and to one, in order or at once', async () => {
   assert.deepEqual(bodies, ['"quick"', '"xxxxxxxxx', '[1,2,3]']);
   assert.equal((await heard(ann)).length, 0, 'what is for one reaches nobody else');
   assert.equal(await says(ann, `'late', { to: ['nobody'] }`), false);
+  // Each is counted where it came: one with Ben, four with Cleo.
+  await until('the messages to be counted', 10_000, async () => {
+    const { totals } = await stage.service.get<{ totals: { message_count: number } }>('/v1/usage');
+    return totals.message_count === 5;
+  });
 });

@@ -33,5 +33,5 @@ export function peopleText(participants: readonly CallParticipant[]): string {
   return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} others` : names.join(', ');
 }
 
-export const sumOf = (participants: readonly CallParticipant[], what: 'participant_ms' | 'egress_bytes'): number =>
+export const sumOf = (participants: readonly CallParticipant[], what: 'participant_ms' | 'egress_bytes' | 'message_count'): number =>
   participants.reduce((sum, one) => sum + one[what], 0);

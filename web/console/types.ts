@@ -20,6 +20,7 @@ export interface CallParticipant {
   readonly left_at: string | null;
   readonly participant_ms: number;
   readonly egress_bytes: number;
+  readonly message_count: number;
 }
 
 export interface CallSummary {
@@ -35,6 +36,7 @@ export interface LegHour {
   readonly hour: string;
   readonly participant_ms: number;
   readonly egress_bytes: number;
+  readonly message_count: number;
 }
 
 export interface Leg {
@@ -85,7 +87,7 @@ export interface Usage {
   readonly month: string;
   readonly as_of: string;
   readonly hours: readonly UsageHour[];
-  readonly totals: { readonly participant_ms: number; readonly egress_bytes: number; readonly amount: Money };
+  readonly totals: { readonly participant_ms: number; readonly egress_bytes: number; readonly message_count: number; readonly amount: Money };
 }
 
 interface Period {

@@ -73,7 +73,7 @@ export function quantityText(quantity: number, meter: string | null): string {
 
 /** The same without rounding, for the tooltip. */
 export function quantityExact(quantity: number, meter: string | null): string {
-  const unit: string = meter === 'participant_ms' ? 'ms' : meter === 'egress_bytes' ? 'bytes' : '';
+  const unit: string = meter === 'participant_ms' ? 'ms' : meter === 'egress_bytes' ? 'bytes' : meter === 'message_count' ? 'messages' : '';
   return `${grouped(String(quantity))} ${unit}`.trim();
 }
 

@@ -30,6 +30,7 @@ pub async fn usage_month(
     let totals = UsageTotals {
         participant_ms: sum(|hour| hour.participant_ms),
         egress_bytes: sum(|hour| hour.egress_bytes),
+        message_count: sum(|hour| hour.message_count),
         amount: Money::sum(books.account.currency, hours.iter().map(|hour| hour.amount))?,
     };
     Ok(UsageMonth { month, as_of, hours, totals })
@@ -37,7 +38,7 @@ pub async fn usage_month(
 
 fn hours(books: &Books, month: Month) -> Result<Vec<UsageHour>, MoneyError> {
     let amounts = amounts(books, month)?;
-    let used = [Meter::ParticipantMs, Meter::EgressBytes]
+    let used = [Meter::ParticipantMs, Meter::EgressBytes, Meter::MessageCount]
         .into_iter()
         .flat_map(|meter| books.usage.hours(meter, month.hours()))
         .map(|(hour, _)| (hour, Money::zero(books.account.currency)));
@@ -47,6 +48,7 @@ fn hours(books: &Books, month: Month) -> Result<Vec<UsageHour>, MoneyError> {
         hour: hour.start(),
         participant_ms: books.usage.at(Meter::ParticipantMs, hour),
         egress_bytes: books.usage.at(Meter::EgressBytes, hour),
+        message_count: books.usage.at(Meter::MessageCount, hour),
         amount,
     };
     Ok(all.into_iter().map(hour).collect())

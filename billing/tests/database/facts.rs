@@ -7,16 +7,17 @@ use billing::{
     db::Db,
     ids::LegId,
     store,
-    usage::Meter::{EgressBytes, ParticipantMs},
+    usage::Meter::{EgressBytes, MessageCount, ParticipantMs},
 };
 use uuid::Uuid;
 
 const NOW: &str = "2026-10-10T12:00:00Z";
 
-async fn totals(db: &Db, tenant: TenantId, now: &str) -> (i64, i64) {
+async fn totals(db: &Db, tenant: TenantId, now: &str) -> (i64, i64, i64) {
     let tx = db.tenant(tenant).await.expect("begins");
     let usage = store::usage_month(&tx, tenant, None, at(now)).await.expect("usage");
-    (usage.totals.participant_ms, usage.totals.egress_bytes)
+    let totals = usage.totals;
+    (totals.participant_ms, totals.egress_bytes, totals.message_count)
 }
 
 #[tokio::test]
@@ -31,8 +32,9 @@ async fn the_greatest_wins_whatever_comes_when() {
     let second = vec![
         (tenant, fact(legs[0], ParticipantMs, hour, 5_000)),
         (tenant, fact(legs[1], EgressBytes, hour, 70)),
+        (tenant, fact(legs[1], MessageCount, hour, 3)),
     ];
-    assert_eq!(report(second.clone()).await, 2);
+    assert_eq!(report(second.clone()).await, 3);
     assert_eq!(report(second.clone()).await, 0, "a repetition grows nothing");
     assert_eq!(
         report(vec![(tenant, fact(legs[0], ParticipantMs, hour, 1_000))]).await,
@@ -46,7 +48,7 @@ async fn the_greatest_wins_whatever_comes_when() {
     ];
     assert_eq!(report(twice).await, 2, "one counter twice in a batch is one counter");
     assert_eq!(report(Vec::new()).await, 0);
-    assert_eq!(totals(&db, tenant, NOW).await, (6_001, 70));
+    assert_eq!(totals(&db, tenant, NOW).await, (6_001, 70, 3));
 }
 
 #[tokio::test]
@@ -73,7 +75,7 @@ async fn many_reporters_at_once_give_the_same_as_one() {
     }
     let greatest = (0..8_u64).flat_map(|shift| (0..20).map(move |step| (step * 7 + shift * 13) % 101)).max();
     let expected = i64::try_from(greatest.expect("some")).expect("small") * 1_000 * 3;
-    assert_eq!(totals(&db, tenant, NOW).await, (expected, 0));
+    assert_eq!(totals(&db, tenant, NOW).await, (expected, 0, 0));
 }
 
 #[tokio::test]
@@ -82,7 +84,7 @@ async fn a_fact_without_its_leg_is_kept() {
     let tenant = tenant(&db, false, "2026-10-01T00:00:00Z").await;
     let lost = fact(LegId(Uuid::max()), ParticipantMs, "2026-10-10T09:00:00Z", 42);
     store::record_batch(&db, &[(tenant, lost)], at(NOW)).await.expect("records");
-    assert_eq!(totals(&db, tenant, NOW).await, (42, 0));
+    assert_eq!(totals(&db, tenant, NOW).await, (42, 0, 0));
 }
 
 #[tokio::test]
@@ -98,7 +100,7 @@ async fn a_fact_that_can_never_be_recorded_is_set_aside_and_holds_up_nobody() {
         let recorded = store::record_batch(&db, &batch, at(NOW)).await.expect("has an answer");
         assert_eq!(recorded, store::Recorded { grown: 1 - again, refused: 3 });
     }
-    assert_eq!(totals(&db, tenant, NOW).await, (42, 0));
+    assert_eq!(totals(&db, tenant, NOW).await, (42, 0, 0));
     let owner = client(&url).await;
     let sql = "select tenant_id, quantity::text, reason from refused_fact order by 1";
     let aside = owner.query(sql, &[]).await.expect("reads");
@@ -144,5 +146,5 @@ async fn months_get_their_partitions_and_need_none() {
     let rows = owner.query(sql, &[]).await.expect("reads");
     let partitions: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(partitions, ["usage_fact_2026_10", "usage_fact_default"]);
-    assert_eq!(totals(&db, tenant, NOW).await, (2, 0));
+    assert_eq!(totals(&db, tenant, NOW).await, (2, 0, 0));
 }

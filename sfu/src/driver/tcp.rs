@@ -139,6 +139,11 @@ impl TcpPort {
         }
     }
 
+    /// Ends a connection that is nobody's any more.
+    pub(super) fn end(&mut self, connection: ConnectionId) {
+        self.close(connection.0);
+    }
+
     fn accept(&mut self, listener: usize, now: Instant) {
         for _ in 0..TURN {
             let Some((listener, local)) = self.listeners.get(listener) else { return };
@@ -186,7 +191,7 @@ impl TcpPort {
     fn shed(&mut self) {
         while let Some(oldest) = self.unproven.pop_front() {
             if self.connections.get(&oldest).is_some_and(|connection| !connection.proven) {
-                return self.end(oldest);
+                return self.close(oldest);
             }
         }
     }
@@ -205,7 +210,7 @@ impl TcpPort {
             self.unproven_count -= 1;
         }
         if fate == Fate::Ends {
-            self.end(name);
+            self.close(name);
         }
     }
 
@@ -213,7 +218,7 @@ impl TcpPort {
         let Some(connection) = self.connections.get_mut(&name) else { return };
         let was_full = connection.full;
         if connection.write() == Fate::Ends {
-            return self.end(name);
+            return self.close(name);
         }
         if connection.full != was_full {
             let flags = if connection.full { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
@@ -233,14 +238,14 @@ impl TcpPort {
             .map(|(name, _)| *name)
             .collect();
         for name in ended {
-            self.end(name);
+            self.close(name);
         }
         let connections = &self.connections;
         self.unproven.retain(|name| connections.get(name).is_some_and(|connection| !connection.proven));
     }
 
     /// The kernel stops watching what is closed.
-    fn end(&mut self, name: u64) {
+    fn close(&mut self, name: u64) {
         if let Some(connection) = self.connections.remove(&name)
             && !connection.proven
         {

@@ -40,6 +40,7 @@ impl Peer {
     ) -> Option<Said> {
         let bytes = self.mailbox.put(message, from, delivery, &mut self.rtc)?;
         self.usage.sent(bytes);
+        self.usage.delivered();
         Some(self.wake(now, out))
     }
 

@@ -149,6 +149,8 @@ pub(crate) struct Client {
     pub(crate) publishes: bool,
     pub(crate) keyframes_asked: Vec<Instant>,
     pub(crate) received: Vec<(Mid, RtpPacket)>,
+    /// The last check that it sent, as anybody may repeat it who has seen it.
+    pub(crate) check: Vec<u8>,
     /// SRTP as it went over the wire, while somebody records.
     recording: Option<Vec<Vec<u8>>>,
     keyframe_due: bool,
@@ -217,6 +219,7 @@ impl Client {
             publishes: true,
             keyframes_asked: Vec::new(),
             received: Vec::new(),
+            check: Vec::new(),
             recording: None,
             keyframe_due: true,
             frames: 0,
@@ -305,6 +308,9 @@ impl Client {
                         && transmit.contents.first().is_some_and(|byte| (128..192).contains(byte))
                     {
                         recording.push(transmit.contents.to_vec());
+                    }
+                    if transmit.contents.first().is_some_and(|byte| *byte < 4) {
+                        self.check = transmit.contents.to_vec();
                     }
                     self.line.send(&transmit.contents, transmit.destination);
                 }

@@ -71,6 +71,9 @@ struct CallParticipant {
     /// Bytes sent to them, as far as reported.
     #[schema(minimum = 0)]
     egress_bytes: i64,
+    /// Messages of others relayed to them, as far as reported.
+    #[schema(minimum = 0)]
+    message_count: i64,
 }
 
 /// One use of a room, with every connection and its hours.
@@ -117,6 +120,9 @@ struct Hour {
     /// Bytes sent.
     #[schema(minimum = 0)]
     egress_bytes: i64,
+    /// Messages relayed.
+    #[schema(minimum = 0)]
+    message_count: i64,
 }
 
 impl Call {
@@ -143,6 +149,7 @@ impl From<StoredParticipant> for CallParticipant {
             left_at: participant.left_at,
             participant_ms: participant.participant_ms,
             egress_bytes: participant.egress_bytes,
+            message_count: participant.message_count,
         }
     }
 }
@@ -165,7 +172,8 @@ impl Leg {
 
 impl Hour {
     fn of(hour: &LegHour) -> Self {
-        Self { hour: hour.hour, participant_ms: hour.participant_ms, egress_bytes: hour.egress_bytes }
+        let LegHour { hour, participant_ms, egress_bytes, message_count, .. } = *hour;
+        Self { hour, participant_ms, egress_bytes, message_count }
     }
 }
 

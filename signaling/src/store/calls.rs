@@ -39,6 +39,8 @@ pub struct StoredParticipant {
     pub participant_ms: i64,
     /// Bytes sent to them.
     pub egress_bytes: i64,
+    /// Messages relayed to them.
+    pub message_count: i64,
 }
 
 /// One connection of a person.
@@ -71,6 +73,8 @@ pub struct LegHour {
     pub participant_ms: i64,
     /// Bytes sent to them.
     pub egress_bytes: i64,
+    /// Messages relayed to them.
+    pub message_count: i64,
 }
 
 fn call(row: Row) -> StoredCall {
@@ -120,6 +124,7 @@ pub async fn participants(tx: &Transaction, call_ids: &[Uuid]) -> Result<Vec<Sto
             left_at: row.get("left_at"),
             participant_ms: row.get("participant_ms"),
             egress_bytes: row.get("egress_bytes"),
+            message_count: row.get("message_count"),
         })
         .collect())
 }
@@ -158,6 +163,7 @@ pub async fn hours(tx: &Transaction, call_id: Uuid) -> Result<Vec<LegHour>, DbEr
             hour: row.get("hour"),
             participant_ms: row.get("participant_ms"),
             egress_bytes: row.get("egress_bytes"),
+            message_count: row.get("message_count"),
         })
         .collect())
 }

@@ -5,7 +5,7 @@ import { moneyCell, placesOf, quantityCell } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
 import type { Usage, UsageHour } from '../types.ts';
-import { bytesText, durationText, hourText, momentText, moneySpoken, monthText } from '../words.ts';
+import { bytesText, durationText, hourText, momentText, moneySpoken, monthText, quantityText } from '../words.ts';
 import './console-chart.ts';
 
 /** A month's usage by the hour, as a chart and as the table it is drawn from. */
@@ -30,6 +30,7 @@ export class ConsoleUsageElement extends LitElement {
       <div class="cards">
         <section class="card figure"><h2>Participant time</h2><strong>${durationText(totals.participant_ms)}</strong></section>
         <section class="card figure"><h2>Sent to participants</h2><strong>${bytesText(totals.egress_bytes)}</strong></section>
+        <section class="card figure"><h2>Messages</h2><strong>${quantityText(totals.message_count, 'message_count')}</strong></section>
         <section class="card figure"><h2>Comes to</h2><strong>${moneySpoken(totals.amount)}</strong></section>
       </div>
       ${hours.length === 0 ? html`<div class="card empty"><strong>No call was made in this month.</strong><span>Usage is counted from the moment somebody presses Join, by the hour. The lobby is free.</span></div>` : this.#hours(hours, month, totals.amount)}`;
@@ -40,9 +41,9 @@ export class ConsoleUsageElement extends LitElement {
     return html`<section class="card" aria-labelledby="chart"><h2 id="chart">Participant minutes by hour</h2>
         <console-chart .hours=${hours} .month=${month}></console-chart></section>
       <section class="card" aria-labelledby="table"><h2 id="table">The same as a table</h2><div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
-        <thead><tr><th scope="col">Hour (UTC)</th><th scope="col" class="number">Participant time</th><th scope="col" class="number">Sent</th><th scope="col" class="number">Comes to</th></tr></thead>
-        <tbody>${[...hours].reverse().map(({ hour, participant_ms, egress_bytes, amount }) => html`<tr><th scope="row" class="nowrap">${hourText(hour)}</th><td class="number">${quantityCell(participant_ms, 'participant_ms')}</td><td class="number">${quantityCell(egress_bytes, 'egress_bytes')}</td><td class="number">${moneyCell(amount, places)}</td></tr>`)}</tbody>
-        <tfoot><tr><th scope="row" colspan="3">Together</th><td class="number">${moneyCell(total, places)}</td></tr></tfoot>
+        <thead><tr><th scope="col">Hour (UTC)</th><th scope="col" class="number">Participant time</th><th scope="col" class="number">Sent</th><th scope="col" class="number">Messages</th><th scope="col" class="number">Comes to</th></tr></thead>
+        <tbody>${[...hours].reverse().map(({ hour, participant_ms, egress_bytes, message_count, amount }) => html`<tr><th scope="row" class="nowrap">${hourText(hour)}</th><td class="number">${quantityCell(participant_ms, 'participant_ms')}</td><td class="number">${quantityCell(egress_bytes, 'egress_bytes')}</td><td class="number">${quantityCell(message_count, 'message_count')}</td><td class="number">${moneyCell(amount, places)}</td></tr>`)}</tbody>
+        <tfoot><tr><th scope="row" colspan="4">Together</th><td class="number">${moneyCell(total, places)}</td></tr></tfoot>
       </table></div></section>`;
   }
 }
