@@ -62,7 +62,28 @@ pub(crate) enum NodesAction {
         #[command(flatten)]
         log: LogConfig,
     },
-    /// List the nodes that may dial in
+    /// Let a node's calls go over to other nodes, without a gap, and give it no new ones
+    Drain {
+        /// The node's name
+        name: String,
+        /// How long to wait for that and tell about it, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        within_s: u64,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// Give a drained node new calls again
+    Undrain {
+        /// The node's name
+        name: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// List the nodes that may dial in, and how they stand
     List {
         #[command(flatten)]
         database: DatabaseConfig,
@@ -74,7 +95,11 @@ pub(crate) enum NodesAction {
 impl NodesAction {
     /// How it logs.
     pub(crate) fn log(&self) -> &LogConfig {
-        let (Self::Add { log, .. } | Self::Revoke { log, .. } | Self::List { log, .. }) = self;
+        let (Self::Add { log, .. }
+        | Self::Revoke { log, .. }
+        | Self::Drain { log, .. }
+        | Self::Undrain { log, .. }
+        | Self::List { log, .. }) = self;
         log
     }
 }
@@ -88,6 +113,9 @@ pub(crate) struct NodeConfig {
     /// The token that `tuppence nodes add` printed
     #[arg(long, env = "TUPPENCE_NODE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub node_token: String,
+    /// How long a node that is told to stop by SIGTERM waits for its calls to go over to other nodes, in seconds
+    #[arg(long, env = "TUPPENCE_DRAIN_WITHIN_S", value_name = "SECONDS", default_value_t = 60)]
+    pub drain_within_s: u64,
     /// Folder for the usage journal [default: ./data, or /var/lib/tuppence for root]
     #[arg(long, env = "TUPPENCE_DATA_DIR", value_name = "PATH")]
     pub data_dir: Option<PathBuf>,

@@ -35,7 +35,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
             stop.told().await;
             service.stop().await;
         }
-        () = stop.told() => info!("told to stop before the start was complete"),
+        _ = stop.told() => info!("told to stop before the start was complete"),
     }
     Ok(())
 }
@@ -51,7 +51,7 @@ pub(crate) async fn postgres_alone(config: &Config) -> Result<()> {
             stop.told().await;
             postgres.stop().await;
         }
-        () = stop.told() => {}
+        _ = stop.told() => {}
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ impl Roles {
         };
         let media = local.as_ref().map(|local| local.handle.clone());
         let lease = Duration::from_secs(config.fleet.node_lease_s);
-        let (nodes, plane) = Nodes::start(db.clone(), lease, local);
+        let (nodes, plane) = Nodes::start(db.clone(), clock.clone(), lease, local);
         let hub = Hub::start(HubConfig {
             resume_within: Duration::from_secs(config.signaling.resume_within_s),
             heartbeat: Duration::from_secs(config.signaling.heartbeat_s),

@@ -3,6 +3,15 @@
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Which signal it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT.
+    Interrupt,
+}
+
 /// Waits for the signals. Made before anything is started, so that none is missed.
 #[derive(Debug)]
 pub(crate) struct Stop {
@@ -18,10 +27,10 @@ impl Stop {
     }
 
     /// Returns when we are told to stop.
-    pub(crate) async fn told(&mut self) {
+    pub(crate) async fn told(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::Terminate,
+            _ = self.interrupt.recv() => Told::Interrupt,
         }
     }
 }

@@ -118,6 +118,14 @@ pub enum Command {
         /// Whose.
         leg: LegId,
     },
+    /// The click of a leg that takes over from one on another node: as [`Command::Enter`], but metering starts a moment later,
+    /// when that one ends. Both carry media meanwhile, so that nobody sees or hears a gap.
+    TakeOver {
+        /// Whose.
+        leg: LegId,
+        /// How long nothing is counted, in milliseconds.
+        free_ms: u32,
+    },
     /// Answers a further offer of the same connection, to add slots. Answered by [`Event::Answered`] or [`Event::OfferRefused`].
     Offer {
         /// Whose.

@@ -32,8 +32,9 @@
 //!
 //! `Join` answers the offer and holds the leg in the lobby: ICE and DTLS come up, nothing is forwarded either way, nothing
 //! is counted. `Enter` is the click: its slots are filled at once, with the packets since each picture's last keyframe, and
-//! what it sends goes to the others as soon as its first packet has come. `Leave` ends it; silence or a broken connection
-//! does so too. Which track plays in which slot is told by [`control::Event::Slots`] and changes no SDP.
+//! what it sends goes to the others as soon as its first packet has come. `TakeOver` is the click of a leg whose person
+//! comes from another node, and is counted a moment later. `Leave` ends it; silence or a broken connection does so too.
+//! Which track plays in which slot is told by [`control::Event::Slots`] and changes no SDP.
 //!
 //! # The parts
 //!

@@ -268,6 +268,7 @@ fn leg_of(command: &Command) -> Option<LegId> {
     match command {
         Command::Join { leg, .. }
         | Command::Enter { leg }
+        | Command::TakeOver { leg, .. }
         | Command::Offer { leg, .. }
         | Command::Mute { leg, .. }
         | Command::View { leg, .. }

@@ -11,7 +11,7 @@ mod playlist;
 mod report;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::allowance::Allowance;
 use crate::control::{Event, RoomId, Source, TrackKey, UsageFact, Want};
@@ -99,15 +99,15 @@ impl Room {
         self.ask_keyframes(now, out);
     }
 
-    /// The click.
-    pub(crate) fn enter(&mut self, at: Key, now: Now, out: &mut Out) {
+    /// The click. The first of it may be free.
+    pub(crate) fn enter(&mut self, at: Key, free: Duration, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
         if peer.entered.is_some() {
             return;
         }
         self.entries += 1;
         peer.entered = Some((now.instant, self.entries));
-        peer.usage.enter(now.instant);
+        peer.usage.enter(now.instant + free);
         self.assign(at, now, out);
         self.ask_first_keyframes(at, now, out);
     }

@@ -120,7 +120,13 @@ impl Shard {
                 }
             }
             Command::Offer { leg, offer, sends } => self.offer(leg, &offer, &sends, now),
-            Command::Enter { leg } => self.for_leg(leg, now, |room, at, out| room.enter(at, now, out)),
+            Command::Enter { leg } => {
+                self.for_leg(leg, now, |room, at, out| room.enter(at, Duration::ZERO, now, out));
+            }
+            Command::TakeOver { leg, free_ms } => {
+                let free = Duration::from_millis(free_ms.into());
+                self.for_leg(leg, now, |room, at, out| room.enter(at, free, now, out));
+            }
             Command::Mute { leg, source, muted } => {
                 self.for_leg(leg, now, |room, at, out| room.mute(at, source, muted, now, out));
             }

@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) struct LegUsage {
     tenant: TenantId,
     leg: LegId,
-    /// Set by the click; time is counted up to here.
+    /// Set by the click; time is counted up to here. In the future while nothing is counted yet.
     counted_until: Option<Instant>,
     heard_until: Option<Instant>,
     /// Less than a millisecond, not yet counted.
@@ -46,9 +46,9 @@ impl LegUsage {
         }
     }
 
-    /// The click.
-    pub(crate) fn enter(&mut self, now: Instant) {
-        self.counted_until.get_or_insert(now);
+    /// The click: counting begins then, or at a moment that is still to come.
+    pub(crate) fn enter(&mut self, from: Instant) {
+        self.counted_until.get_or_insert(from);
     }
 
     /// An authenticated packet came.
@@ -77,8 +77,10 @@ impl LegUsage {
     /// Counts up to now. May be called at any time and as often as one likes: the counters come out the same.
     pub(crate) fn advance(&mut self, now: Instant, wall: Timestamp) {
         let (bytes, messages) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.messages));
-        self.add(Meter::EgressBytes, hour_of(wall), bytes);
-        self.add(Meter::MessageCount, hour_of(wall), messages);
+        if self.counted_until.is_some_and(|until| until <= now) {
+            self.add(Meter::EgressBytes, hour_of(wall), bytes);
+            self.add(Meter::MessageCount, hour_of(wall), messages);
+        }
         let (Some(from), Some(heard_until)) = (self.counted_until, self.heard_until) else { return };
         let until = now.min(heard_until);
         if until > from {
@@ -175,6 +177,22 @@ mod tests {
 
     fn wall(ms: u64) -> Timestamp {
         Timestamp::from_millisecond(AT * 1000 + ms as i64).unwrap()
+    }
+
+    #[test]
+    fn whoever_takes_over_from_another_leg_is_counted_from_its_end() {
+        let (mut usage, t0) = (usage(), start());
+        usage.enter(t0 + Duration::from_secs(2));
+        for ms in (0..=5_000).step_by(250) {
+            let now = t0 + Duration::from_millis(ms);
+            usage.heard(now, wall(ms));
+            usage.advance(now, wall(ms));
+            usage.sent(1000);
+        }
+        assert_eq!(total(&usage, Meter::ParticipantMs), 3_000);
+        usage.advance(t0 + Duration::from_millis(5_001), wall(5_001));
+        // What was sent just before counting began waits for the next look, and is counted with it.
+        assert_eq!(total(&usage, Meter::EgressBytes), 14_000);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! race between them.
 
 use crate::admission::admit;
-use crate::media::{Commands, Happenings, MediaPlane};
+use crate::media::{Commands, Happening, Happenings, MediaPlane};
 use crate::metrics::Tally;
 use crate::protocol::ServerFrame;
 use crate::records::{Records, Stamped};
@@ -194,7 +194,9 @@ impl Worker {
         loop {
             tokio::select! {
                 event = happenings.recv(), if media_runs => match event {
-                    Some(event) => self.media(event),
+                    Some(Happening::Event(event)) => self.media(event),
+                    Some(Happening::Move(room)) => self.handle(Input::Move { room }),
+                    Some(Happening::Stay(room)) => self.handle(Input::Stay { room }),
                     None => media_runs = false,
                 },
                 job = jobs.recv() => match job {

@@ -39,10 +39,21 @@ pub enum Reporter {
     Forgotten,
 }
 
+/// What happens in the media plane.
+#[derive(Debug)]
+pub enum Happening {
+    /// A node tells something.
+    Event(Event),
+    /// A room is to go over to another node.
+    Move(RoomId),
+    /// It is to stay where it is.
+    Stay(RoomId),
+}
+
 /// Tells what happens in the media plane.
 pub trait Happenings: Send + 'static {
-    /// The next event, or `None` once the media plane has stopped. Safe to cancel.
-    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Event>> + Send + '_>>;
+    /// The next one, or `None` once the media plane has stopped. Safe to cancel.
+    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Happening>> + Send + '_>>;
 }
 
 /// Both ends of a media plane.
@@ -72,7 +83,7 @@ impl Commands for sfu::Handle {
 }
 
 impl Happenings for sfu::Events {
-    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Event>> + Send + '_>> {
-        Box::pin(sfu::Events::recv(self))
+    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Happening>> + Send + '_>> {
+        Box::pin(async { sfu::Events::recv(self).await.map(Happening::Event) })
     }
 }

@@ -10,11 +10,12 @@ pub mod protocol;
 
 pub use link::routes;
 
-use crate::media::{Commands, Happenings, MediaPlane, Reporter};
+use crate::media::{Commands, Happening, Happenings, MediaPlane, Reporter};
 use crate::store;
+use billing::clock::Clock;
 use billing::db::Db;
 use fleet::{Fleet, LinkId, NodeName, Output};
-use sfu::control::{Command, Event, LegId, RoomId};
+use sfu::control::{Command, LegId, RoomId};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -28,8 +29,8 @@ use uuid::Uuid;
 const EVENTS_MAX: usize = 16_384;
 /// How often leases are looked at.
 const TICK: Duration = Duration::from_millis(500);
-/// How often revoked tokens are looked for.
-const REVOKED_EVERY: Duration = Duration::from_secs(2);
+/// How often what the operator wants is looked for, and how the nodes stand is written down.
+const OPERATOR_EVERY: Duration = Duration::from_secs(2);
 
 /// The node of this process.
 #[derive(Debug)]
@@ -52,18 +53,19 @@ pub struct Nodes(Arc<Inner>);
 struct Inner {
     fleet: Mutex<Fleet>,
     local: Option<sfu::Handle>,
-    events: mpsc::Sender<Event>,
+    happenings: mpsc::Sender<Happening>,
     /// What wakes the task of each socket; without it the task hangs up.
     links: Mutex<BTreeMap<LinkId, mpsc::Sender<()>>>,
     last_link: AtomicU64,
     db: Db,
+    clock: Clock,
 }
 
 impl Nodes {
     /// Takes nodes from now on. Needs a tokio runtime.
     #[expect(clippy::disallowed_methods, reason = "this shell gives the process its name")]
-    pub fn start(db: Db, lease: Duration, local: Option<Local>) -> (Nodes, MediaPlane) {
-        let (events, happenings) = mpsc::channel(EVENTS_MAX);
+    pub fn start(db: Db, clock: Clock, lease: Duration, local: Option<Local>) -> (Nodes, MediaPlane) {
+        let (tell, happenings) = mpsc::channel(EVENTS_MAX);
         let mut fleet = Fleet::new(Uuid::new_v4(), lease);
         let mut handle = None;
         let mut own = None;
@@ -75,10 +77,11 @@ impl Nodes {
         let nodes = Nodes(Arc::new(Inner {
             fleet: Mutex::new(fleet),
             local: handle,
-            events,
+            happenings: tell,
             links: Mutex::default(),
             last_link: AtomicU64::new(0),
             db,
+            clock,
         }));
         if let Some((name, events)) = own {
             tokio::spawn(nodes.clone().listen(name, events));
@@ -104,43 +107,52 @@ impl Nodes {
             tick.tick().await;
             let now = Instant::now();
             self.change(|fleet| fleet.tick(now)).await;
-            if now.saturating_duration_since(looked_at) >= REVOKED_EVERY {
+            if now.saturating_duration_since(looked_at) >= OPERATOR_EVERY {
                 looked_at = now;
-                self.expel_revoked().await;
+                self.do_as_the_operator_says().await;
             }
         }
     }
 
     /// While the database is away, everybody stays.
-    async fn expel_revoked(&self) {
+    async fn do_as_the_operator_says(&self) {
         let connected = self.fleet().far_nodes();
         if connected.is_empty() {
             return;
         }
-        let Ok(allowed) = store::nodes::names(&self.0.db).await else { return };
-        for name in connected.into_iter().filter(|name| !allowed.contains(name)) {
+        let Ok(known) = store::nodes::list(&self.0.db).await else { return };
+        let is_allowed = |name: &NodeName| known.iter().any(|node| node.name == *name);
+        for name in connected.into_iter().filter(|name| !is_allowed(name)) {
             tracing::warn!(node = name, "a node's token is revoked; its people are placed elsewhere");
             self.change(|fleet| fleet.expel(&name)).await;
+        }
+        let drained = known.into_iter().filter(|node| node.draining_since.is_some()).map(|node| node.name);
+        self.change(|fleet| fleet.set_drained(drained.collect())).await;
+        let standings = self.fleet().standings();
+        if let Err(error) = store::nodes::note(&self.0.db, &standings, self.0.clock.now()).await {
+            tracing::debug!(%error, "how the nodes stand is not written down");
         }
     }
 
     /// Changes the fleet, does what it answers, and waits until signalling has room for what it tells.
     async fn change<T>(&self, change: impl FnOnce(&mut Fleet) -> T) -> T {
-        let (answer, events) = {
+        let (answer, happenings) = {
             let mut fleet = self.fleet();
             let answer = change(&mut fleet);
-            let mut events = Vec::new();
+            let mut happenings = Vec::new();
             while let Some(output) = fleet.poll_output() {
                 match output {
-                    Output::Event(event) => events.push(event),
+                    Output::Event(event) => happenings.push(Happening::Event(event)),
+                    Output::Move(room) => happenings.push(Happening::Move(room)),
+                    Output::Stay(room) => happenings.push(Happening::Stay(room)),
                     // A leave of a leg that the node of this process no longer has.
                     output => drop(self.obey(&mut fleet, output)),
                 }
             }
-            (answer, events)
+            (answer, happenings)
         };
-        for event in events {
-            self.0.events.send(event).await.ok();
+        for happening in happenings {
+            self.0.happenings.send(happening).await.ok();
         }
         answer
     }
@@ -161,7 +173,7 @@ impl Nodes {
                 Ok(())
             }
             // Commands make none.
-            Output::Event(_) => Ok(()),
+            Output::Event(_) | Output::Move(_) | Output::Stay(_) => Ok(()),
         }
     }
 
@@ -206,10 +218,10 @@ impl Commands for Nodes {
     }
 }
 
-struct FromNodes(mpsc::Receiver<Event>);
+struct FromNodes(mpsc::Receiver<Happening>);
 
 impl Happenings for FromNodes {
-    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Event>> + Send + '_>> {
+    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Happening>> + Send + '_>> {
         Box::pin(self.0.recv())
     }
 }

@@ -262,6 +262,11 @@ pub enum ServerEvent {
         /// What happened and what to do.
         message: String,
     },
+    /// The call goes over to another media node: the page makes a second connection with `rejoin`, while the first goes on.
+    Move {
+        /// How long it has; a page without a second connection then loses the first.
+        within_ms: u64,
+    },
     /// The media connection is lost for good; the page joins anew.
     MediaLost,
     /// The session is over; the socket closes after this.

@@ -10,6 +10,7 @@ mod coming;
 mod going;
 mod hearing;
 mod member;
+mod moving;
 mod saying;
 mod traffic;
 
@@ -18,6 +19,7 @@ pub use traffic::{Arrival, CallId, Effect, Event, NewLeg, ParticipantId, Policy,
 use crate::protocol::{LeaveReason, Participant, RefusalCode, ServerEvent};
 use crate::refusal::Refusal;
 use member::Member;
+use moving::Departing;
 use sfu::control::{Command, LegId, RoomId, TenantId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -41,6 +43,10 @@ pub struct Room {
     /// Who was in the call, so that they come back as the same participant.
     participant_by_identity: BTreeMap<String, ParticipantId>,
     speakers: Vec<LegId>,
+    /// Until when the call may take to go over to another media node, if it does.
+    moving: Option<Instant>,
+    /// Legs whose people have just gone over to others.
+    departing: Vec<Departing>,
     /// Was anybody's row stored, and is the call's row still to be closed?
     open_row: bool,
     effects: VecDeque<Effect>,
@@ -57,6 +63,8 @@ impl Room {
             member_by_leg: BTreeMap::new(),
             participant_by_identity: BTreeMap::new(),
             speakers: Vec::new(),
+            moving: None,
+            departing: Vec::new(),
             open_row: false,
             effects: VecDeque::new(),
         }
@@ -69,12 +77,15 @@ impl Room {
             Event::Stored { leg, policy } => self.stored(leg, policy, now),
             Event::NotStored { leg, refusal } => self.refuse(leg, refusal),
             Event::Said { leg, seq, event } => self.said(leg, seq, event),
-            Event::Gone { leg } => self.remove(leg, LeaveReason::Lost),
+            Event::Gone { leg } => self.gone(leg),
             Event::Remove { participant } => self.remove_participant(participant),
             Event::Media(event) => self.media(event, now),
+            Event::Move => self.begin_move(now),
+            Event::Stay => self.stay(),
             Event::Tick => self.tick(now),
             Event::ShutDown => self.remove_all(LeaveReason::ShuttingDown),
         }
+        self.move_when_ready(now);
         self.close_row();
     }
 
@@ -85,12 +96,13 @@ impl Room {
 
     /// When to call `handle(Event::Tick, now)` next, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.member_by_leg.values().filter_map(Member::deadline).min()
+        let members = self.member_by_leg.values().filter_map(Member::deadline);
+        members.chain(self.departing.iter().map(|leg| leg.until)).chain(self.moving).min()
     }
 
     /// Nobody is here: this use of the room is over.
     pub fn is_empty(&self) -> bool {
-        self.member_by_leg.is_empty()
+        self.member_by_leg.is_empty() && self.departing.is_empty()
     }
 
     /// Names this use.

@@ -92,6 +92,8 @@ impl Switchboard {
             Input::Gone { socket } => self.socket_gone(socket, now),
             Input::Stored { row, result } => self.stored(&row, result, now),
             Input::Media(event) => self.media(event, now),
+            Input::Move { room } => self.tell_room(room, Event::Move, now),
+            Input::Stay { room } => self.tell_room(room, Event::Stay, now),
             Input::Remove { tenant, participant } => self.remove(tenant, participant, now),
             Input::Tick => self.tick(now),
             Input::ShutDown => self.shut_down(now),

@@ -1,15 +1,18 @@
 //! The node's end of `tuppence.node.v1`: dials, says hello, does what it is told and tells what happens, and dials again.
 
+use crate::config::NodeConfig;
 use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt};
 use sfu::control::{Command, Event, LegId, Refusal};
 use signaling::delivery::{Delivery, Outgoing};
+use signaling::nodes::fleet::Progress;
 use signaling::nodes::protocol::{
     FRAME_BYTES_MAX, HubFrame, NodeFrame, PATH, SUBPROTOCOL, Standing, UNACKNOWLEDGED_MAX,
 };
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
@@ -30,6 +33,35 @@ const SILENCES_MAX: u32 = 3;
 /// A media plane that was too busy for a command is tried again.
 const BUSY_AGAIN: Duration = Duration::from_millis(50);
 
+/// What keeps a node that wants to leave.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Remains {
+    /// Connections here.
+    legs: usize,
+    /// What the hub says; nobody is asked while it is away.
+    hub: Asked,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Asked {
+    #[default]
+    Away,
+    NotAnswered,
+    Left(Progress),
+}
+
+impl Remains {
+    /// The node may stop.
+    pub(super) fn is_nothing(&self) -> bool {
+        let keeps = match self.hub {
+            Asked::Away => false,
+            Asked::NotAnswered => true,
+            Asked::Left(left) => left.legs > 0,
+        };
+        self.legs == 0 && !keeps
+    }
+}
+
 /// A node and its hub.
 pub(super) struct Link {
     request: Request,
@@ -44,6 +76,9 @@ pub(super) struct Link {
     legs: BTreeSet<LegId>,
     /// Commands that the media plane had no room for, in their order.
     waiting: VecDeque<Command>,
+    /// It is to be emptied, before it stops.
+    leaving: watch::Receiver<bool>,
+    remains: watch::Sender<Remains>,
     /// The media node has stopped: there is nothing more to tell.
     is_over: bool,
 }
@@ -51,18 +86,20 @@ pub(super) struct Link {
 impl Link {
     #[expect(clippy::disallowed_methods, reason = "this shell gives the process its name")]
     pub(super) fn new(
-        hub: &str,
-        token: &str,
+        config: &NodeConfig,
         node: sfu::Handle,
         events: sfu::Events,
         legs_max: usize,
-    ) -> Result<Link> {
-        let url = format!("{}{PATH}", hub.replacen("http", "ws", 1));
+    ) -> Result<(Link, watch::Sender<bool>, watch::Receiver<Remains>)> {
+        let url = format!("{}{PATH}", config.hub.replacen("http", "ws", 1));
         let mut request = url.into_client_request().context("--hub is no address")?;
-        let token = HeaderValue::from_str(&format!("Bearer {token}")).context("--node-token is no token")?;
+        let token = HeaderValue::from_str(&format!("Bearer {}", config.node_token))
+            .context("--node-token is no token")?;
         request.headers_mut().insert(header::AUTHORIZATION, token);
         request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-        Ok(Link {
+        let (leave, leaving) = watch::channel(false);
+        let (remains, watched) = watch::channel(Remains::default());
+        let link = Link {
             request,
             node,
             events,
@@ -72,8 +109,11 @@ impl Link {
             delivery: Delivery::new(UNACKNOWLEDGED_MAX),
             legs: BTreeSet::new(),
             waiting: VecDeque::new(),
+            leaving,
+            remains,
             is_over: false,
-        })
+        };
+        Ok((link, leave, watched))
     }
 
     /// Dials again and again until the media node has stopped.
@@ -86,6 +126,7 @@ impl Link {
                 return;
             }
             warn!(%error, "the hub is away; calls go on");
+            self.remains.send_modify(|remains| remains.hub = Asked::Away);
             if begun.elapsed() > WITHIN {
                 pause = AGAIN_AFTER.0;
             }
@@ -115,13 +156,16 @@ impl Link {
         let dialled = connect_async_with_config(self.request.clone(), Some(limits), true);
         let (mut socket, _) = timeout(WITHIN, dialled).await.context("no answer")??;
         let (boot, hub, received) = (self.boot, self.hub, self.delivery.received());
-        write(&mut socket, &NodeFrame::Hello { boot, hub, received, legs_max: self.legs_max }).await?;
+        let (leaving, version) = (*self.leaving.borrow_and_update(), env!("CARGO_PKG_VERSION").to_owned());
+        let hello = NodeFrame::Hello { boot, hub, received, legs_max: self.legs_max, leaving, version };
+        write(&mut socket, &hello).await?;
         let answer = timeout(WITHIN, read(&mut socket)).await.context("no welcome")??;
         let HubFrame::Welcome { hub, standing, received, alive_every_ms } = answer else {
             bail!("the first frame is no welcome");
         };
         info!(?standing, "the hub takes this node");
         self.stand(hub, standing, received)?;
+        self.remains.send_modify(|remains| remains.hub = Asked::NotAnswered);
         Ok((socket, Duration::from_millis(alive_every_ms.max(10))))
     }
 
@@ -158,6 +202,7 @@ impl Link {
                         bail!("the media node has stopped");
                     }
                 },
+                Ok(()) = self.leaving.changed() => write(&mut socket, &NodeFrame::Leave {}).await?,
                 _ = alive.tick() => {
                     if heard_at.elapsed() > alive_every * SILENCES_MAX {
                         bail!("the hub is silent");
@@ -188,10 +233,24 @@ impl Link {
                 }
             }
             HubFrame::Ack { seq } => self.delivery.acknowledge(seq)?,
+            HubFrame::Left(left) => self.left(left),
             HubFrame::Alive {} => {}
             HubFrame::Welcome { .. } => bail!("the hub says welcome twice"),
         }
         Ok(())
+    }
+
+    fn left(&mut self, left: Progress) {
+        let Progress { rooms, legs, stuck } = left;
+        info!(rooms, connections = legs, "left on this node");
+        if stuck > 0 {
+            warn!(rooms = stuck, "no other node has places for them; they go on here");
+        }
+        self.remains.send_modify(|remains| remains.hub = Asked::Left(left));
+    }
+
+    fn count_legs(&self) {
+        self.remains.send_modify(|remains| remains.legs = self.legs.len());
     }
 
     /// Commands keep their order; a join does not wait, it is refused.
@@ -202,7 +261,10 @@ impl Link {
                 _ => None,
             };
             match (self.node.send(command.clone()), joining) {
-                (Ok(()), Some(leg)) => drop(self.legs.insert(leg)),
+                (Ok(()), Some(leg)) => {
+                    self.legs.insert(leg);
+                    self.count_legs();
+                }
                 (Ok(()), None) => {}
                 (Err(_), Some(leg)) => self.note(Event::Refused { leg, reason: Refusal::Full }, true),
                 (Err(_), None) => return self.waiting.push_front(command),
@@ -215,6 +277,7 @@ impl Link {
     fn note(&mut self, event: Event, is_connected: bool) {
         if let Event::Left { leg } | Event::Lost { leg } | Event::Refused { leg, .. } = &event {
             self.legs.remove(leg);
+            self.count_legs();
         }
         let can_wait = matches!(event, Event::Speakers { .. } | Event::Quality { .. } | Event::Usage { .. });
         if can_wait && !is_connected {

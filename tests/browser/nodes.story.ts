@@ -4,6 +4,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser } from 'playwright-core';
 import { Caller, openBrowser } from './caller.ts';
 import { binary, Service, until } from './service.ts';
@@ -14,7 +15,8 @@ const running: ChildProcess[] = [];
 
 before(async () => {
   service = await Service.start({ TUPPENCE_MEDIA_NODE: 'false', TUPPENCE_NODE_LEASE_S: '5' });
-  browser = await openBrowser();
+  // While a call goes over every page encodes twice, and here all pages share two cores.
+  browser = await openBrowser({ fps: 10 });
 });
 
 after(async () => {
@@ -56,6 +58,86 @@ async function watch(person: Caller): Promise<() => Promise<readonly string[]>> 
   });
   return () => person.page.evaluate(() => (window as unknown as { shown: string[] }).shown);
 }
+
+/** Notes when each frame of somebody else's picture is shown; answers the longest time that a picture stood still, in ms. */
+async function watchPictures(person: Caller): Promise<() => Promise<{ readonly frames: number; readonly stoodStillMs: number }>> {
+  await person.page.evaluate(() => {
+    const shown: number[] = [];
+    const known = new Set<HTMLVideoElement>();
+    const look = (video: HTMLVideoElement): void => {
+      video.requestVideoFrameCallback((now, { receiveTime }) => {
+        // The own camera's frames were not received.
+        if (receiveTime !== undefined && video.isConnected) shown.push(now);
+        look(video);
+      });
+    };
+    const find = (root: ParentNode): void => {
+      for (const element of root.querySelectorAll('*')) {
+        if (element instanceof HTMLVideoElement && !known.has(element)) look(known.add(element) && element);
+        if (element.shadowRoot) find(element.shadowRoot);
+      }
+    };
+    setInterval(() => find(document), 50);
+    Object.assign(window, { pictures: shown });
+  });
+  return () =>
+    person.page.evaluate(() => {
+      const at: number[] = [...(window as unknown as { pictures: number[] }).pictures, performance.now()];
+      const gaps: number[] = at.slice(1).map((now, index) => now - at[index]!);
+      return { frames: gaps.length, stoodStillMs: Math.round(Math.max(...gaps)) };
+    });
+}
+
+/** What each connection of a call used, by participant. */
+async function participantMs(callId: string): Promise<ReadonlyMap<string, number>> {
+  const { legs } = await service.get<{ legs: readonly { participant_id: string; hours: readonly { participant_ms: number }[] }[] }>(`/v1/calls/${callId}`);
+  const sums = new Map<string, number>();
+  for (const { participant_id, hours } of legs) sums.set(participant_id, hours.reduce((sum, hour) => sum + hour.participant_ms, sums.get(participant_id) ?? 0));
+  return sums;
+}
+
+test('a node that is told to stop lets its people go over to another: no picture stands still, and their time is counted once', async () => {
+  const first: ChildProcess = await dialIn('leaving');
+  const { room_id, link } = await service.room('On a node that stops');
+  const people: Caller[] = [await Caller.join(browser, link, 'Ann'), await Caller.join(browser, link, 'Ben')];
+  const { calls } = await service.get<{ calls: readonly { call_id: string; room_id: string }[] }>('/v1/calls?live=true');
+  const call = calls.find((one) => one.room_id === room_id);
+  await Promise.all(people.map((person) => person.sees(1)));
+  const met = await Promise.all(people.map((person) => person.seen()));
+  await Promise.all(people.map((person, at) => person.seesAndHears(met[at]!)));
+  await dialIn('staying');
+  const before: ReadonlyMap<string, number> = await participantMs(call!.call_id);
+  const begun: number = performance.now();
+  const shown = await Promise.all(people.map(watch));
+  const pictures = await Promise.all(people.map(watchPictures));
+  await sleep(2_000);
+  const ended = new Promise<number | null>((done) => first.once('exit', (code) => done(code)));
+  const told: number = performance.now();
+  first.kill('SIGTERM');
+  assert.equal(await Promise.race([ended, sleep(60_000).then(() => 'too late')]), 0, 'the node ends in order, within its deadline');
+  console.log(`the node was empty and ended ${Math.round(performance.now() - told)} ms after SIGTERM`);
+  await sleep(3_000);
+  for (const [at, person] of people.entries()) {
+    const { frames, stoodStillMs } = await pictures[at]!();
+    console.log(`${person.name} was shown ${frames} frames; the longest wait for one was ${stoodStillMs} ms`);
+    assert.ok(frames > 50 && stoodStillMs < 1_000, `${person.name}'s picture of the other stood still for ${stoodStillMs} ms`);
+    assert.deepEqual(await shown[at]!(), ['live open'], `${person.name} saw that nothing happened`);
+    const events: readonly string[] = await person.events();
+    assert.ok(events.includes('move') && !events.includes('media_lost'), `${person.name} heard ${events.join(' ')}`);
+  }
+  const now = await Promise.all(people.map((person) => person.seen()));
+  await Promise.all(people.map((person, at) => person.seesAndHears(now[at]!)));
+  const after: ReadonlyMap<string, number> = await participantMs(call!.call_id);
+  const passedMs: number = performance.now() - begun;
+  assert.equal(after.size, 2, 'two people, as before');
+  for (const [participant, ms] of after) {
+    const counted: number = ms - before.get(participant)!;
+    console.log(`${participant}: ${counted} ms counted in ${Math.round(passedMs)} ms`);
+    // What is reported is a second or two behind what has happened, at both ends.
+    assert.ok(Math.abs(counted - passedMs) < 2_000, `${counted} ms were counted in ${Math.round(passedMs)} ms`);
+  }
+  await Promise.all(people.map((person) => person.close()));
+});
 
 test('two people on a node see and hear each other, and again on another node when it dies, without a click', async () => {
   const first: ChildProcess = await dialIn('first');

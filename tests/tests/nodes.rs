@@ -1,7 +1,8 @@
 //! Media nodes in processes of their own: a hub without media, nodes that dial in, and what happens when either dies.
 
 use anyhow::{Context, Result, ensure};
-use std::process::{Child, Command, Output, Stdio};
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tuppence_tests::{Bot, Home, Service, binary, eventually};
@@ -32,6 +33,19 @@ impl Node {
         Ok(())
     }
 
+    /// SIGTERM or SIGINT.
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let id = Pid::from_raw(i32::try_from(self.child.id())?).context("a process without a number")?;
+        Ok(kill_process(id, signal)?)
+    }
+
+    /// Waits until it has ended by itself, and answers how and when.
+    async fn ends(&mut self, within: Duration) -> Result<(ExitStatus, Duration)> {
+        let begun = std::time::Instant::now();
+        let status = eventually("the node to end", within, async || Ok(self.child.try_wait()?)).await?;
+        Ok((status, begun.elapsed()))
+    }
+
     fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
@@ -51,6 +65,7 @@ fn run(dir: &TempDir, hub: &str, token: &str) -> Result<Child> {
         .env("TUPPENCE_NODE_TOKEN", token)
         .env("TUPPENCE_DATA_DIR", dir.path().join("data"))
         .env("TUPPENCE_MEDIA_LISTEN", "127.0.0.1:0")
+        .env("TUPPENCE_DRAIN_WITHIN_S", "15")
         .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -228,6 +243,156 @@ async fn a_call_goes_on_as_the_same_call_when_its_node_dies_and_nobody_is_counte
     let database = service.database().await?;
     let refused: i64 = database.query_one("select count(*) from refused_fact", &[]).await?.get(0);
     ensure!(refused == 0, "{refused} facts were refused");
+    Ok(())
+}
+
+/// Starts a node and waits until the hub has taken it.
+async fn node(home: &Home, service: &Service, name: &str) -> Result<Node> {
+    let node = Node::start(&service.announced.url, &add(home, name)?)?;
+    eventually("the hub to take the node", Duration::from_secs(15), async || {
+        Ok(node.log().contains("the hub takes this node").then_some(()))
+    })
+    .await?;
+    Ok(node)
+}
+
+async fn both_hear(bots: &mut [(Bot, String)], event: &str) -> Result<()> {
+    let [(ann, _), (ben, _)] = bots else { anyhow::bail!("two listen") };
+    tokio::try_join!(ann.hears(event), ben.hears(event)).map(drop)
+}
+
+/// The bots come in over a second connection and wait there until all are over.
+async fn go_over(service: &Service, bots: &mut [(Bot, String)]) -> Result<Vec<(Bot, String)>> {
+    let mut ready = Vec::new();
+    both_hear(bots, "move").await?;
+    for (bot, _) in bots.iter() {
+        ready.push(Box::pin(bot.rejoin(&service.socket_url())).await?);
+    }
+    let [ann, ben] = &mut ready[..] else { anyhow::bail!("two go over") };
+    let (ann_in, ben_in) = tokio::join!(ann.enter("ann"), ben.enter("ben"));
+    let calls = [ann_in?.call_id, ben_in?.call_id];
+    Ok(ready.into_iter().zip(calls).collect())
+}
+
+#[tokio::test]
+async fn a_node_told_to_stop_hands_its_call_over_and_the_time_is_counted_once() -> Result<()> {
+    let (home, service) = hub().await?;
+    let room_id = service.api.room(8).await?;
+    let mut first = node(&home, &service, "first").await?;
+    let mut bots = call(&service, &room_id, &["ann", "ben"]).await?;
+    let _second = node(&home, &service, "second").await?;
+    see_each_other(&bots).await?;
+    let call_id = bots[0].1.clone();
+    let legs_ms = async || -> Result<i64> {
+        let legs = service.api.legs(&call_id).await?;
+        let hours = legs.iter().filter_map(|leg| leg["hours"].as_array()).flatten();
+        Ok(hours.filter_map(|hour| hour["participant_ms"].as_i64()).sum())
+    };
+    let (before, begun) = (legs_ms().await?, std::time::Instant::now());
+    first.signal(Signal::TERM)?;
+    let over = go_over(&service, &mut bots).await?;
+    ensure!(over.iter().all(|(_, call)| *call == call_id), "one call");
+    for ((bot, _), (too, _)) in bots.iter().zip(&over) {
+        ensure!(bot.participant_id() == too.participant_id(), "the same person");
+    }
+    // The first connections carry media until the hub ends them.
+    see_each_other(&bots).await.context("over the first connections")?;
+    see_each_other(&over).await.context("over the second connections")?;
+    both_hear(&mut bots, "closed").await?;
+    let (status, took) = first.ends(Duration::from_secs(15)).await?;
+    ensure!(status.code() == Some(0), "{status}: {}", first.log());
+    ensure!(first.log().contains("nothing is left here"), "after {took:?}: {}", first.log());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (after, passed) = (legs_ms().await?, begun.elapsed().as_millis() as i64);
+    let counted = (after - before) / 2;
+    ensure!((counted - passed).abs() < 1_500, "{counted} ms each were counted in {passed} ms");
+    let legs = service.api.legs(&call_id).await?;
+    let nodes: Vec<_> = legs.iter().filter_map(|leg| leg["node"].as_str()).collect();
+    ensure!(nodes.iter().filter(|node| **node == "second").count() == 2 && nodes.len() == 4, "{legs:?}");
+    let database = service.database().await?;
+    let refused: i64 = database.query_one("select count(*) from refused_fact", &[]).await?.get(0);
+    ensure!(refused == 0, "{refused} facts were refused");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drain_says_when_nobody_has_places_and_works_when_somebody_has() -> Result<()> {
+    let (home, service) = hub().await?;
+    let room_id = service.api.room(8).await?;
+    let _first = node(&home, &service, "first").await?;
+    let mut bots = call(&service, &room_id, &["ann", "ben"]).await?;
+    let drained = nodes(&home, &["drain", "first", "--within-s", "4"])?;
+    let said = String::from_utf8(drained.stdout)?;
+    ensure!(
+        !drained.status.success() && said.contains("no other node has places for 1 of the rooms"),
+        "{said}"
+    );
+    see_each_other(&bots).await.context("while nobody else has places")?;
+    let listed = String::from_utf8(nodes(&home, &["list"])?.stdout)?;
+    ensure!(listed.contains("2 of") && listed.contains("draining"), "{listed}");
+
+    // A page that does not answer is told after a while that its media is lost, and comes back.
+    let _second = node(&home, &service, "second").await?;
+    both_hear(&mut bots, "move").await?;
+    both_hear(&mut bots, "media_lost").await?;
+    let again = call_again(&service, &bots).await?;
+    see_each_other(&again).await?;
+    let drained = nodes(&home, &["drain", "first"])?;
+    let said = String::from_utf8(drained.stdout)?;
+    ensure!(drained.status.success() && said.contains("first is empty"), "{said}");
+    ensure!(nodes(&home, &["undrain", "first"])?.status.success());
+    ensure!(!nodes(&home, &["drain", "nobody"])?.status.success(), "there is no such node");
+    Ok(())
+}
+
+async fn call_again(service: &Service, bots: &[(Bot, String)]) -> Result<Vec<(Bot, String)>> {
+    let mut again = Vec::new();
+    for (bot, _) in bots {
+        let mut back = Box::pin(bot.rejoin(&service.socket_url())).await?;
+        let call_id = back.enter("again").await?.call_id;
+        again.push((back, call_id));
+    }
+    Ok(again)
+}
+
+#[tokio::test]
+async fn a_node_ends_at_once_when_it_is_empty_or_told_twice() -> Result<()> {
+    let (home, service) = hub().await?;
+    let mut empty = node(&home, &service, "empty").await?;
+    empty.signal(Signal::TERM)?;
+    let (status, _) = empty.ends(Duration::from_secs(10)).await?;
+    ensure!(status.code() == Some(0) && empty.log().contains("nothing is left here"), "{}", empty.log());
+
+    let mut alone = node(&home, &service, "alone").await?;
+    let room_id = service.api.room(8).await?;
+    let mut bots = call(&service, &room_id, &["ann"]).await?;
+    alone.signal(Signal::TERM)?;
+    eventually("the node to say that nobody has places", Duration::from_secs(10), async || {
+        Ok(alone.log().contains("no other node has places").then_some(()))
+    })
+    .await?;
+    ensure!(alone.child.try_wait()?.is_none(), "it goes on serving");
+    let elsewhere = service.api.token(&service.api.room(8).await?, "cleo").await?;
+    let refused = Box::pin(Bot::lobby(&service.socket_url(), &elsewhere)).await.err();
+    let refused = refused.context("a node that is to stop gets no new room")?.to_string();
+    ensure!(refused.contains("overloaded") && refused.contains("retry_after_ms"), "{refused}");
+    alone.signal(Signal::TERM)?;
+    let (status, _) = alone.ends(Duration::from_secs(10)).await?;
+    ensure!(status.code() == Some(0) && !alone.log().contains("nothing is left here"), "{}", alone.log());
+    bots[0].0.hears("media_lost").await
+}
+
+#[tokio::test]
+async fn a_node_that_was_killed_is_noticed_before_its_lease_has_ended() -> Result<()> {
+    let (home, service) = hub().await?;
+    let mut node = node(&home, &service, "short-lived").await?;
+    let room_id = service.api.room(8).await?;
+    let mut bots = call(&service, &room_id, &["ann"]).await?;
+    node.kill()?;
+    bots[0].0.hears("media_lost").await?;
+    let log = service.log();
+    ensure!(log.contains("a node is gone; its people are placed elsewhere"), "{log}");
+    ensure!(!log.contains("a node is silent for too long"), "{log}");
     Ok(())
 }
 

@@ -7,6 +7,8 @@ import type { Place } from '../sdk/call-store/state.ts';
 export class MediaPool {
   readonly #videos = new Map<string, HTMLVideoElement>();
   readonly #audios = new Map<string, HTMLAudioElement>();
+  /** Of tracks that are about to be shown. */
+  readonly #ahead = new Map<MediaStreamTrack, HTMLVideoElement>();
   readonly #speakers: HTMLElement;
   readonly #firstFrame: (video: HTMLVideoElement) => void;
   readonly #blocked: () => void;
@@ -24,8 +26,19 @@ export class MediaPool {
     for (const { mid, kind } of places) {
       const track: MediaStreamTrack | undefined = trackOf(mid);
       if (!track) continue;
-      if (kind === 'video') this.#play(this.#videoFor(mid), track);
+      if (kind === 'video') this.#play(this.#videoFor(mid, track), track);
       else this.#play(this.#audioFor(mid), track);
+    }
+    this.#ahead.clear();
+  }
+
+  /** Plays pictures that are about to be shown, so that their places change from one frame to the next. */
+  prepare(tracks: readonly MediaStreamTrack[]): void {
+    this.#ahead.clear();
+    for (const track of tracks.filter(({ kind }) => kind === 'video')) {
+      const video: HTMLVideoElement = this.#newVideo();
+      this.#play(video, track);
+      this.#ahead.set(track, video);
     }
   }
 
@@ -55,14 +68,18 @@ export class MediaPool {
     this.#videos.clear();
   }
 
-  #videoFor(mid: string): HTMLVideoElement {
-    const known: HTMLVideoElement | undefined = this.#videos.get(mid);
-    if (known) return known;
+  #videoFor(mid: string, track: MediaStreamTrack): HTMLVideoElement {
+    const known: HTMLVideoElement | undefined = this.#ahead.get(track) ?? this.#videos.get(mid);
+    const video: HTMLVideoElement = known ?? this.#newVideo();
+    video.dataset['mid'] = mid;
+    this.#videos.set(mid, video);
+    return video;
+  }
+
+  #newVideo(): HTMLVideoElement {
     const video: HTMLVideoElement = document.createElement('video');
     video.muted = video.autoplay = video.playsInline = true;
-    video.dataset['mid'] = mid;
     video.requestVideoFrameCallback?.(() => this.#firstFrame(video));
-    this.#videos.set(mid, video);
     return video;
   }
 

@@ -51,6 +51,7 @@ const serverEvent = tagged({
   speakers: object({ participant_ids: list(text) }),
   answered: object({ answer: text, slots: list(slotInfo) }),
   rejected: object({ seq: count, code: text, message: text }),
+  move: object({ within_ms: count }),
   media_lost: object({}),
   closed: object({ reason: leaveReason }),
 });

@@ -23,6 +23,8 @@ export class FakePeerConnection {
   connectionState: RTCPeerConnectionState = 'new';
   signalingState: RTCSignalingState = 'stable';
   onconnectionstatechange: (() => void) | null = null;
+  /** How many pictures come in. */
+  pictures = 0;
   readonly sent: (FakeTrack | null)[] = [];
   readonly #lines: object[] = [];
   constructor() {
@@ -44,6 +46,10 @@ export class FakePeerConnection {
   }
   async setLocalDescription(): Promise<void> {}
   async setRemoteDescription(): Promise<void> {}
+  async getStats(): Promise<Map<string, object>> {
+    const pictures = Array.from({ length: this.pictures }, (_, at) => [String(at), { type: 'inbound-rtp', kind: 'video', framesDecoded: 1 }] as const);
+    return new Map(pictures);
+  }
   close(): void {
     this.connectionState = 'closed';
   }

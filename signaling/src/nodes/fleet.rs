@@ -4,6 +4,10 @@
 //! nothing was heard from the node for its time, or when another process of that name takes its place: its legs are lost
 //! then and their people are placed anew. What a silent node reports of them later is not billed.
 
+mod drain;
+
+pub use drain::{Progress, Standings};
+
 use super::protocol::{HubFrame, Standing, UNACKNOWLEDGED_MAX};
 use crate::delivery::{BadSequence, Delivery, Outgoing};
 use crate::media::Reporter;
@@ -20,6 +24,10 @@ const FENCED_MAX: usize = 100_000;
 /// Batches of usage that are not stored yet; older ones are sent again under another number.
 const BATCHES_MAX: usize = 4_096;
 
+/// How soon a node whose connection has ended must be back. One that is alive dials again at once; from one that has died
+/// the system ends the connection, and nobody needs to wait for the lease.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+
 /// Names a socket of a node within this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
@@ -35,6 +43,19 @@ pub enum Output {
     HangUp(LinkId),
     /// There is something to send over a socket: see [`Fleet::poll_frame`].
     Speak(LinkId),
+    /// Tell signalling that a room is to go over to another node; whoever joins it from now on is placed there.
+    Move(RoomId),
+    /// Tell signalling that it is to stay: that node is gone.
+    Stay(RoomId),
+}
+
+/// How a socket has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The far end closed it or its system did: it is alive, and dials again, or it is dead.
+    Closed,
+    /// Nothing comes through, or we closed it: nothing is known of the far end.
+    Unknown,
 }
 
 /// All nodes of a hub.
@@ -43,6 +64,8 @@ pub struct Fleet {
     hub: Uuid,
     lease: Duration,
     members: BTreeMap<NodeName, Member>,
+    /// Those that the operator wants empty.
+    drained: BTreeSet<NodeName>,
     rooms: BTreeMap<RoomId, Placed>,
     legs: BTreeMap<LegId, (NodeName, RoomId)>,
     /// Our numbers of batches, and whose they are under which of theirs.
@@ -58,14 +81,26 @@ pub struct Fleet {
 struct Placed {
     name: NodeName,
     legs: usize,
+    /// Where it goes over to.
+    move_to: Option<Move>,
     /// Nobody was there when last looked at: whoever asked where it would be never came.
     idle: bool,
+}
+
+/// A room on its way.
+#[derive(Debug)]
+struct Move {
+    to: NodeName,
+    /// Legs for which there is a place, and that are not there yet.
+    expected: usize,
 }
 
 #[derive(Debug)]
 struct Member {
     legs_max: usize,
     legs: usize,
+    /// Places for rooms on their way here.
+    reserved: usize,
     far: Option<Far>,
 }
 
@@ -76,14 +111,33 @@ struct Far {
     delivery: Delivery<Command>,
     link: Option<LinkId>,
     heard_at: Instant,
+    /// Since when its connection is over, if the far end is to dial again or is dead.
+    closed_at: Option<Instant>,
+    /// It is about to stop and wants to be empty.
+    leaving: bool,
+    /// What it was last told about that.
+    told: Option<Progress>,
+    version: String,
     /// Its lease has ended; it owns nothing until it says hello again.
     lapsed: bool,
+}
+
+impl Placed {
+    /// Where its next leg is to be.
+    fn destination(&self) -> &NodeName {
+        self.move_to.as_ref().map_or(&self.name, |moving| &moving.to)
+    }
 }
 
 impl Member {
     fn free(&self) -> usize {
         let is_there = self.far.as_ref().is_none_or(|far| !far.lapsed && far.link.is_some());
         if is_there { self.legs_max.saturating_sub(self.legs) } else { 0 }
+    }
+
+    /// Free for those who are not expected from another node.
+    fn unreserved(&self) -> usize {
+        self.free().saturating_sub(self.reserved)
     }
 
     fn owns(&self) -> bool {
@@ -98,6 +152,7 @@ impl Fleet {
             hub,
             lease,
             members: BTreeMap::new(),
+            drained: BTreeSet::new(),
             rooms: BTreeMap::new(),
             legs: BTreeMap::new(),
             batches: BTreeMap::new(),
@@ -110,7 +165,7 @@ impl Fleet {
 
     /// The node of this process, which needs no lease.
     pub fn add_local(&mut self, name: &str, legs_max: usize) {
-        self.members.insert(name.to_owned(), Member { legs_max, legs: 0, far: None });
+        self.members.insert(name.to_owned(), Member { legs_max, legs: 0, reserved: 0, far: None });
     }
 
     /// How often a node says that it is alive: four times in a lease.
@@ -123,19 +178,28 @@ impl Fleet {
         self.outputs.pop_front()
     }
 
-    /// Where a room is, or would be placed now: the node with the most room left.
+    /// Where a room is or goes over to, or would be placed now: the node with the most room left.
     pub fn node_for(&mut self, room: RoomId) -> Option<NodeName> {
-        if let Some(placed) = self.rooms.get_mut(&room)
-            && self.members.get(&placed.name).is_some_and(Member::owns)
-        {
-            placed.idle = false;
-            return Some(placed.name.clone());
+        let known = self.rooms.get(&room).filter(|placed| {
+            let is_empty = placed.legs == 0 && self.is_draining(&placed.name);
+            !is_empty && self.members.get(&placed.name).is_some_and(Member::owns)
+        });
+        if let Some(name) = known.map(|placed| placed.destination().clone()) {
+            self.rooms.entry(room).and_modify(|placed| placed.idle = false);
+            return Some(name);
         }
-        let (name, _) =
-            self.members.iter().filter(|(_, member)| member.free() > 0).max_by_key(|(_, it)| it.free())?;
-        let name = name.clone();
-        self.rooms.insert(room, Placed { name: name.clone(), legs: 0, idle: false });
+        let name = self.roomiest(1, None)?;
+        self.rooms.insert(room, Placed { name: name.clone(), legs: 0, move_to: None, idle: false });
         Some(name)
+    }
+
+    /// The node that takes new rooms and has the most places left, this many at least.
+    fn roomiest(&self, places: usize, other_than: Option<&str>) -> Option<NodeName> {
+        let nodes =
+            self.members.iter().filter(|(name, _)| other_than != Some(name) && !self.is_draining(name));
+        let (name, _) =
+            nodes.filter(|(_, it)| it.unreserved() >= places).max_by_key(|(_, it)| it.unreserved())?;
+        Some(name.clone())
     }
 
     /// Passes a command on to whom it concerns.
@@ -147,6 +211,7 @@ impl Fleet {
                 None => Ok(()),
             },
             Command::Enter { leg }
+            | Command::TakeOver { leg, .. }
             | Command::Offer { leg, .. }
             | Command::Mute { leg, .. }
             | Command::View { leg, .. }
@@ -160,7 +225,11 @@ impl Fleet {
 
     fn place(&mut self, leg: LegId, room: RoomId, command: Command) -> Result<(), Busy> {
         let name = self.node_for(room).ok_or(Busy)?;
-        let is_full = self.members.get(&name).is_none_or(|member| member.free() == 0);
+        let is_expected = self.rooms.get(&room).is_some_and(|placed| placed.move_to.is_some());
+        let is_full = self.members.get(&name).is_none_or(|member| {
+            let places = if is_expected { member.free() } else { member.unreserved() };
+            places == 0
+        });
         if is_full || self.legs.contains_key(&leg) {
             return Err(Busy);
         }
@@ -168,6 +237,7 @@ impl Fleet {
         self.legs.insert(leg, (name.clone(), room));
         self.rooms.entry(room).and_modify(|placed| placed.legs += 1);
         self.members.entry(name).and_modify(|member| member.legs += 1);
+        self.arrived(room);
         Ok(())
     }
 
@@ -215,10 +285,17 @@ impl Fleet {
                 delivery: Delivery::new(UNACKNOWLEDGED_MAX),
                 link: None,
                 heard_at: now,
+                closed_at: None,
+                leaving: false,
+                told: None,
+                version: hello.version,
                 lapsed: false,
             };
-            self.members
-                .insert(name.to_owned(), Member { legs_max: hello.legs_max, legs: 0, far: Some(far) });
+            let member = Member { legs_max: hello.legs_max, legs: 0, reserved: 0, far: Some(far) };
+            self.members.insert(name.to_owned(), member);
+        }
+        if hello.leaving {
+            self.wants_to_leave(name);
         }
         self.attach(name, link, (standing == Standing::Resumed).then_some(hello.received), now)?;
         let received = self.far(name).map_or(0, |far| far.delivery.received());
@@ -238,6 +315,7 @@ impl Fleet {
             far.delivery.resume(received)?;
         }
         far.heard_at = now;
+        far.closed_at = None;
         let before = far.link.replace(link);
         self.outputs.extend(before.map(Output::HangUp));
         self.outputs.push_back(Output::Speak(link));
@@ -304,10 +382,10 @@ impl Fleet {
                 *batch = self.number_batch(name, *batch);
                 true
             }
-            Event::Speakers { room, .. } => self.rooms.get(room).is_some_and(|placed| placed.name == name),
+            Event::Speakers { room, .. } => self.has_room(name, *room),
             Event::Quality { room, legs } => {
                 legs.retain(|quality| is_its(&self.legs, &quality.leg));
-                self.rooms.get(room).is_some_and(|placed| placed.name == name)
+                self.has_room(name, *room)
             }
             Event::Joined { leg, .. }
             | Event::Answered { leg, .. }
@@ -327,6 +405,10 @@ impl Fleet {
             self.forget(*leg);
         }
         self.outputs.push_back(Output::Event(event));
+    }
+
+    fn has_room(&self, name: &str, room: RoomId) -> bool {
+        self.rooms.get(&room).is_some_and(|placed| placed.name == name || placed.destination() == name)
     }
 
     /// Batches of several nodes get numbers of our own.
@@ -363,32 +445,42 @@ impl Fleet {
         if let Some(placed) = self.rooms.get_mut(&room) {
             placed.legs = placed.legs.saturating_sub(1);
             if placed.legs == 0 {
+                self.end_move(room);
                 self.rooms.remove(&room);
             }
         }
+        self.settle(room);
     }
 
-    /// A node's socket is gone. Its lease goes on.
-    pub fn gone(&mut self, name: &str, link: LinkId) {
+    /// A node's socket is gone. Its lease goes on, but not for long when the far end closed it and does not dial again.
+    pub fn gone(&mut self, name: &str, link: LinkId, ending: Ending, now: Instant) {
         if let Some(far) = self.far(name).filter(|far| far.link == Some(link)) {
             far.link = None;
+            far.closed_at = (ending == Ending::Closed).then_some(now);
         }
     }
 
     /// Some time has passed: leases end.
     pub fn tick(&mut self, now: Instant) {
-        let silent = |far: &Far| now.saturating_duration_since(far.heard_at) >= self.lease && !far.lapsed;
-        let over: Vec<NodeName> = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.far.as_ref().is_some_and(silent))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in over {
-            tracing::warn!(node = name, "a node is silent for too long; its people are placed elsewhere");
+        for (name, why) in self.over(now) {
+            tracing::warn!(node = name, "{why}; its people are placed elsewhere");
             self.end_lease(&name, true);
         }
         self.rooms.retain(|_, placed| placed.legs > 0 || !std::mem::replace(&mut placed.idle, true));
+        self.drain();
+    }
+
+    /// Whose lease ends now, and why.
+    fn over(&self, now: Instant) -> Vec<(NodeName, &'static str)> {
+        let for_long = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
+        let why = |far: &Far| match far.closed_at {
+            _ if far.lapsed => None,
+            Some(at) if for_long(at, BACK_WITHIN) => Some("a node is gone"),
+            _ if for_long(far.heard_at, self.lease) => Some("a node is silent for too long"),
+            _ => None,
+        };
+        let far = self.members.iter().filter_map(|(name, member)| Some((name, member.far.as_ref()?)));
+        far.filter_map(|(name, far)| Some((name.clone(), why(far)?))).collect()
     }
 
     /// The operator has revoked a node's token.
@@ -418,6 +510,7 @@ impl Fleet {
             }
             self.outputs.push_back(Output::Event(Event::Lost { leg }));
         }
+        self.call_off(name);
     }
 
     fn fence(&mut self, leg: LegId) {
@@ -433,6 +526,9 @@ impl Fleet {
 
     /// The next frame for a node over its socket.
     pub fn poll_frame(&mut self, name: &str, link: LinkId) -> Option<HubFrame> {
+        if let Some(frame) = self.poll_progress(name, link) {
+            return Some(frame);
+        }
         let far = self.far(name).filter(|far| far.link == Some(link))?;
         Some(match far.delivery.poll_outgoing()? {
             Outgoing::Event(seq, body) => HubFrame::Command { seq, body },
@@ -442,7 +538,7 @@ impl Fleet {
 }
 
 /// What a node says first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
     /// Its process.
     pub boot: Uuid,
@@ -452,6 +548,10 @@ pub struct Hello {
     pub received: u64,
     /// How many legs it takes.
     pub legs_max: usize,
+    /// It is about to stop and wants to be empty.
+    pub leaving: bool,
+    /// Of its program.
+    pub version: String,
 }
 
 #[cfg(test)]

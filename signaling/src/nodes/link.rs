@@ -1,7 +1,7 @@
 //! The WebSocket of a node, as the hub sees it.
 
 use super::Nodes;
-use super::fleet::{Hello, LinkId, NodeName};
+use super::fleet::{Ending, Hello, LinkId, NodeName};
 use super::protocol::{FRAME_BYTES_MAX, HubFrame, NodeFrame, PATH, SUBPROTOCOL};
 use crate::auth::bearer;
 use crate::delivery::BadSequence;
@@ -14,6 +14,8 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::any;
+use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -45,8 +47,21 @@ async fn upgrade(
 
 /// Why a socket ends.
 enum End {
+    /// The far end or its system has closed it.
+    Closed,
+    /// We have closed it, or nothing comes through.
     Gone,
     Broken(&'static str),
+}
+
+impl End {
+    /// What it says of the node.
+    fn ending(&self) -> Ending {
+        match self {
+            End::Closed => Ending::Closed,
+            End::Gone | End::Broken(_) => Ending::Unknown,
+        }
+    }
 }
 
 impl From<BadSequence> for End {
@@ -60,10 +75,12 @@ async fn serve(nodes: Nodes, name: NodeName, mut socket: WebSocket) {
     tracing::info!(node = name, "a node dials in");
     let end = converse(&nodes, &name, link, rung, &mut socket).await;
     nodes.links().remove(&link);
-    nodes.change(|fleet| fleet.gone(&name, link)).await;
+    let Err(end) = end;
+    let ending = end.ending();
+    nodes.change(|fleet| fleet.gone(&name, link, ending, now())).await;
     match end {
-        Err(End::Broken(why)) => tracing::warn!(node = name, why, "a node's connection is cut"),
-        Ok(()) | Err(End::Gone) => tracing::info!(node = name, "a node's connection has ended"),
+        End::Broken(why) => tracing::warn!(node = name, why, "a node's connection is cut"),
+        End::Closed | End::Gone => tracing::info!(node = name, ?ending, "a node's connection has ended"),
     }
 }
 
@@ -73,12 +90,12 @@ async fn converse(
     link: LinkId,
     mut rung: mpsc::Receiver<()>,
     socket: &mut WebSocket,
-) -> Result<(), End> {
+) -> Result<Infallible, End> {
     let first = timeout(WITHIN, read(socket)).await.map_err(|_| End::Broken("it said nothing"))??;
-    let NodeFrame::Hello { boot, hub, received, legs_max } = first else {
+    let NodeFrame::Hello { boot, hub, received, legs_max, leaving, version } = first else {
         return Err(End::Broken("its first frame is no hello"));
     };
-    let hello = Hello { boot, hub, received, legs_max };
+    let hello = Hello { boot, hub, received, legs_max, leaving, version };
     let welcome = nodes.change(|fleet| fleet.hello(name, link, hello, now())).await?;
     write(socket, &welcome).await?;
     loop {
@@ -107,6 +124,10 @@ async fn hear(
             nodes.change(|fleet| fleet.event(name, link, seq, body, now())).await?;
         }
         NodeFrame::Ack { seq } => nodes.change(|fleet| fleet.acknowledge(name, link, seq, now())).await?,
+        NodeFrame::Leave {} => {
+            tracing::info!(node = name, "a node wants to leave; its rooms go over to others");
+            nodes.change(|fleet| fleet.leave(name, link)).await;
+        }
         NodeFrame::Alive {} => {
             nodes.change(|fleet| fleet.alive(name, link, now())).await;
             write(socket, &HubFrame::Alive {}).await?;
@@ -122,16 +143,35 @@ async fn read(socket: &mut WebSocket) -> Result<NodeFrame, End> {
                 return serde_json::from_str(&text).map_err(|_| End::Broken("a frame is not understood"));
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            _ => return Err(End::Gone),
+            Some(Ok(Message::Close(_))) | None => return Err(End::Closed),
+            Some(Ok(Message::Binary(_))) => return Err(End::Broken("a frame is not text")),
+            Some(Err(error)) => return Err(broken(&error)),
         }
     }
+}
+
+/// A system ends the connections of a process that has died; of a machine that cannot be reached nothing is heard, or
+/// somebody else says so.
+fn broken(error: &axum::Error) -> End {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            let closed = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+            return if closed.contains(&error.kind()) { End::Closed } else { End::Gone };
+        }
+        source = error.source();
+    }
+    // The connection ended without a goodbye.
+    End::Closed
 }
 
 async fn write(socket: &mut WebSocket, frame: &HubFrame) -> Result<(), End> {
     let text = serde_json::to_string(frame).map_err(|_| End::Broken("a frame cannot be written"))?;
     match timeout(WITHIN, socket.send(Message::Text(text.into()))).await {
         Ok(Ok(())) => Ok(()),
-        _ => Err(End::Gone),
+        Ok(Err(error)) => Err(broken(&error)),
+        Err(_) => Err(End::Gone),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a hub and a node say to each other over `tuppence.node.v1`, one JSON object a text frame. Commands and events are
 //! those of [`sfu::control`], numbered and acknowledged like the messages of a page.
 
+use super::fleet::Progress;
 use serde::{Deserialize, Serialize};
 use sfu::control::{Command, Event};
 use uuid::Uuid;
@@ -28,6 +29,10 @@ pub enum NodeFrame {
         received: u64,
         /// How many legs the node takes.
         legs_max: usize,
+        /// The node is about to stop: see [`NodeFrame::Leave`].
+        leaving: bool,
+        /// Of the node's program.
+        version: String,
     },
     /// A numbered event.
     Event {
@@ -41,6 +46,8 @@ pub enum NodeFrame {
         /// Which.
         seq: u64,
     },
+    /// The node is about to stop: its rooms are to go over to other nodes. Answered by [`HubFrame::Left`] whenever that changes.
+    Leave {},
     /// The node is alive.
     Alive {},
 }
@@ -72,6 +79,8 @@ pub enum HubFrame {
         /// Which.
         seq: u64,
     },
+    /// What is left on a node that wants to leave; once that is nothing, it may stop.
+    Left(Progress),
     /// The hub is alive: the answer to a node's.
     Alive {},
 }

@@ -19,7 +19,8 @@ impl Room {
     pub(super) fn try_arrive(&mut self, arrival: Arrival, now: Instant) -> Result<(), Refusal> {
         self.check_seat(&arrival.identity)?;
         let participant = self.known(&arrival.identity).unwrap_or(arrival.participant);
-        let member = Member::arriving(&arrival, participant, now + ARRIVAL_MAX)?;
+        let mut member = Member::arriving(&arrival, participant, now + ARRIVAL_MAX)?;
+        member.is_ahead = self.moving.is_some();
         let leg = arrival.leg;
         self.sfu(Command::Join {
             leg,
@@ -89,11 +90,11 @@ impl Room {
         let Some(member) = self.member_by_leg.get_mut(&leg) else { return };
         let Phase::Arriving { answer, stored: true, .. } = &mut member.phase else { return };
         let Some(answer) = answer.take() else { return };
-        let identity = member.identity.clone();
+        let (identity, is_ahead) = (member.identity.clone(), member.is_ahead);
         if let Err(refusal) = self.check_seat(&identity) {
             return self.refuse(leg, refusal);
         }
-        for earlier in self.legs_of(&identity, |member| matches!(member.phase, Phase::Lobby { .. })) {
+        for earlier in self.legs_of(&identity, |it| it.is_waiting() && it.is_ahead == is_ahead) {
             self.remove(earlier, LeaveReason::Replaced);
         }
         let Some(member) = self.member_by_leg.get_mut(&leg) else { return };

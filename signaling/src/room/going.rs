@@ -9,6 +9,7 @@ use std::time::Instant;
 
 impl Room {
     pub(super) fn tick(&mut self, now: Instant) {
+        self.depart(|departing| departing.until <= now);
         let is_due = |member: &Member| member.deadline().is_some_and(|until| until <= now);
         let due: Vec<LegId> =
             self.member_by_leg.iter().filter(|(_, member)| is_due(member)).map(|(leg, _)| *leg).collect();
@@ -22,6 +23,7 @@ impl Room {
     }
 
     pub(super) fn remove_participant(&mut self, participant: ParticipantId) {
+        self.depart(|departing| departing.participant == participant);
         let is_them = |(leg, member): (&LegId, &Member)| (member.participant == participant).then_some(*leg);
         let legs: Vec<LegId> = self.member_by_leg.iter().filter_map(is_them).collect();
         for leg in legs {
@@ -30,10 +32,16 @@ impl Room {
     }
 
     pub(super) fn remove_all(&mut self, reason: LeaveReason) {
+        self.depart(|_| true);
         let legs: Vec<LegId> = self.member_by_leg.keys().copied().collect();
         for leg in legs {
             self.remove(leg, reason);
         }
+    }
+
+    pub(super) fn gone(&mut self, leg: LegId) {
+        self.depart(|departing| departing.leg == leg);
+        self.remove(leg, LeaveReason::Lost);
     }
 
     /// Takes a page out of the room, tells it, and tells the others if they saw it.
@@ -63,7 +71,7 @@ impl Room {
 
     /// A call that nobody entered ends with its lobby.
     pub(super) fn close_row(&mut self) {
-        if self.open_row && self.is_empty() {
+        if self.open_row && self.member_by_leg.is_empty() {
             self.record(Record::CallEnded);
             self.open_row = false;
         }

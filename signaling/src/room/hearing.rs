@@ -86,6 +86,7 @@ impl Room {
     }
 
     pub(super) fn media_lost(&mut self, leg: LegId) {
+        self.depart(|departing| departing.leg == leg);
         match self.member_by_leg.get(&leg).map(Member::is_admitted) {
             Some(true) => {
                 self.send(leg, ServerEvent::MediaLost);

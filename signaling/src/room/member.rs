@@ -27,6 +27,8 @@ pub(super) struct Member {
     /// Does it pass the lobby by?
     pub(super) enters_at_once: bool,
     pub(super) phase: Phase,
+    /// While the call moves: is this leg on the node that it moves to?
+    pub(super) is_ahead: bool,
     /// The number of the offer that the media plane has not answered, and what it will send.
     pub(super) offered: Option<(u64, Vec<SendLine>)>,
 }
@@ -38,6 +40,8 @@ pub(super) enum Phase {
     Arriving { answer: Option<Answer>, stored: bool, until: Instant },
     /// Connected, sending nothing, hearing nothing.
     Lobby { until: Instant },
+    /// Waits on the node that the call moves to, until everybody goes over.
+    Ready { name: Option<String>, muted: Vec<Source> },
     /// In the call.
     InCall,
 }
@@ -67,6 +71,7 @@ impl Member {
             muted_by_source: arrival.sends.iter().map(|line| (line.source, false)).collect(),
             enters_at_once: arrival.enters_at_once,
             phase: Phase::Arriving { answer: None, stored: false, until },
+            is_ahead: false,
             offered: None,
         })
     }
@@ -80,10 +85,15 @@ impl Member {
         matches!(self.phase, Phase::InCall)
     }
 
+    /// Has it not clicked yet, or does it still wait for the others?
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Lobby { .. } | Phase::Ready { .. })
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Arriving { until, .. } | Phase::Lobby { until } => Some(until),
-            Phase::InCall => None,
+            Phase::Ready { .. } | Phase::InCall => None,
         }
     }
 

@@ -27,6 +27,8 @@ enum Step {
     Slots(usize, usize),
     Speakers(usize, usize),
     Remove(usize),
+    Move,
+    Stay,
     Wait(u64),
     ShutDown,
 }
@@ -65,6 +67,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (leg(), leg()).prop_map(|(to, from)| Step::Slots(to, from)),
         1 => (leg(), leg()).prop_map(|(one, two)| Step::Speakers(one, two)),
         1 => leg().prop_map(Step::Remove),
+        2 => Just(Step::Move),
+        1 => prop_oneof![3 => Just(Step::Wait(2)), 1 => Just(Step::Stay)],
         1 => (0..600u64).prop_map(Step::Wait),
         1 => prop_oneof![9 => Just(Step::Wait(1)), 1 => Just(Step::ShutDown)],
     ]
@@ -177,6 +181,8 @@ impl World {
                     participant: ParticipantId(page.map_or(Uuid::nil(), |page| page.participant)),
                 }
             }
+            Step::Move => Event::Move,
+            Step::Stay => Event::Stay,
             Step::Wait(seconds) => {
                 self.now += Duration::from_secs(seconds);
                 Event::Tick
@@ -242,6 +248,7 @@ impl World {
             Effect::Sfu(Command::Leave { leg }) => assert!(self.at_sfu.remove(&leg)),
             Effect::Sfu(
                 Command::Enter { leg }
+                | Command::TakeOver { leg, .. }
                 | Command::Offer { leg, .. }
                 | Command::Mute { leg, .. }
                 | Command::View { leg, .. },
@@ -297,22 +304,35 @@ impl World {
     fn check(&self) {
         let in_call: BTreeMap<Uuid, Participant> =
             self.room.participants().into_iter().map(|who| (who.participant_id, who)).collect();
+        let entered: BTreeSet<LegId> = self.room.in_call().map(|(leg, _)| leg).collect();
         let people: BTreeSet<&str> =
             self.room.admitted().map(|(_, member)| member.identity.as_str()).collect();
         assert!(people.len() <= SEATS as usize, "more people than seats");
         for (leg, page) in self.page_by_leg.iter().filter(|(_, page)| !page.closed) {
             assert!(self.at_sfu.contains(leg));
-            assert!(page.entered || !self.at_once.contains(leg), "nobody without a page is in the lobby");
+            if self.room.departing.iter().any(|departing| departing.leg == *leg) {
+                assert!(!entered.contains(leg), "whoever goes over is counted on one leg");
+                continue; // The page listens to its other session.
+            }
+            let waits = self.room.member_by_leg.get(leg).is_some_and(Member::is_waiting);
+            let goes_over = waits && self.room.moving.is_some();
+            assert!(
+                page.entered || goes_over || !self.at_once.contains(leg),
+                "nobody without a page is in the lobby"
+            );
             let mut expected = in_call.clone();
             if page.entered {
                 assert!(expected.remove(&page.participant).is_some(), "whoever has entered is in the call");
             }
             assert_eq!(page.roster, expected, "a page believes what is true");
         }
-        let entered: BTreeSet<LegId> = self.room.in_call().map(|(leg, _)| leg).collect();
         assert_eq!(entered, self.in_call_by_rows, "the rows say who is in the call");
         assert_eq!(self.call_runs, !entered.is_empty());
-        assert_eq!(self.room.next_deadline().is_some(), entered.len() < self.room.member_by_leg.len());
+        let goes_over = self.room.moving.is_some() || !self.room.departing.is_empty();
+        let waits = goes_over || entered.len() < self.room.member_by_leg.len();
+        assert_eq!(self.room.next_deadline().is_some(), waits);
+        let persons: BTreeSet<ParticipantId> = self.room.in_call().map(|(_, it)| it.participant).collect();
+        assert_eq!(persons.len(), entered.len(), "one person is in the call once");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What pages say, and what follows from it.
 
-use super::member::{Member, check_offer};
+use super::member::{Member, Phase, check_offer};
 use super::{RETURNING_MAX, Record, Room, out_of_order};
 use crate::protocol::{ClientEvent, LeaveReason, RefusalCode, ServerEvent, WANTS_MAX, WantedTrack};
 use crate::refusal::Refusal;
@@ -36,7 +36,7 @@ impl Room {
         muted: &[Source],
     ) -> Result<(), Refusal> {
         let member = self.member(leg)?;
-        if member.is_in_call() {
+        if !matches!(member.phase, Phase::Lobby { .. }) {
             return Err(out_of_order("You are in the call already."));
         }
         let name = name.as_deref().map(text::name).transpose()?;
@@ -44,32 +44,40 @@ impl Room {
         Ok(())
     }
 
-    /// From the lobby into the call.
+    /// From the lobby into the call; onto the node that it moves to, with everybody else.
     pub(super) fn go_in(&mut self, leg: LegId, name: Option<String>, muted: &[Source]) {
-        let Some(member) = self.member_by_leg.get(&leg) else { return };
+        let Some(member) = self.member_by_leg.get_mut(&leg) else { return };
+        if self.moving.is_some() && member.is_ahead {
+            member.phase = Phase::Ready { name, muted: muted.to_vec() };
+            return;
+        }
         let identity = member.identity.clone();
         for earlier in self.legs_of(&identity, Member::is_in_call) {
             self.remove(earlier, LeaveReason::Replaced);
         }
-        let is_first = self.in_call().next().is_none();
+        if self.in_call().next().is_none() {
+            self.record(Record::CallStarted);
+            self.open_row = true;
+        }
+        self.come_in(leg, name, muted, Command::Enter { leg });
+        self.tell_others_of(leg, |participant| ServerEvent::ParticipantJoined { participant });
+    }
+
+    pub(super) fn come_in(&mut self, leg: LegId, name: Option<String>, muted: &[Source], click: Command) {
         let Some(member) = self.member_by_leg.get_mut(&leg) else { return };
         member.enter(name, muted);
         let (participant, name) = (member.participant, member.name.clone());
+        let identity = member.identity.clone();
         let muted: Vec<Source> = sources_where(&member.muted_by_source, true);
         for source in muted {
             self.sfu(Command::Mute { leg, source, muted: true });
         }
-        self.sfu(Command::Enter { leg });
-        if is_first {
-            self.record(Record::CallStarted);
-            self.open_row = true;
-        }
+        self.sfu(click);
         self.record(Record::Entered { participant, leg, name });
         if self.participant_by_identity.len() < RETURNING_MAX {
             self.participant_by_identity.insert(identity, participant);
         }
         self.send(leg, ServerEvent::Entered { call_id: self.call.0 });
-        self.tell_others_of(leg, |participant| ServerEvent::ParticipantJoined { participant });
     }
 
     pub(super) fn mute(&mut self, leg: LegId, source: Source, muted: bool) -> Result<(), Refusal> {

@@ -54,6 +54,10 @@ pub enum Event {
     },
     /// The media plane tells something about one of the room's legs or its speakers.
     Media(control::Event),
+    /// The call is to go over to another media node: whoever arrives from now on is there.
+    Move,
+    /// It does not: that node is gone.
+    Stay,
     /// A deadline has come.
     Tick,
     /// The service stops.

@@ -73,6 +73,16 @@ pub enum Input {
     },
     /// The media plane tells something.
     Media(control::Event),
+    /// A call is to go over to another media node.
+    Move {
+        /// Which.
+        room: RoomId,
+    },
+    /// It is to stay, since that node is gone.
+    Stay {
+        /// Which.
+        room: RoomId,
+    },
     /// The business removes a participant.
     Remove {
         /// Whose.

@@ -1,7 +1,7 @@
 //! A media plane that answers every offer and remembers what it was told.
 
 use sfu::control::{Command, Event, Kind, LegId, Slot};
-use signaling::media::{Commands, Happenings, MediaPlane};
+use signaling::media::{Commands, Happening, Happenings, MediaPlane};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -66,7 +66,7 @@ impl Commands for FakeMedia {
 }
 
 impl Happenings for Heard {
-    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Event>> + Send + '_>> {
-        Box::pin(self.0.recv())
+    fn recv(&mut self) -> Pin<Box<dyn Future<Output = Option<Happening>> + Send + '_>> {
+        Box::pin(async { self.0.recv().await.map(Happening::Event) })
     }
 }

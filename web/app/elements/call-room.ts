@@ -79,6 +79,7 @@ export class CallRoomElement extends LitElement {
       url: `${location.origin.replace(/^http/, 'ws')}/v1/ws`,
       token: () => tokenFor(this.#address, Date.now),
       devices: navigator.mediaDevices,
+      onAhead: (tracks) => this.#pool.prepare(tracks),
       ...(name ? { name: cleanName(name) } : {}),
     });
     this.call = this.#store.getState();
@@ -141,7 +142,7 @@ export class CallRoomElement extends LitElement {
   #changed(state: CallState, fact: Fact): void {
     this.call = state;
     if (fact.fact === 'joined') mark('joined');
-    if (fact.fact === 'places' && present(state)) this.#pool.fit(state.places, (mid) => this.#store.sources.slotTrack(mid));
+    if ((fact.fact === 'places' || fact.fact === 'crossed') && present(state)) this.#pool.fit(state.places, (mid) => this.#store.sources.slotTrack(mid));
     if (fact.fact === 'own' && fact.source === 'camera') this.#showOwnCamera();
     if (fact.fact === 'event' && fact.event.type === 'entered') this.#entered();
     if (fact.fact === 'ended' || fact.fact === 'failed') this.#over();

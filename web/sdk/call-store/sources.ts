@@ -5,6 +5,7 @@ import { LocalMedia, type Devices, type SourceState } from '../local-media.ts';
 import { decode, encode, type Body, type Received } from '../messages.ts';
 import { Peer } from '../peer.ts';
 import type { Joined, LeaveReason, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
+import { Crossing, type Crosser, type Line } from './crossing.ts';
 import { flows, type Fact, type Problem } from './state.ts';
 
 export interface CallOptions {
@@ -17,6 +18,8 @@ export interface CallOptions {
   readonly world?: World;
   /** Takes what others in the call write; without it no channel for messages is opened. */
   readonly onMessage?: (message: Received) => void;
+  /** The call goes over to another media node, and in a moment these tracks play in place of those of before: a page that shows pictures gets them ready. */
+  readonly onAhead?: (tracks: readonly MediaStreamTrack[]) => void;
 }
 
 const SOUNDS: readonly Source[] = ['microphone', 'screen_audio'];
@@ -24,6 +27,8 @@ const PICTURES: readonly Source[] = ['camera', 'screen'];
 const SOURCES: readonly Source[] = [...SOUNDS, ...PICTURES];
 /** Starting three encoders takes a small machine some 50 ms, which the others' first pictures would wait for. */
 const PICTURES_AFTER_MS = 60;
+/** How long the first line of a call that has gone over to another media node is kept if the hub does not end it. */
+const FIRST_LINE_MS = 5_000;
 /** How long a page that was never in tries to get in. */
 const FIRST_WINDOW_MS = 30_000;
 
@@ -36,7 +41,13 @@ export class Sources {
   readonly #own = new Map<Source, SourceState>();
   #connection: Connection | undefined;
   #peer: Peer | undefined;
+  /** Names the line that is used now; each has a name of its own. */
   #turn = 0;
+  #turns = 0;
+  /** A further line, while the call goes over to another media node. */
+  #crossing: Crossing | undefined;
+  /** The line before; it still sends until the hub ends it, for those who are not over yet. */
+  #before: (Line & { readonly turn: number }) | undefined;
   #joined = false;
   #inCall = false;
   /** Whether the hub has let the page in since the person asked for it. */
@@ -54,6 +65,7 @@ export class Sources {
   #name: string | undefined;
   #toldMuted = new Map<Source, boolean>();
   #toldView = '';
+  #wants: readonly WantedTrack[] = [];
   #offerSeq = 0;
 
   constructor(options: CallOptions, tell: (fact: Fact) => void) {
@@ -94,6 +106,7 @@ export class Sources {
 
   /** Says which pictures are shown and how large; quiet if that is what it said last. */
   view(wants: readonly WantedTrack[]): void {
+    this.#wants = wants;
     const said: string = JSON.stringify(wants);
     if (!this.#joined || said === this.#toldView) return;
     this.#toldView = said;
@@ -146,42 +159,146 @@ export class Sources {
 
   #start(): number {
     this.#stop();
-    const turn: number = ++this.#turn;
-    const current = (run: () => void): void => {
-      if (turn === this.#turn) run();
-    };
     this.#wasConnected = false;
-    this.#peer = new Peer((state) => current(() => this.#mediaState(state)), this.#hubBegins);
+    const { connection, peer } = this.#line(this.#turn);
+    this.#connection = connection;
+    this.#peer = peer;
+    return this.#turn;
+  }
+
+  /** What a line says is heard while it is used, or while the call goes over to it. */
+  #line(turn: number): Line {
+    const heard = (here: () => void, ahead: (crossing: Crossing) => void = () => {}): void => {
+      if (turn === this.#turn) here();
+      else if (turn === this.#crossing?.turn) ahead(this.#crossing);
+    };
+    const peer = new Peer(
+      (state) =>
+        heard(
+          () => this.#mediaState(state),
+          (crossing) => crossing.media(state),
+        ),
+      this.#hubBegins,
+    );
     const onMessage = this.#options.onMessage;
     if (onMessage) {
-      this.#peer.openMessages((data) => {
+      peer.openMessages((data) => {
         const message: Received | undefined = decode(data);
-        if (message) current(() => onMessage(message));
+        const tell = (): void => void (message && onMessage(message));
+        // Whoever is not over yet still writes over the line before.
+        if (turn === this.#before?.turn) tell();
+        else heard(tell, tell);
       });
     }
-    this.#connection = new Connection(
+    const connection = new Connection(
       this.#options.url,
       {
-        joined: (frame) => current(() => void this.#joinedAs(frame)),
-        event: (event) => current(() => this.#event(event)),
-        reconnecting: (attempt) => current(() => this.#tell({ fact: 'reconnecting', attempt })),
-        resumed: () => current(() => this.#tell({ fact: 'resumed' })),
-        over: (over) => current(() => this.#over(over)),
+        joined: (frame) =>
+          heard(
+            () => void this.#joinedAs(frame),
+            (crossing) => void crossing.joined(frame),
+          ),
+        event: (event) => {
+          if (turn === this.#before?.turn && event.type === 'closed') this.#dropBefore();
+          heard(
+            () => this.#event(event),
+            (crossing) => crossing.event(event),
+          );
+        },
+        reconnecting: (attempt) => heard(() => this.#tell({ fact: 'reconnecting', attempt })),
+        resumed: () => heard(() => this.#tell({ fact: 'resumed' })),
+        over: (over) =>
+          heard(
+            () => this.#over(over),
+            (crossing) => crossing.over(over),
+          ),
       },
       this.#world,
     );
-    return turn;
+    return { connection, peer };
   }
 
   #stop(comesBack: boolean = false): void {
-    this.#turn++;
+    this.#turn = ++this.#turns;
     this.#joined = false;
     this.#toldView = '';
     this.#toldMuted.clear();
+    this.#dropCrossing(comesBack);
+    this.#dropBefore();
     if (comesBack) this.#connection?.abandon();
     else this.#connection?.leave();
     this.#peer?.close();
     this.#connection = this.#peer = undefined;
+  }
+
+  /** The call goes over to another media node: a second line is made while this one goes on. */
+  #move(withinMs: number): void {
+    if (this.#crossing || !this.#inCall || this.#resume === undefined) return;
+    this.#dropBefore();
+    const turn: number = ++this.#turns;
+    const until: number = this.#world.now() + withinMs;
+    const again = (): void => {
+      if (!this.#crossing && until > this.#world.now()) this.#move(until - this.#world.now());
+    };
+    const owner: Crosser = {
+      muted: () => this.#mutedNow(),
+      name: () => this.#name,
+      wants: () => this.#wants,
+      putAll: (peer) => SOURCES.forEach((source) => void peer.put(source, this.local.track(source) ?? null)),
+      ahead: () => this.#options.onAhead?.(this.#crossing?.line.peer.slots.map(({ track }) => track) ?? []),
+      crossed: () => this.#crossed(),
+      failed: (againAfterMs) => {
+        this.#dropCrossing(true);
+        const first: number = this.#turn;
+        if (againAfterMs !== undefined) this.#world.later(() => void (first === this.#turn && again()), againAfterMs);
+      },
+    };
+    this.#crossing = new Crossing(this.#line(turn), turn, owner, this.#world);
+    void this.#crossing.begin(this.#resume, withinMs);
+  }
+
+  /** From now on the page listens to the new line and shows what comes there. */
+  #crossed(): void {
+    const crossing: Crossing | undefined = this.#crossing;
+    const frame: Joined | undefined = crossing?.frame;
+    if (!crossing || !frame || !this.#connection || !this.#peer) return;
+    this.#before = { connection: this.#connection, peer: this.#peer, turn: this.#turn };
+    const before = this.#before;
+    this.#world.later(() => {
+      if (before === this.#before) this.#dropBefore();
+    }, FIRST_LINE_MS);
+    this.#crossing = undefined;
+    this.#turn = crossing.turn;
+    this.#connection = crossing.line.connection;
+    this.#peer = crossing.line.peer;
+    this.#resume = frame.resume;
+    this.#windowMs = frame.resume_within_ms;
+    this.#offerSeq = 0;
+    this.#comeback.held(this.#world.now());
+    for (const source of SOURCES) this.#toldMuted.set(source, crossing.muted.includes(source));
+    this.#tell({ fact: 'crossed', frame, events: crossing.events, media: this.#peer.state });
+    if (this.#name) this.#tell({ fact: 'renamed', name: this.#name });
+    for (const event of crossing.events) if (event.type === 'resting') this.#rest(event);
+    // What was turned off or on while the hub let everybody over, and what is shown now.
+    for (const source of SOURCES) this.#tellMuted(source);
+    this.#putAll();
+    this.#connection.send({ type: 'view', wants: this.#wants });
+  }
+
+  #dropCrossing(comesBack: boolean): void {
+    const crossing: Crossing | undefined = this.#crossing;
+    this.#crossing = undefined;
+    crossing?.stop();
+    if (comesBack) crossing?.line.connection.abandon();
+    else crossing?.line.connection.leave();
+    crossing?.line.peer.close();
+  }
+
+  #dropBefore(): void {
+    const before = this.#before;
+    this.#before = undefined;
+    before?.connection.abandon();
+    before?.peer.close();
   }
 
   async #joinedAs(frame: Joined): Promise<void> {
@@ -206,21 +323,32 @@ export class Sources {
   }
 
   #sendEnter(): void {
-    const muted: readonly Source[] = SOURCES.filter((source) => !this.#flows(source));
+    const muted: readonly Source[] = this.#mutedNow();
     for (const source of SOURCES) this.#toldMuted.set(source, muted.includes(source));
     this.#connection?.send({ type: 'enter', ...(this.#name ? { name: this.#name } : {}), muted });
   }
 
+  #mutedNow(): readonly Source[] {
+    return SOURCES.filter((source) => !this.#flows(source));
+  }
+
   #event(event: ServerEvent): void {
+    if (event.type === 'move') return this.#move(event.within_ms);
+    // The hub has let everybody over: what comes next comes over the other line.
+    if (event.type === 'closed' && event.reason === 'replaced' && this.#crossing) return this.#crossing.firstIsOver();
     if (event.type === 'answered') void this.#answered(event.answer, event.slots);
     if (event.type === 'rejected' && event.seq === this.#offerSeq) void this.#peer?.rollback();
-    // A browser that does not take it sends more than is shown: nobody notices.
-    if (event.type === 'resting') return void this.#peer?.rest(event.source, event.rids).catch(() => undefined);
+    if (event.type === 'resting') return this.#rest(event);
     if (event.type === 'media_lost' || (event.type === 'closed' && event.reason === 'lost')) return this.#comeBack(lost);
     if (event.type === 'closed') return this.#end(event.reason);
     // The hub took the name that the click gave.
     if (event.type === 'entered' && this.#name) this.#tell({ fact: 'renamed', name: this.#name });
     this.#tell({ fact: 'event', event });
+  }
+
+  /** A browser that does not take it sends more than is shown: nobody notices. */
+  #rest({ source, rids }: Extract<ServerEvent, { type: 'resting' }>): void {
+    void this.#peer?.rest(source, rids).catch(() => undefined);
   }
 
   #mediaState(state: RTCPeerConnectionState): void {
@@ -309,6 +437,7 @@ export class Sources {
   #changed(source: Source, state: SourceState, track: MediaStreamTrack | null): void {
     this.#own.set(source, state);
     if (this.#inCall) void this.#peer?.put(source, track);
+    this.#crossing?.changed(source, track);
     if (this.#inCall && this.#joined) this.#tellMuted(source);
     this.#tell({ fact: 'own', source, state });
     // Sharing stopped by the browser's own button ends the picture only.

@@ -64,6 +64,8 @@ export type Fact =
   | { readonly fact: 'joining'; readonly note: string | null }
   | { readonly fact: 'rejoining' }
   | { readonly fact: 'joined'; readonly frame: Joined }
+  /** The call has gone over to another media node; what the hub said there since `frame`. */
+  | { readonly fact: 'crossed'; readonly frame: Joined; readonly events: readonly ServerEvent[]; readonly media: RTCPeerConnectionState }
   | { readonly fact: 'entering' }
   | { readonly fact: 'event'; readonly event: ServerEvent }
   | { readonly fact: 'reconnecting'; readonly attempt: number }
@@ -102,6 +104,8 @@ function step(state: CallState, fact: Fact): CallState {
       return present(state) ? { ...state, link: { is: 'rejoining' } } : state;
     case 'joined':
       return joined(state, fact.frame);
+    case 'crossed':
+      return state.phase === 'live' ? crossed(state, fact.frame, fact.events, fact.media) : state;
     case 'entering':
       return state.phase === 'lobby' ? { ...state, entering: true } : state;
     case 'event':
@@ -144,6 +148,11 @@ function joined(state: CallState, frame: Joined): CallState {
   return { ...always(state), ...here, phase: 'lobby', entering: state.phase === 'lobby' && state.entering };
 }
 
+function crossed(state: Live, frame: Joined, events: readonly ServerEvent[], media: RTCPeerConnectionState): CallState {
+  const after: CallState = events.reduce<CallState>((now, event) => (present(now) ? happened(now, event) : now), joined(state, frame));
+  return present(after) ? { ...after, media } : after;
+}
+
 function happened(state: Live | Lobby, event: ServerEvent): CallState {
   switch (event.type) {
     case 'entered':
@@ -162,6 +171,7 @@ function happened(state: Live | Lobby, event: ServerEvent): CallState {
     case 'rejected':
       return { ...state, notice: { code: event.code, title: 'The service refused this', detail: event.message } };
     case 'answered':
+    case 'move':
     case 'resting':
     case 'media_lost':
     case 'closed':

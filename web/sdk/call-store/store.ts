@@ -66,7 +66,7 @@ export class CallStore {
     this.#state = reduce(before, fact);
     if (this.#state === before) return;
     for (const listener of [...this.#listeners]) listener(this.#state, fact);
-    if (fact.fact === 'event' || fact.fact === 'joined' || fact.fact === 'places') void this.sources.grow(videosOf(this.#state));
+    if (fact.fact === 'event' || fact.fact === 'joined' || fact.fact === 'crossed' || fact.fact === 'places') void this.sources.grow(videosOf(this.#state));
   }
 }
 
