@@ -107,9 +107,12 @@ impl NodesAction {
 /// What a node without a hub can be told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeConfig {
-    /// Where the hub is, such as `http://10.0.0.5:8080`
+    /// Where the hub is, such as `https://calls.example.com`, or `http://10.0.0.5:8080` in a network of your own
     #[arg(long, env = "TUPPENCE_HUB", value_name = "URL", value_parser = public_url)]
     pub hub: String,
+    /// File with the certificates (PEM) of those who may vouch for a hub at an https:// address [default: whom browsers trust]
+    #[arg(long, env = "TUPPENCE_HUB_CA", value_name = "PATH")]
+    pub hub_ca: Option<PathBuf>,
     /// The token that `tuppence nodes add` printed
     #[arg(long, env = "TUPPENCE_NODE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub node_token: String,

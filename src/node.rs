@@ -1,6 +1,7 @@
 //! `tuppence node`: a media node without a hub, a database or pages. It dials a hub and does what that says; while the hub is
 //! away its calls go on, and what they use waits in its journal.
 
+mod dial;
 mod link;
 
 use crate::config::NodeConfig;

@@ -1,28 +1,20 @@
 //! The node's end of `tuppence.node.v1`: dials, says hello, does what it is told and tells what happens, and dials again.
 
+use super::dial::{Dialler, Socket};
 use crate::config::NodeConfig;
 use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt};
 use sfu::control::{Command, Event, LegId, Refusal};
 use signaling::delivery::{Delivery, Outgoing};
 use signaling::nodes::fleet::Progress;
-use signaling::nodes::protocol::{
-    FRAME_BYTES_MAX, HubFrame, NodeFrame, PATH, SUBPROTOCOL, Standing, UNACKNOWLEDGED_MAX,
-};
+use signaling::nodes::protocol::{HubFrame, NodeFrame, Standing, UNACKNOWLEDGED_MAX};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, handshake::client::Request};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::tungstenite::Message;
 use tracing::{info, warn};
 use uuid::Uuid;
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How long dialling and the answer to hello may take.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -64,7 +56,7 @@ impl Remains {
 
 /// A node and its hub.
 pub(super) struct Link {
-    request: Request,
+    dialler: Dialler,
     node: sfu::Handle,
     events: sfu::Events,
     legs_max: usize,
@@ -91,16 +83,11 @@ impl Link {
         events: sfu::Events,
         legs_max: usize,
     ) -> Result<(Link, watch::Sender<bool>, watch::Receiver<Remains>)> {
-        let url = format!("{}{PATH}", config.hub.replacen("http", "ws", 1));
-        let mut request = url.into_client_request().context("--hub is no address")?;
-        let token = HeaderValue::from_str(&format!("Bearer {}", config.node_token))
-            .context("--node-token is no token")?;
-        request.headers_mut().insert(header::AUTHORIZATION, token);
-        request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        let dialler = Dialler::new(config)?;
         let (leave, leaving) = watch::channel(false);
         let (remains, watched) = watch::channel(Remains::default());
         let link = Link {
-            request,
+            dialler,
             node,
             events,
             legs_max,
@@ -125,7 +112,7 @@ impl Link {
             if self.is_over {
                 return;
             }
-            warn!(%error, "the hub is away; calls go on");
+            warn!(error = %format_args!("{error:#}"), "the hub is away; calls go on");
             self.remains.send_modify(|remains| remains.hub = Asked::Away);
             if begun.elapsed() > WITHIN {
                 pause = AGAIN_AFTER.0;
@@ -150,11 +137,7 @@ impl Link {
     }
 
     async fn dial(&mut self) -> Result<(Socket, Duration)> {
-        let limits = WebSocketConfig::default()
-            .max_message_size(Some(FRAME_BYTES_MAX))
-            .max_frame_size(Some(FRAME_BYTES_MAX));
-        let dialled = connect_async_with_config(self.request.clone(), Some(limits), true);
-        let (mut socket, _) = timeout(WITHIN, dialled).await.context("no answer")??;
+        let mut socket = timeout(WITHIN, self.dialler.dial()).await.context("no answer")??;
         let (boot, hub, received) = (self.boot, self.hub, self.delivery.received());
         let (leaving, version) = (*self.leaving.borrow_and_update(), env!("CARGO_PKG_VERSION").to_owned());
         let hello = NodeFrame::Hello { boot, hub, received, legs_max: self.legs_max, leaving, version };

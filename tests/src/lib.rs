@@ -14,6 +14,7 @@ mod resource;
 pub mod rows;
 mod server;
 mod socket;
+mod tls;
 
 pub use api::{Answer, Api};
 pub use bot::{Bot, Entered, Received};
@@ -22,6 +23,7 @@ pub use processes::Killed;
 pub use resource::Resource;
 pub use server::{Announced, Home, Service, binary};
 pub use socket::{Socket, minimal_offer};
+pub use tls::Terminator;
 
 use std::time::Duration;
 use tokio::time::Instant;

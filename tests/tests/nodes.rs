@@ -2,24 +2,31 @@
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-use tuppence_tests::{Bot, Home, Service, binary, eventually};
+use tuppence_tests::{Bot, Home, Service, Terminator, binary, eventually};
 
 /// A node with a directory of its own, which outlasts its lives. Killed when dropped.
 struct Node {
     dir: TempDir,
     hub: String,
     token: String,
+    /// Who may vouch for the hub.
+    ca: Option<PathBuf>,
     child: Child,
 }
 
 impl Node {
     fn start(hub: &str, token: &str) -> Result<Node> {
+        Self::trusting(None, hub, token)
+    }
+
+    fn trusting(ca: Option<PathBuf>, hub: &str, token: &str) -> Result<Node> {
         let dir = TempDir::with_prefix("tuppence-node-")?;
-        let child = run(&dir, hub, token)?;
-        Ok(Node { dir, hub: hub.to_owned(), token: token.to_owned(), child })
+        let child = run(&dir, hub, token, ca.as_deref())?;
+        Ok(Node { dir, hub: hub.to_owned(), token: token.to_owned(), ca, child })
     }
 
     fn kill(&mut self) -> Result<()> {
@@ -29,7 +36,7 @@ impl Node {
     }
 
     fn start_again(&mut self) -> Result<()> {
-        self.child = run(&self.dir, &self.hub, &self.token)?;
+        self.child = run(&self.dir, &self.hub, &self.token, self.ca.as_deref())?;
         Ok(())
     }
 
@@ -57,7 +64,7 @@ impl Drop for Node {
     }
 }
 
-fn run(dir: &TempDir, hub: &str, token: &str) -> Result<Child> {
+fn run(dir: &TempDir, hub: &str, token: &str, ca: Option<&Path>) -> Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(dir.path().join("log"))?;
     let child = Command::new(binary()?)
         .arg("node")
@@ -67,6 +74,7 @@ fn run(dir: &TempDir, hub: &str, token: &str) -> Result<Child> {
         .env("TUPPENCE_MEDIA_LISTEN", "127.0.0.1:0")
         .env("TUPPENCE_DRAIN_WITHIN_S", "15")
         .env_remove("DATABASE_URL")
+        .envs(ca.map(|path| ("TUPPENCE_HUB_CA", path)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -426,4 +434,30 @@ async fn a_token_is_shown_once_and_ends_when_it_is_revoked() -> Result<()> {
         .await?;
     ensure!(stranger.status() == 401, "{}", stranger.status());
     Ok(())
+}
+
+#[tokio::test]
+async fn a_node_reaches_its_hub_over_tls_and_trusts_nobody_else() -> Result<()> {
+    let (home, service) = hub().await?;
+    let proxy = Terminator::before(&service.announced.url).await?;
+    let strangers = Terminator::before(&service.announced.url).await?;
+    let named = |name: &str, pem: &str| -> Result<PathBuf> {
+        let path = home.data().with_file_name(name);
+        std::fs::write(&path, pem)?;
+        Ok(path)
+    };
+    let token = add(&home, "sealed")?;
+    for ca in [None, Some(named("strangers.pem", &strangers.certificate_pem)?)] {
+        let wary = Node::trusting(ca, &proxy.url, &token)?;
+        eventually("the node to refuse the certificate", Duration::from_secs(15), async || {
+            Ok(wary.log().contains("invalid peer certificate").then_some(()))
+        })
+        .await
+        .with_context(|| wary.log())?;
+        ensure!(!wary.log().contains("the hub takes this node"), "{}", wary.log());
+    }
+    let node = Node::trusting(Some(named("proxy.pem", &proxy.certificate_pem)?), &proxy.url, &token)?;
+    let room_id = service.api.room(8).await?;
+    let bots = call(&service, &room_id, &["ann", "ben"]).await?;
+    see_each_other(&bots).await.with_context(|| node.log())
 }
