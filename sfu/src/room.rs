@@ -220,6 +220,7 @@ impl Room {
             self.queue(at, now.instant);
             self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
+            self.tell_paused(at, out);
             self.want_missing_keyframes(at);
         }
         self.tell_demand(now.instant, out);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::congestion::allocate::{Capacity, Offered, Wanted, goal_bps};
-use crate::control::{Kind, TrackKey};
+use crate::control::{Event, Kind, TrackKey};
 use crate::forward::LayerId;
 use crate::peer::Now;
 use crate::slab::Key;
@@ -63,6 +63,21 @@ impl Room {
             {
                 self.want_keyframe(track, layer, now, out);
             }
+        }
+    }
+
+    /// Tells a subscriber which of its pictures stand still because of its line, when that has changed.
+    pub(super) fn tell_paused(&mut self, at: Key, out: &mut Out) {
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        let mut changed = false;
+        for slot in &mut peer.players {
+            changed |=
+                slot.player.is_paused() != std::mem::replace(&mut slot.told_paused, slot.player.is_paused());
+        }
+        if changed {
+            let paused = peer.players.iter().filter(|slot| slot.told_paused);
+            let mids = paused.map(|slot| slot.mid.to_string()).collect();
+            out.events.push(Event::Paused { leg: peer.leg, mids });
         }
     }
 
