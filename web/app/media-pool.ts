@@ -7,6 +7,8 @@ import type { Place } from '../sdk/call-store/state.ts';
 export class MediaPool {
   readonly #videos = new Map<string, HTMLVideoElement>();
   readonly #audios = new Map<string, HTMLAudioElement>();
+  /** Whose picture each place showed last. */
+  readonly #owners = new Map<string, string>();
   readonly #speakers: HTMLElement;
   readonly #firstFrame: (video: HTMLVideoElement) => void;
   readonly #blocked: () => void;
@@ -26,6 +28,21 @@ export class MediaPool {
       if (!track) continue;
       if (kind === 'video') this.#play(this.#videoFor(mid), track);
       else this.#play(this.#audioFor(mid), track);
+    }
+  }
+
+  /**
+   * Takes whose picture each place shows from now on. What is left of the one before is not to be seen under another
+   * name, nor after a pause: such a video is marked `data-stale` until something newer has come.
+   */
+  assign(places: readonly Place[]): void {
+    for (const { mid, participantId, source, paused } of places) {
+      const video: HTMLVideoElement | undefined = this.#videos.get(mid);
+      const owner: string = participantId === null || paused ? '' : `${participantId} ${source}`;
+      const before: string | undefined = this.#owners.get(mid);
+      if (!video || owner === (before ?? '')) continue;
+      this.#owners.set(mid, owner);
+      if (before !== undefined && owner !== '') this.#hideUntilRenewed(video);
     }
   }
 
@@ -53,6 +70,20 @@ export class MediaPool {
     this.#speakers.replaceChildren();
     this.#audios.clear();
     this.#videos.clear();
+    this.#owners.clear();
+  }
+
+  #hideUntilRenewed(video: HTMLVideoElement): void {
+    if (!video.requestVideoFrameCallback) return;
+    const since: number = performance.now();
+    const change: string = (video.dataset['stale'] = String(since));
+    const look = (_: number, { receiveTime }: VideoFrameCallbackMetadata): void => {
+      if (video.dataset['stale'] !== change) return;
+      // What had come already is still the old picture.
+      if (receiveTime !== undefined && receiveTime < since) video.requestVideoFrameCallback(look);
+      else delete video.dataset['stale'];
+    };
+    video.requestVideoFrameCallback(look);
   }
 
   #videoFor(mid: string): HTMLVideoElement {
