@@ -17,3 +17,4 @@ mod rooms;
 pub(crate) mod seals;
 mod silence;
 mod storms;
+mod switches;

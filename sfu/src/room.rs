@@ -46,6 +46,8 @@ pub(crate) struct Room {
     arrived: Vec<(Arc<Packet>, Route)>,
     /// Peers whose egress has something to send at the end of the turn.
     waiting: Vec<Key>,
+    /// Slots to which something came of the layer that they wait for.
+    changing: Vec<(Key, usize)>,
     /// When the first of them came whose picture is not complete yet.
     incomplete_since: Option<Instant>,
     speakers: Speakers,
@@ -75,6 +77,7 @@ impl Room {
             peers: Peers::default(),
             arrived: Vec::new(),
             waiting: Vec::new(),
+            changing: Vec::new(),
             incomplete_since: None,
             speakers: Speakers::default(),
             shards,
@@ -221,7 +224,8 @@ impl Room {
             self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
             self.tell_paused(at, out);
-            self.want_missing_keyframes(at);
+            self.change_layers(at, now, out);
+            self.want_missing_keyframes(at, now.instant);
         }
         self.tell_demand(now.instant, out);
         self.ask_keyframes(now, out);

@@ -120,7 +120,8 @@ fn who_does_not_report_on_packets_is_sent_what_it_shows() {
 fn probing_is_not_on_the_bill_and_everything_else_is() {
     let counted = |bend| {
         let (mut lab, mut clients) = call(bend);
-        lab.run(&mut clients, 1_000);
+        lab.set_line(&clients[2], Nature::of(3e5));
+        lab.run(&mut clients, 10_000);
         let sent = lab.sent_to(clients[2].address).media_bytes as u64;
         sent.checked_sub(lab.egress_bytes(clients[2].leg)).expect("nothing is billed that was not sent")
     };
