@@ -13,13 +13,15 @@ mod report;
 use std::sync::Arc;
 use std::time::Instant;
 
+use str0m::media::Rid;
+
 use crate::allowance::Allowance;
 use crate::control::{Event, RoomId, Source, TrackKey, UsageFact, Want};
 use crate::forward::Packet;
 use crate::metrics::Counts;
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
-use crate::relay::{Elsewhere, Playlist, Relay, Shards, Word};
+use crate::relay::{Elsewhere, Playlist, Relay, Shards, Shown, Word};
 use crate::slab::Key;
 use crate::speaker::Speakers;
 use crate::track::Route;
@@ -55,6 +57,10 @@ pub(crate) struct Room {
     elsewhere: Elsewhere,
     /// What the other shards were told last, and when.
     told: Option<(Instant, Playlist)>,
+    /// And what of theirs is shown here.
+    told_shown: Option<(Instant, Shown)>,
+    /// The encodings that are shown here or waited for, as the last look found.
+    shown: Vec<(TrackKey, Option<Rid>)>,
     entries: u64,
     /// Of legs that have ended.
     past: Counts,
@@ -83,6 +89,8 @@ impl Room {
             shards,
             elsewhere: Elsewhere::default(),
             told: None,
+            told_shown: None,
+            shown: Vec::new(),
             entries: 0,
             past: Counts::default(),
             quality_at: None,

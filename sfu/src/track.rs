@@ -139,6 +139,19 @@ impl Track {
         Some(told)
     }
 
+    /// Its publisher, who is on another shard, rests these encodings and no others.
+    pub(crate) fn rest(&mut self, rids: &[Rid], now: Instant) {
+        for layer in &mut self.layers {
+            layer.rest(layer.rid.is_some_and(|rid| rids.contains(&rid)), now);
+        }
+    }
+
+    /// The encodings that its publisher was told to rest.
+    pub(crate) fn resting(&self) -> Vec<Rid> {
+        let resting = self.layers.iter().filter(|layer| matches!(layer.rest, Rest::Resting(_)));
+        resting.filter_map(|layer| layer.rid).collect()
+    }
+
     /// What reads the packets of one of the track's encodings.
     pub(crate) fn reader(&mut self, rid: Option<Rid>, ssrc: u32) -> &mut codec::Reader {
         let known = self.readers.iter().position(|(other, _, _)| *other == rid);

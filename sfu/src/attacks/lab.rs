@@ -47,6 +47,15 @@ pub(super) fn without_transport_feedback(offer: String) -> String {
     offer.lines().filter(is_kept).map(|line| format!("{line}\r\n")).collect()
 }
 
+/// Which encodings of its picture a publisher was told last to rest.
+pub(super) fn told_to_rest(lab: &Lab, publisher: LegId) -> Vec<String> {
+    let told = lab.events.iter().rev().find_map(|event| match event {
+        Event::Resting { leg, rids, .. } if *leg == publisher => Some(rids.clone()),
+        _ => None,
+    });
+    told.unwrap_or_default()
+}
+
 /// What was sent to one address.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sent {
