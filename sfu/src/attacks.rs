@@ -4,6 +4,7 @@
 mod calm;
 mod churn;
 mod client;
+mod crowd;
 mod forgery;
 mod handshakes;
 mod hostility;
