@@ -4,6 +4,7 @@
 mod calm;
 mod churn;
 mod client;
+mod crowd;
 mod forgery;
 mod handshakes;
 mod hostility;
@@ -17,3 +18,4 @@ mod rooms;
 pub(crate) mod seals;
 mod silence;
 mod storms;
+mod switches;

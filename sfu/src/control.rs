@@ -251,6 +251,14 @@ pub enum Event {
         /// What changed.
         slots: Vec<SlotTrack>,
     },
+    /// Which slots of a subscriber stand still because its line does not take their pictures. Sent on change only; at first
+    /// none does.
+    Paused {
+        /// The subscriber.
+        leg: LegId,
+        /// The `a=mid` of each.
+        mids: Vec<String>,
+    },
     /// Which encodings of a picture nobody is shown (simulcast): its publisher rests them until an event names them no
     /// more. Sent on change only; at first none rests.
     Resting {

@@ -1,8 +1,8 @@
-//! What a slot sends: a pure decision from packets. The old source plays until the new one's keyframe, and whatever plays
-//! leaves under the slot's own numbers.
+//! What a slot sends: a pure decision from packets. The old source plays until the new one's keyframe, another layer of the
+//! same picture until the new one flows, and whatever plays leaves under the slot's own numbers.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use str0m::format::CodecSpec;
 use str0m::media::Rid;
@@ -12,9 +12,18 @@ use crate::codec::{Picture, red};
 use crate::control::{Kind, TrackKey};
 use crate::dependency::Descriptor;
 use crate::egress::PayloadTypes;
-use crate::keyframes::Replayed;
+use crate::keyframes::{Arrival, Replayed};
 use crate::rewrite::{Line, Numbers};
 use crate::svc::{Layer, Selection};
+
+/// A layer that nothing came of for this long does not keep the next one waiting.
+const SILENT_AFTER: Duration = Duration::from_millis(300);
+
+/// Nor does any for longer than this, from the keyframe on.
+const FLOWS_WITHIN: Duration = Duration::from_secs(1);
+
+/// A keyframe of which some is missing for so long never becomes whole: what comes next plays as far as it comes.
+const WHOLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a subscriber may be shown of a track: an encoding of its own (simulcast), and of that the layers up to one (scalable
 /// video). A track that has neither has one layer.
@@ -100,6 +109,9 @@ impl Replayed for Arc<Packet> {
     fn arrived(&self) -> Instant {
         self.arrived
     }
+    fn ends(&self) -> bool {
+        self.marker
+    }
     fn size(&self) -> usize {
         self.payload.len()
     }
@@ -124,6 +136,12 @@ pub(crate) struct Player {
     wanted: Option<(TrackKey, LayerId)>,
     /// The subscriber's line does not take it.
     paused: bool,
+    /// The wanted layer is on its way while another one plays: when the keyframe from which it will play began to come.
+    arriving: Option<Instant>,
+    /// When that was due, once it is to play.
+    due: Option<Instant>,
+    /// When a packet last left.
+    played_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -140,7 +158,17 @@ impl Player {
             Kind::Audio => 48_000,
             Kind::Video => 90_000,
         };
-        Player { kind, line: Line::new(rate_hz), playing: None, wanted: None, paused: false }
+        let line = Line::new(rate_hz);
+        Player {
+            kind,
+            line,
+            playing: None,
+            wanted: None,
+            paused: false,
+            arriving: None,
+            due: None,
+            played_at: None,
+        }
     }
 
     /// Plays this layer of a track as soon as it can be shown: a stream from its next keyframe on, a layer of the stream that
@@ -157,6 +185,9 @@ impl Player {
             selection.want(layer.svc);
         }
         let is_new = self.wanted != wanted || self.paused;
+        if is_new {
+            (self.arriving, self.due) = (None, None);
+        }
         (self.wanted, self.paused) = (wanted, false);
         is_new
     }
@@ -164,6 +195,7 @@ impl Player {
     /// Plays nothing until something is wanted anew. Answers whether it did play.
     pub(crate) fn pause(&mut self) -> bool {
         self.playing = None;
+        self.arriving = None;
         self.line.pause();
         !std::mem::replace(&mut self.paused, true)
     }
@@ -197,6 +229,43 @@ impl Player {
         }
     }
 
+    /// The wanted layer's keyframe is here already, at least some of it.
+    pub(crate) fn expect(&mut self, arrival: &Arrival) {
+        self.arriving = Some(arrival.began);
+    }
+
+    /// Whether what is wanted is on its way, so that nothing needs to be asked for.
+    pub(crate) fn is_expecting(&self, now: Instant) -> bool {
+        self.arriving.is_some_and(|since| now.saturating_duration_since(since) < WHOLE_WITHIN)
+    }
+
+    /// The layer that is on its way while another one plays.
+    pub(crate) fn expected(&self) -> Option<(TrackKey, LayerId)> {
+        self.wanted.filter(|_| self.arriving.is_some() && !self.paused)
+    }
+
+    /// Whether packets of this stream are what is waited for.
+    pub(crate) fn expects(&self, source: &SourceId) -> bool {
+        self.expected().is_some_and(|(track, layer)| source.is_of(track, layer))
+    }
+
+    /// Stops what plays if the layer that is waited for can go on in its place; its packets are to be taken then from the
+    /// keyframe on. An encoder that spent what it may on a keyframe sends nothing for most of a second: the old layer
+    /// goes on for so long, unless it is silent itself. Answers whether it gave way.
+    pub(crate) fn gives_way(&mut self, arrival: &Arrival, now: Instant) -> bool {
+        let passed = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
+        let is_silent = self.played_at.is_none_or(|at| passed(at, SILENT_AFTER));
+        let is_enough = arrival.flows || is_silent || passed(arrival.began, FLOWS_WITHIN);
+        let is_of_this = self.arriving.is_some_and(|since| arrival.began >= since);
+        let gives_way = is_of_this && (self.playing.is_none() || arrival.is_whole && is_enough);
+        if gives_way {
+            self.playing = None;
+            self.arriving = None;
+            self.due = Some(arrival.due);
+        }
+        gives_way
+    }
+
     /// The layer whose packets leave here, if any.
     pub(crate) fn source(&self) -> Option<&SourceId> {
         self.playing.as_ref().map(|playing| &playing.source)
@@ -224,6 +293,7 @@ impl Player {
             self.start(packet)?;
         }
         let playing = self.playing.as_mut()?;
+        self.played_at = Some(packet.arrived);
         let ts = packet.numbers.ts;
         let (Some(frame), Some(selection)) = (&packet.picture.frame, &mut playing.selection) else {
             let numbers = self.line.rewrite(&packet.numbers)?;
@@ -246,13 +316,26 @@ impl Player {
     fn start(&mut self, packet: &Packet) -> Option<()> {
         let (track, layer) = self.wanted.filter(|_| !self.paused)?;
         let may_start = self.kind == Kind::Audio || packet.picture.starts_keyframe;
-        if !packet.source.is_of(track, layer) || !may_start {
+        if !packet.source.is_of(track, layer) || !may_start || self.waits_for_more_than(packet) {
             return None;
         }
-        self.line.switch(&packet.numbers, packet.arrived);
+        self.arriving = None;
+        self.line.switch(&packet.numbers, self.due.take().unwrap_or(packet.arrived));
         let selection = packet.picture.frame.map(|_| Selection::new(layer.svc));
         self.playing = Some(Playing { source: packet.source, selection });
         Some(())
+    }
+
+    /// Whether another layer of the same track goes on while this keyframe comes.
+    fn waits_for_more_than(&mut self, keyframe: &Packet) -> bool {
+        let is_layer_of = |playing: &Playing| {
+            playing.source.track == keyframe.source.track && playing.source.rid != keyframe.source.rid
+        };
+        if !self.playing.as_ref().is_some_and(is_layer_of) {
+            return false;
+        }
+        let since = *self.arriving.get_or_insert(keyframe.arrived);
+        keyframe.arrived.saturating_duration_since(since) < WHOLE_WITHIN
     }
 }
 
@@ -340,6 +423,73 @@ pub(crate) mod tests {
         assert!(player.want(Some((track(1), LayerId::ALL))), "which is news");
         assert!(player.take(&packet(1, 12, false, at(66))).is_none());
         assert_eq!(player.take(&packet(1, 13, true, at(99))).map(|n| n.numbers.seq), Some(2));
+    }
+
+    fn layer(name: &str) -> LayerId {
+        LayerId::from(Some(Rid::from(name)))
+    }
+
+    fn of_layer(name: &str, seq: u64, key: bool, arrived: Instant) -> Packet {
+        let mut packet = packet(1, seq, key, arrived);
+        packet.source.rid = layer(name).rid;
+        packet
+    }
+
+    /// Somebody who is shown the large layer since time 0, is to be shown the small one from 100 ms on, and had its
+    /// keyframe begin at 200 ms.
+    fn changing(t0: Instant) -> Player {
+        let (mut player, at) = (Player::new(Kind::Video), |ms| t0 + Duration::from_millis(ms));
+        player.want(Some((track(1), layer("f"))));
+        assert!(player.take(&of_layer("f", 10, true, at(0))).is_some());
+        player.want(Some((track(1), layer("q"))));
+        assert!(player.take(&of_layer("f", 11, false, at(100))).is_some());
+        assert!(player.take(&of_layer("q", 50, true, at(200))).is_none(), "the old one goes on");
+        assert!(player.expects(&of_layer("q", 51, false, at(200)).source) && player.is_expecting(at(200)));
+        player
+    }
+
+    /// Rows: when the large layer last played; since when the keyframe comes, whether it is whole and flows; when that is
+    /// asked, and whether the small layer plays then. All in ms.
+    #[test]
+    fn a_layer_gives_way_to_another_one_that_flows() {
+        let t0 = start();
+        let at = |ms| t0 + Duration::from_millis(ms);
+        for (played, began, is_whole, flows, now, gives_way) in [
+            (230, 200, true, false, 240, false),
+            (230, 200, true, true, 240, true),
+            (230, 200, false, false, 240, false),
+            (230, 200, true, false, 529, false),
+            (230, 200, true, false, 530, true), // the large one is silent itself
+            (230, 200, false, false, 530, false), // but nothing could be shown yet
+            (1_190, 200, true, false, 1_199, false),
+            (1_190, 200, true, false, 1_200, true),
+            (230, 90, true, true, 240, false), // an older one
+        ] {
+            let mut player = changing(t0);
+            assert!(player.take(&of_layer("f", 12, false, at(played))).is_some());
+            let arrival = Arrival { began: at(began), due: at(began), is_whole, flows };
+            assert_eq!(player.gives_way(&arrival, at(now)), gives_way, "{played} {began} {now}");
+            let next = player.take(&of_layer("f", 13, false, at(now)));
+            assert_eq!(next.is_none(), gives_way);
+            assert_eq!(player.take(&of_layer("q", 50, true, at(200))).is_some(), gives_way);
+        }
+    }
+
+    #[test]
+    fn what_never_becomes_whole_keeps_nobody_waiting_for_ever() {
+        let t0 = start();
+        let mut player = changing(t0);
+        let at = |ms| t0 + Duration::from_millis(ms);
+        assert!(player.take(&of_layer("q", 80, true, at(2_199))).is_none());
+        assert!(player.take(&of_layer("q", 90, true, at(2_200))).is_some());
+    }
+
+    #[test]
+    fn who_is_back_at_the_old_layer_waits_for_nothing() {
+        let t0 = start();
+        let mut player = changing(t0);
+        assert!(player.want(Some((track(1), layer("f")))) && player.is_settled());
+        assert_eq!(player.expected(), None);
     }
 
     #[test]

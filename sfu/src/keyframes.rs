@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::rewrite::is_after;
+
 /// A publisher's line is asked for a keyframe at most this often (the first time at once).
 const REQUEST_EVERY: Duration = Duration::from_secs(1);
 
@@ -53,8 +55,28 @@ pub(crate) trait Replayed {
     fn ts(&self) -> u32;
     /// When it came.
     fn arrived(&self) -> Instant;
+    /// Whether it ends its frame.
+    fn ends(&self) -> bool;
     /// Its payload's size.
     fn size(&self) -> usize;
+}
+
+/// A number of ticks of a picture's clock, as time.
+fn ticks(count: u32) -> Duration {
+    Duration::from_nanos(u64::from(count) * 100_000 / 9)
+}
+
+/// What has come of a layer since its newest keyframe began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// When the keyframe's first packet came.
+    pub(crate) began: Instant,
+    /// When it would have come had it been as quick on its way as the quickest packet since: a large keyframe takes long.
+    pub(crate) due: Instant,
+    /// All of the keyframe is here.
+    pub(crate) is_whole: bool,
+    /// And some of what follows it.
+    pub(crate) flows: bool,
 }
 
 /// The packets of one layer since its last keyframe, bounded in bytes, packets and age.
@@ -90,6 +112,18 @@ impl<P: Replayed> Replay<P> {
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         let age = |first: &P| now.saturating_duration_since(first.arrived());
         self.packets.front().is_some_and(|first| age(first) <= REPLAY_AGE_MAX)
+    }
+
+    /// How far its newest keyframe has come.
+    pub(crate) fn arrival(&self) -> Option<Arrival> {
+        let first = self.packets.front()?;
+        let unbroken = || (first.seq()..).zip(&self.packets).take_while(|(seq, packet)| packet.seq() == *seq);
+        let flows = unbroken().any(|(_, packet)| packet.ts() != first.ts());
+        let is_whole = flows || unbroken().any(|(_, packet)| packet.ends());
+        let later = self.packets.iter().filter(|packet| is_after(packet.ts(), first.ts()));
+        let due = |packet: &P| packet.arrived().checked_sub(ticks(packet.ts().wrapping_sub(first.ts())));
+        let due = later.filter_map(due).chain([first.arrived()]).min()?;
+        Some(Arrival { began: first.arrived(), due, is_whole, flows })
     }
 
     /// Size of all payloads.
@@ -147,6 +181,9 @@ mod tests {
         }
         fn arrived(&self) -> Instant {
             self.1
+        }
+        fn ends(&self) -> bool {
+            self.0 % 10 == 9
         }
         fn size(&self) -> usize {
             self.2
@@ -206,6 +243,41 @@ mod tests {
             replay.push(P(seq, t, 1), key);
         }
         assert_eq!(kept(&replay, t), [20, 21, 22]);
+    }
+
+    /// Rows: which packets of frames of ten came, the first of the keyframe being 20; whether it is whole, and whether the
+    /// next frame is here.
+    #[test]
+    fn a_keyframe_is_whole_when_nothing_of_it_is_missing_and_flows_with_what_follows() {
+        let t = start();
+        for (came, is_whole, flows) in [
+            (vec![20], false, false),
+            (vec![20, 21, 29], false, false),
+            ((20..29).collect(), false, false),
+            ((20..30).collect(), true, false),
+            ([20].into_iter().chain((21..30).rev()).collect(), true, false),
+            ((20..31).collect(), true, true),
+            ((20..32).filter(|seq| *seq != 25).collect(), false, false),
+            ((20..32).filter(|seq| *seq != 30).collect(), true, false),
+        ] {
+            let mut replay = Replay::default();
+            came.iter().for_each(|seq| replay.push(P(*seq, t, 1), *seq == 20));
+            let arrival = replay.arrival().expect("a keyframe began");
+            assert_eq!((arrival.began, arrival.is_whole, arrival.flows), (t, is_whole, flows), "{came:?}");
+        }
+        assert_eq!(Replay::<P>::default().arrival(), None);
+    }
+
+    #[test]
+    fn a_keyframe_that_was_long_on_its_way_was_due_as_what_follows_says() {
+        let (mut replay, t) = (Replay::default(), start());
+        let at = |ms| t + Duration::from_millis(ms);
+        // Frames are a tick apart here, and the second one came no later than the first.
+        for (seq, at, key) in [(20, at(300), true), (29, at(400), false), (30, at(300), false)] {
+            replay.push(P(seq, at, 1), key);
+        }
+        let due = replay.arrival().expect("a keyframe began").due;
+        assert_eq!((at(300) - due).as_micros(), 11);
     }
 
     #[test]

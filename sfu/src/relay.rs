@@ -22,7 +22,18 @@ const SILENT_AFTER: Duration = Duration::from_secs(4);
 /// When somebody entered, and the how manyth that was on its shard: the older is shown first.
 pub(crate) type Entered = (Instant, u64);
 /// What one part has to play, by the age of who publishes it.
-pub(crate) type Playlist = Arc<[(Entered, TrackKey)]>;
+pub(crate) type Playlist = Arc<[Listed]>;
+/// The encodings that one part shows or waits for, of the tracks of others.
+pub(crate) type Shown = Arc<[(TrackKey, Option<Rid>)]>;
+
+/// A track on a playlist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) entered: Entered,
+    pub(crate) track: TrackKey,
+    /// Encodings that its publisher sends only when somebody is to be shown them.
+    pub(crate) resting: Vec<Rid>,
+}
 
 /// What one part of a room says to another.
 #[derive(Debug)]
@@ -36,6 +47,8 @@ pub(crate) struct Relay {
 pub(crate) enum Word {
     /// All that there is to play here.
     Playlist(Playlist),
+    /// All that is shown here of what is published elsewhere.
+    Shown(Shown),
     /// Nobody is here any more.
     Closed,
     /// A packet of a track on the playlist.
@@ -74,6 +87,8 @@ pub(crate) struct Elsewhere {
 struct Part {
     heard_at: Instant,
     tracks: BTreeMap<TrackKey, Distant>,
+    /// Until it has said so, it may be anything.
+    shown: Option<Shown>,
 }
 
 /// A track that is published elsewhere.
@@ -98,21 +113,36 @@ impl Elsewhere {
     pub(crate) fn listen(
         &mut self,
         shard: usize,
-        playlist: &[(Entered, TrackKey)],
+        playlist: &[Listed],
         now: Instant,
     ) -> (Vec<TrackKey>, bool) {
         let part = self.part_by_shard.entry(shard);
-        let part = part.or_insert_with(|| Part { heard_at: now, tracks: BTreeMap::new() });
+        let part = part.or_insert_with(|| Part { heard_at: now, tracks: BTreeMap::new(), shown: None });
         part.heard_at = now;
         let known = &mut part.tracks;
-        let is_told = |key: &TrackKey| playlist.iter().any(|(_, told)| told == key);
+        let is_told = |key: &TrackKey| playlist.iter().any(|told| told.track == *key);
         let gone: Vec<TrackKey> = known.keys().copied().filter(|key| !is_told(key)).collect();
         gone.iter().for_each(|key| _ = known.remove(key));
         let before = known.len();
-        for (entered, key) in playlist {
-            known.entry(*key).or_insert_with(|| Distant { entered: *entered, track: Track::elsewhere(*key) });
+        for &Listed { entered, track: key, ref resting } in playlist {
+            let distant = known.entry(key);
+            let distant = distant.or_insert_with(|| Distant { entered, track: Track::elsewhere(key) });
+            distant.track.rest(resting, now);
         }
         (gone, known.len() > before)
+    }
+
+    /// Takes what a part shows.
+    pub(crate) fn show(&mut self, shard: usize, shown: Shown) {
+        if let Some(part) = self.part_by_shard.get_mut(&shard) {
+            part.shown = Some(shown);
+        }
+    }
+
+    /// Whether an encoding is shown anywhere else, as far as is known.
+    pub(crate) fn shows(&self, track: TrackKey, rid: Rid) -> bool {
+        let shows = |shown: &Shown| shown.contains(&(track, Some(rid)));
+        self.part_by_shard.values().any(|part| part.shown.as_ref().is_none_or(shows))
     }
 
     /// A part is over. Answers which tracks were there.

@@ -13,13 +13,15 @@ mod report;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::media::Rid;
+
 use crate::allowance::Allowance;
 use crate::control::{Event, RoomId, Source, TrackKey, UsageFact, Want};
 use crate::forward::Packet;
 use crate::metrics::Counts;
 use crate::peer::{Datagram, Incoming, Now, Peer, Said};
 use crate::peers::Peers;
-use crate::relay::{Elsewhere, Playlist, Relay, Shards, Word};
+use crate::relay::{Elsewhere, Playlist, Relay, Shards, Shown, Word};
 use crate::slab::Key;
 use crate::speaker::Speakers;
 use crate::track::Route;
@@ -46,6 +48,8 @@ pub(crate) struct Room {
     arrived: Vec<(Arc<Packet>, Route)>,
     /// Peers whose egress has something to send at the end of the turn.
     waiting: Vec<Key>,
+    /// Slots to which something came of the layer that they wait for.
+    changing: Vec<(Key, usize)>,
     /// When the first of them came whose picture is not complete yet.
     incomplete_since: Option<Instant>,
     speakers: Speakers,
@@ -53,6 +57,10 @@ pub(crate) struct Room {
     elsewhere: Elsewhere,
     /// What the other shards were told last, and when.
     told: Option<(Instant, Playlist)>,
+    /// And what of theirs is shown here.
+    told_shown: Option<(Instant, Shown)>,
+    /// The encodings that are shown here or waited for, as the last look found.
+    shown: Vec<(TrackKey, Option<Rid>)>,
     entries: u64,
     /// Of legs that have ended.
     past: Counts,
@@ -75,11 +83,14 @@ impl Room {
             peers: Peers::default(),
             arrived: Vec::new(),
             waiting: Vec::new(),
+            changing: Vec::new(),
             incomplete_since: None,
             speakers: Speakers::default(),
             shards,
             elsewhere: Elsewhere::default(),
             told: None,
+            told_shown: None,
+            shown: Vec::new(),
             entries: 0,
             past: Counts::default(),
             quality_at: None,
@@ -220,7 +231,9 @@ impl Room {
             self.queue(at, now.instant);
             self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);
-            self.want_missing_keyframes(at);
+            self.tell_paused(at, out);
+            self.change_layers(at, now, out);
+            self.want_missing_keyframes(at, now.instant);
         }
         self.tell_demand(now.instant, out);
         self.ask_keyframes(now, out);

@@ -12,7 +12,7 @@ use crate::congestion::meter::RateMeter;
 use crate::control::{Kind, TrackKey};
 use crate::demand::Demand;
 use crate::forward::{LayerId, Packet};
-use crate::keyframes::{Replay, RequestGate};
+use crate::keyframes::{Arrival, Replay, RequestGate};
 use crate::slab::Key;
 use crate::svc;
 
@@ -24,6 +24,9 @@ const WAKES_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a packet costs beyond its payload: header, extensions, seal.
 const OVERHEAD_BYTES: usize = 40;
+
+/// A keyframe that is no older is not asked for anew: another would take about as long to come as this one is old.
+const RECENT: Duration = Duration::from_millis(500);
 
 /// What is kept of the wanted layer is replayed up to this size. A burst of seconds of a large picture keeps a browser
 /// busy for longer than a fresh keyframe takes to come.
@@ -136,6 +139,19 @@ impl Track {
         Some(told)
     }
 
+    /// Its publisher, who is on another shard, rests these encodings and no others.
+    pub(crate) fn rest(&mut self, rids: &[Rid], now: Instant) {
+        for layer in &mut self.layers {
+            layer.rest(layer.rid.is_some_and(|rid| rids.contains(&rid)), now);
+        }
+    }
+
+    /// The encodings that its publisher was told to rest.
+    pub(crate) fn resting(&self) -> Vec<Rid> {
+        let resting = self.layers.iter().filter(|layer| matches!(layer.rest, Rest::Resting(_)));
+        resting.filter_map(|layer| layer.rid).collect()
+    }
+
     /// What reads the packets of one of the track's encodings.
     pub(crate) fn reader(&mut self, rid: Option<Rid>, ssrc: u32) -> &mut codec::Reader {
         let known = self.readers.iter().position(|(other, _, _)| *other == rid);
@@ -188,6 +204,22 @@ impl Track {
         let layer = light.or_else(|| kept().min_by_key(|layer| layer.replay.bytes()))?;
         let id = if is_wanted(&layer) { wanted } else { LayerId::from(layer.rid) };
         Some((id, layer.replay.packets(now).cloned().collect()))
+    }
+
+    /// How far the newest keyframe of a layer has come.
+    pub(crate) fn arrival(&self, rid: Option<Rid>) -> Option<Arrival> {
+        self.layers.iter().find(|layer| layer.rid == rid)?.replay.arrival()
+    }
+
+    /// The same while it is as good as one that would be asked for now.
+    pub(crate) fn recent_arrival(&self, rid: Option<Rid>, now: Instant) -> Option<Arrival> {
+        self.arrival(rid).filter(|arrival| now.saturating_duration_since(arrival.began) < RECENT)
+    }
+
+    /// What came of a layer since its newest keyframe.
+    pub(crate) fn kept(&self, rid: Option<Rid>, now: Instant) -> Vec<Arc<Packet>> {
+        let layer = self.layers.iter().find(|layer| layer.rid == rid);
+        layer.into_iter().flat_map(|layer| layer.replay.packets(now).cloned()).collect()
     }
 
     /// Somebody needs a keyframe of a layer. Sound has none, whatever a subscriber asks for.

@@ -234,6 +234,11 @@ pub enum ServerEvent {
         /// What changed.
         slots: Vec<SlotChange>,
     },
+    /// Which slots stand still because the page's own line does not take their pictures; each list replaces the one before.
+    Paused {
+        /// The `a=mid` of each.
+        mids: Vec<String>,
+    },
     /// Which encodings of one's own picture nobody is shown: they rest until an event names them no more.
     Resting {
         /// Which picture.

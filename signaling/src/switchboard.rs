@@ -174,6 +174,7 @@ impl Switchboard {
             | Media::OfferRefused { leg, .. }
             | Media::Connected { leg }
             | Media::Slots { leg, .. }
+            | Media::Paused { leg, .. }
             | Media::Resting { leg, .. }
             | Media::Lost { leg }
             | Media::Left { leg } => self.room_by_leg.get(leg).copied(),

@@ -9,6 +9,8 @@ export class MediaPool {
   readonly #audios = new Map<string, HTMLAudioElement>();
   /** Of tracks that are about to be shown. */
   readonly #ahead = new Map<MediaStreamTrack, HTMLVideoElement>();
+  /** Whose picture each place showed last. */
+  readonly #owners = new Map<string, string>();
   readonly #speakers: HTMLElement;
   readonly #firstFrame: (video: HTMLVideoElement) => void;
   readonly #blocked: () => void;
@@ -42,6 +44,21 @@ export class MediaPool {
     }
   }
 
+  /**
+   * Takes whose picture each place shows from now on. What is left of the one before is not to be seen under another
+   * name, nor after a pause: such a video is marked `data-stale` until something newer has come.
+   */
+  assign(places: readonly Place[]): void {
+    for (const { mid, participantId, source, paused } of places) {
+      const video: HTMLVideoElement | undefined = this.#videos.get(mid);
+      const owner: string = participantId === null || paused ? '' : `${participantId} ${source}`;
+      const before: string | undefined = this.#owners.get(mid);
+      if (!video || owner === (before ?? '')) continue;
+      this.#owners.set(mid, owner);
+      if (before !== undefined && owner !== '') this.#hideUntilRenewed(video);
+    }
+  }
+
   video(mid: string): HTMLVideoElement | undefined {
     return this.#videos.get(mid);
   }
@@ -66,11 +83,27 @@ export class MediaPool {
     this.#speakers.replaceChildren();
     this.#audios.clear();
     this.#videos.clear();
+    this.#owners.clear();
+  }
+
+  #hideUntilRenewed(video: HTMLVideoElement): void {
+    if (!video.requestVideoFrameCallback) return;
+    const since: number = performance.now();
+    const change: string = (video.dataset['stale'] = String(since));
+    const look = (_: number, { receiveTime }: VideoFrameCallbackMetadata): void => {
+      if (video.dataset['stale'] !== change) return;
+      // What had come already is still the old picture.
+      if (receiveTime !== undefined && receiveTime < since) video.requestVideoFrameCallback(look);
+      else delete video.dataset['stale'];
+    };
+    video.requestVideoFrameCallback(look);
   }
 
   #videoFor(mid: string, track: MediaStreamTrack): HTMLVideoElement {
-    const known: HTMLVideoElement | undefined = this.#ahead.get(track) ?? this.#videos.get(mid);
-    const video: HTMLVideoElement = known ?? this.#newVideo();
+    const ahead: HTMLVideoElement | undefined = this.#ahead.get(track);
+    // It has shown nobody else.
+    if (ahead) this.#owners.delete(mid);
+    const video: HTMLVideoElement = ahead ?? this.#videos.get(mid) ?? this.#newVideo();
     video.dataset['mid'] = mid;
     this.#videos.set(mid, video);
     return video;

@@ -10,6 +10,8 @@ export interface Tile {
   readonly self: boolean;
   /** Whose picture is there to be shown: the place it plays in, `own`, or nothing (a coin with initials). */
   readonly picture: { readonly is: 'place'; readonly mid: string } | { readonly is: 'own' } | { readonly is: 'none' };
+  /** One's own line does not take the picture now. */
+  readonly paused: boolean;
   readonly micMuted: boolean;
   readonly speaking: boolean;
 }
@@ -65,6 +67,7 @@ function ownTile({ you, own, speakers }: Live): Tile {
     source: 'camera',
     self: true,
     picture: flows(own.camera) ? { is: 'own' } : { is: 'none' },
+    paused: false,
     micMuted: !flows(own.microphone),
     speaking: flows(own.microphone) && speakers.includes(you.participant_id),
   };
@@ -77,7 +80,7 @@ function cameraTile(call: Live, one: Participant): Tile {
     name: one.name,
     source: 'camera',
     self: false,
-    picture: on(one, 'camera') ? placeOf(call, one, 'camera') : { is: 'none' },
+    ...shownAt(on(one, 'camera') ? placeOf(call, one, 'camera') : undefined),
     micMuted: !on(one, 'microphone'),
     speaking: call.speakers.includes(one.participant_id),
   };
@@ -90,15 +93,18 @@ function screenTile(call: Live, one: Participant): Tile {
     name: one.name,
     source: 'screen',
     self: false,
-    picture: placeOf(call, one, 'screen'),
+    ...shownAt(placeOf(call, one, 'screen')),
     micMuted: false,
     speaking: false,
   };
 }
 
-function placeOf({ places }: Live, one: Participant, source: 'camera' | 'screen'): Tile['picture'] {
-  const place: Place | undefined = places.find((place) => place.participantId === one.participant_id && place.source === source);
-  return place ? { is: 'place', mid: place.mid } : { is: 'none' };
+function placeOf({ places }: Live, one: Participant, source: 'camera' | 'screen'): Place | undefined {
+  return places.find((place) => place.participantId === one.participant_id && place.source === source);
+}
+
+function shownAt(place: Place | undefined): Pick<Tile, 'picture' | 'paused'> {
+  return place ? { picture: { is: 'place', mid: place.mid }, paused: place.paused } : { picture: { is: 'none' }, paused: false };
 }
 
 function on({ tracks }: Participant, source: 'camera' | 'screen' | 'microphone'): boolean {

@@ -21,6 +21,21 @@ const CAMERA_LAYERS: readonly RTCRtpEncodingParameters[] = [
 ];
 const SCREEN_LAYER: RTCRtpEncodingParameters = { maxBitrate: 2_500_000 };
 
+/** Header extensions of a line (W3C, WebRTC Extensions, §5.2); not in every browser. */
+interface Extensible {
+  getHeaderExtensionsToNegotiate?(): { readonly uri: string; direction: RTCRtpTransceiverDirection }[];
+  setHeaderExtensionsToNegotiate?(extensions: readonly object[]): void;
+}
+
+/** Offers the dependency descriptor where the browser knows it, which it keeps to itself until asked: what tells layers of AV1 apart. */
+function offerDependencies(line: RTCRtpTransceiver & Extensible): void {
+  const extensions = line.getHeaderExtensionsToNegotiate?.();
+  const dependencies = extensions?.find(({ uri }) => uri.includes('dependency-descriptor'));
+  if (!dependencies) return;
+  dependencies.direction = 'sendrecv';
+  line.setHeaderExtensionsToNegotiate?.(extensions ?? []);
+}
+
 /**
  * The one peer connection of a call. It always offers: four lines to send on, silent until a track is put on them,
  * and receive slots. Who plays in which slot is data; people coming and going negotiate nothing.
@@ -134,11 +149,17 @@ export class Peer {
 
   #addSender(source: Source, kind: Kind, sendEncodings?: readonly RTCRtpEncodingParameters[]): void {
     const encodings = sendEncodings ? { sendEncodings: sendEncodings.map((layer) => ({ ...layer })) } : {};
-    this.#senders.set(source, this.#pc.addTransceiver(kind, { direction: 'sendonly', ...encodings }));
+    this.#senders.set(source, this.#addLine(kind, { direction: 'sendonly', ...encodings }));
   }
 
   #addSlots(kind: Kind, howMany: number): void {
-    for (let added = 0; added < howMany; added++) this.#pc.addTransceiver(kind, { direction: 'recvonly' });
+    for (let added = 0; added < howMany; added++) this.#addLine(kind, { direction: 'recvonly' });
+  }
+
+  #addLine(kind: Kind, init: RTCRtpTransceiverInit): RTCRtpTransceiver {
+    const line: RTCRtpTransceiver = this.#pc.addTransceiver(kind, init);
+    if (kind === 'video') offerDependencies(line);
+    return line;
   }
 
   #sendLines(): readonly SendLine[] {

@@ -47,6 +47,7 @@ const serverEvent = tagged({
   participant_changed: object({ participant }),
   participant_left: object({ participant_id: text, reason: leaveReason }),
   slots: object({ slots: list(slotChange) }),
+  paused: object({ mids: list(text) }),
   resting: object({ source, rids: list(text) }),
   speakers: object({ participant_ids: list(text) }),
   answered: object({ answer: text, slots: list(slotInfo) }),

@@ -20,12 +20,24 @@ use crate::keys::{self, Handshake};
 /// Packets that a recording holds at most: the newest.
 const RECORDED_MAX: usize = 20_000;
 
+/// Others that a client has places for, unless it says otherwise.
+pub(super) const SEATS: usize = 2;
+
 /// An encoding of its picture: its name, packets of 500 bytes a frame, and width.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layer {
     pub(super) rid: Option<&'static str>,
     pub(super) packets: u8,
     pub(super) width: u16,
+}
+
+/// Something of a picture came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Glimpse {
+    /// The mark of who wrote it.
+    pub(super) of: u8,
+    pub(super) width: u16,
+    pub(super) at: Instant,
 }
 
 /// A camera that knows nothing of layers: about 370 kbit/s.
@@ -50,7 +62,13 @@ pub(super) struct Client {
     received_from: BTreeMap<u8, usize>,
     /// When a packet of a picture last came, by the width of its layer.
     pub(super) seen_at: BTreeMap<u16, Instant>,
+    /// What came of pictures, without what came with it.
+    pub(super) pictures: Vec<Glimpse>,
     layers: &'static [Layer],
+    /// By layer: for how long its encoder is silent after a keyframe, on which it spent what it may. It makes keyframes of
+    /// all layers at once then.
+    pub(super) spent_for: &'static [Duration],
+    silent_until: Vec<Instant>,
     voices_heard: usize,
     /// Whether it sends a keyframe when asked.
     pub(super) heeds_requests: bool,
@@ -80,13 +98,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(n: u16, now: Instant) -> (Client, String, SdpPendingOffer) {
-        Client::with(n, PLAIN, &[], now)
+        Client::with(n, PLAIN, SEATS, &[], now)
     }
 
-    /// One whose picture has these layers and whose offer has these data channels.
+    /// One whose picture has these layers, who has places for so many others, and whose offer has these data channels.
     pub(super) fn with(
         n: u16,
         layers: &'static [Layer],
+        seats: usize,
         channels: &[ChannelConfig],
         now: Instant,
     ) -> (Client, String, SdpPendingOffer) {
@@ -108,8 +127,8 @@ impl Client {
         rids().for_each(|rid| simulcast.add_send_layer(SimulcastLayer::new(rid)));
         let simulcast = rids().next().map(|_| simulcast);
         let video = api.add_media(MediaKind::Video, Direction::SendOnly, None, None, simulcast);
-        for kind in [MediaKind::Audio, MediaKind::Audio, MediaKind::Video, MediaKind::Video] {
-            api.add_media(kind, Direction::RecvOnly, None, None, None);
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            (0..seats).for_each(|_| _ = api.add_media(kind, Direction::RecvOnly, None, None, None));
         }
         let channels = channels.iter().map(|config| api.add_channel_with_config(config.clone())).collect();
         let (offer, pending) = api.apply().unwrap();
@@ -127,7 +146,10 @@ impl Client {
             received: BTreeMap::new(),
             received_from: BTreeMap::new(),
             seen_at: BTreeMap::new(),
+            pictures: Vec::new(),
             layers,
+            spent_for: &[],
+            silent_until: vec![now; layers.len()],
             voices_heard: 0,
             heeds_requests: true,
             mark: n as u8,
@@ -247,7 +269,8 @@ impl Client {
                 Output::Event(RtcEvent::KeyframeRequest(request)) => {
                     let rid = request.rid.map(|rid| rid.to_string());
                     let layers = self.layers.iter().zip(&mut self.keyframes_due);
-                    for (_, due) in layers.filter(|(layer, _)| layer.rid == rid.as_deref()) {
+                    let all = !self.spent_for.is_empty();
+                    for (_, due) in layers.filter(|(layer, _)| all || layer.rid == rid.as_deref()) {
                         *due |= self.heeds_requests;
                     }
                     self.keyframes_asked.push(now);
@@ -259,10 +282,15 @@ impl Client {
                         *self.received_from.entry(*mark).or_default() += 1;
                     }
                     self.voices_heard += usize::from(*times == 1 && packet.payload.len() == 60);
-                    if let Some([high, low, _mark]) =
+                    if let Some([high, low, mark]) =
                         packet.payload.last_chunk().filter(|_| packet.payload.len() == 500)
                     {
-                        self.seen_at.insert(u16::from_be_bytes([*high, *low]), now);
+                        let width = u16::from_be_bytes([*high, *low]);
+                        self.seen_at.insert(width, now);
+                        let glimpse = Glimpse { of: *mark, width, at: now };
+                        if self.pictures.last() != Some(&glimpse) {
+                            self.pictures.push(glimpse);
+                        }
                     }
                     if let Some(payloads) = &mut self.received_payloads {
                         payloads.push(packet.payload.to_vec());
@@ -315,7 +343,13 @@ impl Client {
     }
 
     fn write_frame(&mut self, line: usize, layer: &Layer, now: Instant) {
-        let key = std::mem::take(&mut self.keyframes_due[line - 1]);
+        let place = line - 1;
+        let key = std::mem::take(&mut self.keyframes_due[place]);
+        if let Some(span) = self.spent_for.get(place).filter(|_| key) {
+            self.silent_until[place] = now + *span;
+        } else if now < self.silent_until[place] {
+            return;
+        }
         for part in 0..layer.packets {
             let mut payload = vp8_payload(part == 0, key, self.frames as u16);
             if part == 0 && key {

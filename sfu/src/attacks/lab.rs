@@ -9,7 +9,7 @@ use str0m::change::SdpPendingOffer;
 use str0m::channel::ChannelConfig;
 use uuid::Uuid;
 
-use super::client::{Client, Layer, PLAIN};
+use super::client::{Client, Layer, PLAIN, SEATS};
 use crate::congestion::tests::link::{Link, Media, Nature, Packet};
 use crate::control::{Command, Event, LegId, Meter, RoomId, SendLine, SlotTrack, TenantId, UsageFact};
 use crate::egress::{EgressKind, Path, Wire};
@@ -45,6 +45,15 @@ pub(super) fn small_offer(now: Instant) -> String {
 pub(super) fn without_transport_feedback(offer: String) -> String {
     let is_kept = |line: &&str| !line.contains("transport-cc") && !line.contains("transport-wide-cc");
     offer.lines().filter(is_kept).map(|line| format!("{line}\r\n")).collect()
+}
+
+/// Which encodings of its picture a publisher was told last to rest.
+pub(super) fn told_to_rest(lab: &Lab, publisher: LegId) -> Vec<String> {
+    let told = lab.events.iter().rev().find_map(|event| match event {
+        Event::Resting { leg, rids, .. } if *leg == publisher => Some(rids.clone()),
+        _ => None,
+    });
+    told.unwrap_or_default()
 }
 
 /// What was sent to one address.
@@ -118,15 +127,20 @@ impl Lab {
     ) -> Option<Client> {
         let n = self.next;
         self.next += 1;
-        let client = Client::with(n, PLAIN, channels, self.now.instant);
+        let client = Client::with(n, PLAIN, SEATS, channels, self.now.instant);
         self.admit(client, room, bend)
     }
 
     /// One whose picture has layers.
     pub(super) fn join_in_layers(&mut self, room: RoomId, layers: &'static [Layer]) -> Client {
+        self.join_among(room, layers, SEATS)
+    }
+
+    /// The same among so many others.
+    pub(super) fn join_among(&mut self, room: RoomId, layers: &'static [Layer], seats: usize) -> Client {
         let n = self.next;
         self.next += 1;
-        let client = Client::with(n, layers, &[], self.now.instant);
+        let client = Client::with(n, layers, seats, &[], self.now.instant);
         self.admit(client, room, |offer| offer).expect("an honest offer is answered")
     }
 

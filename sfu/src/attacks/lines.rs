@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::client::{Client, Layer};
-use super::lab::{Lab, ROOM, without_transport_feedback};
+use super::lab::{Lab, ROOM, told_to_rest, without_transport_feedback};
 use crate::congestion::tests::link::Nature;
-use crate::control::{Command, Event, Source, TrackKey, Want};
+use crate::control::{Command, Source, TrackKey, Want};
 
 /// About 130 and 1,150 kbit/s.
 const LAYERS: &[Layer] =
@@ -120,7 +120,8 @@ fn who_does_not_report_on_packets_is_sent_what_it_shows() {
 fn probing_is_not_on_the_bill_and_everything_else_is() {
     let counted = |bend| {
         let (mut lab, mut clients) = call(bend);
-        lab.run(&mut clients, 1_000);
+        lab.set_line(&clients[2], Nature::of(3e5));
+        lab.run(&mut clients, 10_000);
         let sent = lab.sent_to(clients[2].address).media_bytes as u64;
         sent.checked_sub(lab.egress_bytes(clients[2].leg)).expect("nothing is billed that was not sent")
     };
@@ -139,28 +140,19 @@ fn an_encoding_that_nobody_is_shown_rests_and_is_back_for_who_looks() {
         lab.command(command);
     }
     lab.run(&mut clients, 4_000);
-    assert!(told_to_rest(&lab, &clients[0]).is_empty(), "whoever looks away for a moment costs nothing");
+    assert!(told_to_rest(&lab, clients[0].leg).is_empty(), "whoever looks away for a moment costs nothing");
     lab.run(&mut clients, 2_500);
-    assert_eq!(told_to_rest(&lab, &clients[0]), ["f"]);
+    assert_eq!(told_to_rest(&lab, clients[0].leg), ["f"]);
     clients[0].rest(&["f"]);
     lab.run(&mut clients, 20_000);
     assert!(sees(&clients[1], SMALL, &lab), "{:?}", clients[1].seen_at);
     lab.command(Command::View { leg: clients[1].leg, wants: vec![want(&clients[0], 1_280)] });
     lab.run(&mut clients, 200);
-    assert!(told_to_rest(&lab, &clients[0]).is_empty(), "at once");
+    assert!(told_to_rest(&lab, clients[0].leg).is_empty(), "at once");
     clients[0].rest(&[]);
     lab.run(&mut clients, 2_000);
     assert!(sees(&clients[1], LARGE, &lab), "{:?}", clients[1].seen_at);
     assert!(sees(&clients[2], SMALL, &lab), "{:?}", clients[2].seen_at);
-}
-
-/// What its publisher was told last to rest.
-fn told_to_rest(lab: &Lab, publisher: &Client) -> Vec<String> {
-    let told = lab.events.iter().rev().find_map(|event| match event {
-        Event::Resting { leg, rids, .. } if *leg == publisher.leg => Some(rids.clone()),
-        _ => None,
-    });
-    told.unwrap_or_default()
 }
 
 fn want(publisher: &Client, width: u32) -> Want {

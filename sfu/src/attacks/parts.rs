@@ -1,10 +1,14 @@
 //! A room on two shards: its people notice nothing, whatever becomes of one of its parts.
 
-use super::client::Client;
-use super::lab::{Lab, ROOM};
+use super::client::{Client, Layer};
+use super::lab::{Lab, ROOM, told_to_rest};
 use super::letters::{bodies, channels, letter};
-use crate::control::{Command, Event, Meter};
+use crate::control::{Command, Event, Meter, Source, TrackKey, Want};
 use crate::relay::{Relay, Shards, Word};
+
+/// About 130 and 1,150 kbit/s.
+const LAYERS: &[Layer] =
+    &[Layer { rid: Some("q"), packets: 1, width: 320 }, Layer { rid: Some("f"), packets: 9, width: 1_280 }];
 
 /// Two shards with one clock, and what they say to each other.
 struct Pair {
@@ -97,6 +101,37 @@ fn people_on_two_shards_see_and_hear_each_other_whole() {
     let speakers =
         |lab: &Lab| lab.events.iter().filter(|event| matches!(event, Event::Speakers { .. })).count();
     assert!(speakers(&pair.labs[0]) > 0 && speakers(&pair.labs[1]) == 0, "one part speaks for all");
+}
+
+#[test]
+fn an_encoding_rests_when_it_is_shown_on_no_shard_and_is_back_for_who_looks_from_another() {
+    let mut pair = Pair::new();
+    let publisher = pair.labs[0].join_in_layers(ROOM, LAYERS);
+    let watcher = pair.labs[1].join(ROOM);
+    let (track, leg) = (TrackKey { leg: publisher.leg, source: Source::Camera }, watcher.leg);
+    let show = |pair: &mut Pair, width| {
+        let wants = vec![Want { track, width, height: width / 2 }];
+        pair.labs[1].command(Command::View { leg, wants });
+    };
+    let mut clients = [vec![publisher], vec![watcher]];
+    clients[1][0].publishes = false;
+    pair.run(&mut clients, 2_000);
+    pair.labs[0].command(Command::Enter { leg: track.leg });
+    pair.labs[1].command(Command::Enter { leg });
+    show(&mut pair, 1_280);
+    pair.run(&mut clients, 10_000);
+    assert!(told_to_rest(&pair.labs[0], track.leg).is_empty(), "it is shown across");
+    show(&mut pair, 300);
+    pair.run(&mut clients, 7_000);
+    assert_eq!(told_to_rest(&pair.labs[0], track.leg), ["f"]);
+    clients[0][0].rest(&["f"]);
+    pair.run(&mut clients, 10_000);
+    show(&mut pair, 1_280);
+    pair.run(&mut clients, 500);
+    assert!(told_to_rest(&pair.labs[0], track.leg).is_empty());
+    clients[0][0].rest(&[]);
+    pair.run(&mut clients, 2_000);
+    assert_eq!(clients[1][0].pictures.last().map(|seen| seen.width), Some(1_280));
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::codec::{Reader, red};
 use crate::control::{Kind, LegId, Source, TrackKey};
 use crate::dependency::{self, Raw};
 use crate::forward::{LayerId, Packet, Player, Rewritten, SourceId, tests::start};
+use crate::keyframes::Arrival;
 use crate::rewrite::Numbers;
 use crate::svc::Layer;
 
@@ -83,8 +84,14 @@ impl Desk {
 
     fn offer(&mut self, packet: &str) -> Option<String> {
         let packet = Arc::new(self.read(packet));
-        let rewritten = self.player.take(&packet)?;
-        Some(written(rewritten, packet, self.types))
+        let mut rewritten = self.player.take(&packet);
+        if rewritten.is_none() && self.player.expects(&packet.source) {
+            // The room waits until a layer flows; here that is so at once.
+            let now = self.now;
+            self.player.gives_way(&Arrival { began: now, due: now, is_whole: true, flows: true }, now);
+            rewritten = self.player.take(&packet);
+        }
+        Some(written(rewritten?, packet, self.types))
     }
 
     /// A packet as its publisher sent it.

@@ -13,6 +13,8 @@ use crate::forward::{Packet, Player};
 pub(crate) struct SlotPlayer {
     pub(crate) mid: Mid,
     pub(crate) player: Player,
+    /// Its subscriber knows that the line does not take it.
+    pub(crate) told_paused: bool,
     /// By codec, and whether packets come with older encodings.
     payload_types: Vec<((CodecSpec, bool), Option<PayloadTypes>)>,
     /// For the publisher's SSRC and payload type that came last: usually the next packet's as well.
@@ -22,7 +24,13 @@ pub(crate) struct SlotPlayer {
 impl SlotPlayer {
     /// A line for one medium, on which nothing plays.
     pub(super) fn new(mid: Mid, kind: Kind) -> Self {
-        SlotPlayer { mid, player: Player::new(kind), payload_types: Vec::new(), last_types: None }
+        SlotPlayer {
+            mid,
+            player: Player::new(kind),
+            told_paused: false,
+            payload_types: Vec::new(),
+            last_types: None,
+        }
     }
 
     /// The subscriber's payload types for a packet; `None` when it does not take its codec.

@@ -66,6 +66,12 @@ impl Room {
         let Some(peer) = self.peers.get_mut(at) else { return };
         let mid = str0m::media::Mid::from(change.mid.as_str());
         let Some(slot) = peer.players.iter().position(|slot| slot.mid == mid) else { return };
+        // A picture is not seen under the name of another.
+        let is_of_another =
+            |playing: TrackKey| playing.source.kind() == Kind::Video && Some(playing) != change.track;
+        if peer.players[slot].player.playing().is_some_and(is_of_another) {
+            peer.pause(slot);
+        }
         let player = &mut peer.players[slot].player;
         let is_new = player.want(change.track.map(|track| (track, layer)));
         match (change.track, choice) {

@@ -73,12 +73,13 @@ impl Room {
             Word::Keyframe(track, rid) => self.want_keyframe(track, rid.into(), now, out),
             Word::Playlist(playlist) => {
                 if !self.elsewhere.knows(shard) {
-                    self.told = None;
+                    (self.told, self.told_shown) = (None, None);
                 }
                 let (gone, is_more) = self.elsewhere.listen(shard, &playlist, now.instant);
                 self.replay_changed(&gone, is_more, now, out);
                 self.tell(now, out);
             }
+            Word::Shown(shown) => self.elsewhere.show(shard, shown),
             Word::Closed => {
                 let gone = self.elsewhere.forget(shard);
                 self.replay_changed(&gone, false, now, out);

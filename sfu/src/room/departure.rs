@@ -74,12 +74,20 @@ impl Room {
         arrived.clear();
         arrived.append(&mut self.arrived);
         self.arrived = arrived;
+        let mut changing = std::mem::take(&mut self.changing);
+        changing.drain(..).for_each(|(at, slot)| self.change_layer(at, slot, now, out));
+        self.changing = changing;
     }
 
     /// Offers a packet to one slot.
     pub(super) fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else { return };
+        let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else {
+            if peer.players.get(slot).is_some_and(|slot| slot.player.expects(&packet.source)) {
+                self.changing.push((at, slot));
+            }
+            return;
+        };
         if !self.queue(at, now.instant) {
             out.touched.push(at);
             self.attend(at, &mut said, now, out);

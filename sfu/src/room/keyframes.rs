@@ -1,5 +1,7 @@
 //! Who is asked for a keyframe, and when.
 
+use std::time::Instant;
+
 use str0m::media::Rids;
 
 use crate::control::{Kind, TrackKey};
@@ -12,9 +14,10 @@ use super::{Out, Room};
 
 impl Room {
     /// A slot that still waits for its picture: the request, or the keyframe, may have been lost.
-    pub(super) fn want_missing_keyframes(&mut self, at: Key) {
+    pub(super) fn want_missing_keyframes(&mut self, at: Key, now: Instant) {
         let Some(peer) = self.peers.get(at) else { return };
-        let waiting = peer.players.iter().filter(|slot| !slot.player.is_settled());
+        let players = peer.players.iter();
+        let waiting = players.filter(|slot| !slot.player.is_settled() && !slot.player.is_expecting(now));
         let missing: Vec<_> = waiting.filter_map(|slot| slot.player.wanted()).collect();
         for (key, layer) in missing {
             if let Some(track) = self.track_mut(key) {

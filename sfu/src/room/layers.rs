@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use crate::congestion::allocate::{Capacity, Offered, Wanted, goal_bps};
-use crate::control::{Kind, TrackKey};
+use crate::control::{Event, Kind, TrackKey};
 use crate::forward::LayerId;
-use crate::peer::Now;
+use crate::peer::{Now, Peer};
 use crate::slab::Key;
 
 use super::{Out, Room};
@@ -61,8 +61,61 @@ impl Room {
                 && !is_settled
                 && let Choice::Layer(layer) | Choice::Less(layer) = choice
             {
-                self.want_keyframe(track, layer, now, out);
+                self.wait_for(at, slot, track, layer, now, out);
             }
+        }
+    }
+
+    /// A slot is to change to a layer: from its newest keyframe if that has just come, else from one that is asked for.
+    fn wait_for(&mut self, at: Key, slot: usize, key: TrackKey, layer: LayerId, now: Now, out: &mut Out) {
+        let recent = self.track(key).and_then(|track| track.recent_arrival(layer.rid, now.instant));
+        let player = self.peers.get_mut(at).map(|peer| &mut peer.players[slot].player);
+        // What plays already gets its larger picture from a keyframe that is yet to come.
+        match (player, recent) {
+            (Some(player), Some(arrival)) if player.playing_rid(key) != Some(layer.rid) => {
+                player.expect(&arrival);
+                self.change_layer(at, slot, now, out);
+            }
+            _ => self.want_keyframe(key, layer, now, out),
+        }
+    }
+
+    /// Lets the layer that a slot waits for play, as soon as it can go on without a gap.
+    pub(super) fn change_layer(&mut self, at: Key, slot: usize, now: Now, out: &mut Out) {
+        // What has arrived is among what is kept, and must not leave twice.
+        if !self.arrived.is_empty() {
+            return;
+        }
+        let player = |peer: &Peer| peer.players.get(slot).and_then(|slot| slot.player.expected());
+        let Some((key, layer)) = self.peers.get(at).and_then(player) else { return };
+        let arrival = self.track(key).and_then(|track| track.arrival(layer.rid));
+        let (Some(arrival), Some(peer)) = (arrival, self.peers.get_mut(at)) else { return };
+        if peer.players[slot].player.gives_way(&arrival, now.instant) {
+            let kept = self.track(key).map(|track| track.kept(layer.rid, now.instant));
+            for packet in kept.into_iter().flatten() {
+                self.play(at, slot, &packet, now, out);
+            }
+        }
+    }
+
+    /// The same for all that a subscriber waits for: time alone may be what was missing.
+    pub(super) fn change_layers(&mut self, at: Key, now: Now, out: &mut Out) {
+        let slots = self.peers.get(at).map_or(0, |peer| peer.players.len());
+        (0..slots).for_each(|slot| self.change_layer(at, slot, now, out));
+    }
+
+    /// Tells a subscriber which of its pictures stand still because of its line, when that has changed.
+    pub(super) fn tell_paused(&mut self, at: Key, out: &mut Out) {
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        let mut changed = false;
+        for slot in &mut peer.players {
+            changed |=
+                slot.player.is_paused() != std::mem::replace(&mut slot.told_paused, slot.player.is_paused());
+        }
+        if changed {
+            let paused = peer.players.iter().filter(|slot| slot.told_paused);
+            let mids = paused.map(|slot| slot.mid.to_string()).collect();
+            out.events.push(Event::Paused { leg: peer.leg, mids });
         }
     }
 

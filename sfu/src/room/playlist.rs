@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::control::{Kind, LegId, Source, TrackKey};
 use crate::peer::{Now, Peer};
-use crate::relay::{Entered, Playlist, Relay, Word};
+use crate::relay::{Entered, Listed, Playlist, Relay, Word};
+use crate::track::Track;
 
 use super::{Out, Room};
 
-/// The parts of a room on several shards tell each other what they have at least this often.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// The parts of a room on several shards tell each other what they have and show at least this often.
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What a room has to play.
 pub(super) struct Playable {
@@ -41,7 +42,8 @@ impl Playable {
 impl Room {
     /// What there is to play.
     pub(super) fn playable(&self) -> Playable {
-        let mut playlist = self.own_playlist();
+        let own = self.own_playlist().into_iter();
+        let mut playlist: Vec<_> = own.map(|listed| (listed.entered, listed.track)).collect();
         playlist.extend(self.elsewhere.playlist());
         playlist.sort_by_key(|(entered, _)| *entered);
         let tracks = playlist.into_iter().map(|(_, track)| track);
@@ -76,12 +78,17 @@ impl Room {
     }
 
     /// Oldest leg first.
-    pub(super) fn own_playlist(&self) -> Vec<(Entered, TrackKey)> {
+    pub(super) fn own_playlist(&self) -> Vec<Listed> {
         let tracks = self.peers.values().filter_map(|peer| Some((peer.entered?, &peer.tracks)));
         let tracks = tracks.flat_map(|(entered, tracks)| tracks.iter().map(move |track| (entered, track)));
         let playable = tracks.filter(|(_, track)| track.is_playable());
-        let mut playlist: Vec<_> = playable.map(|(entered, track)| (entered, track.key)).collect();
-        playlist.sort_by_key(|(entered, _)| *entered);
+        let list = |(entered, track): (Entered, &Track)| Listed {
+            entered,
+            track: track.key,
+            resting: track.resting(),
+        };
+        let mut playlist: Vec<_> = playable.map(list).collect();
+        playlist.sort_by_key(|listed| listed.entered);
         playlist
     }
 

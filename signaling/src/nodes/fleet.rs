@@ -393,6 +393,7 @@ impl Fleet {
             | Event::OfferRefused { leg, .. }
             | Event::Connected { leg }
             | Event::Slots { leg, .. }
+            | Event::Paused { leg, .. }
             | Event::Resting { leg, .. }
             | Event::Tapped { leg, .. }
             | Event::Lost { leg }

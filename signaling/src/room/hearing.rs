@@ -4,7 +4,7 @@ use super::Room;
 use super::member::{Answer, Member, to_infos};
 use crate::protocol::{LeaveReason, ServerEvent, SlotChange};
 use crate::refusal::Refusal;
-use sfu::control::{self, LegId, SlotTrack, Source};
+use sfu::control::{self, LegId, SlotTrack};
 use std::time::Instant;
 
 impl Room {
@@ -19,7 +19,10 @@ impl Room {
             }
             control::Event::OfferRefused { leg, reason } => self.offer_refused(leg, reason.into()),
             control::Event::Slots { leg, slots } => self.slots(leg, slots),
-            control::Event::Resting { leg, source, rids } => self.resting(leg, source, rids),
+            control::Event::Paused { leg, mids } => self.tell(leg, ServerEvent::Paused { mids }),
+            control::Event::Resting { leg, source, rids } => {
+                self.tell(leg, ServerEvent::Resting { source, rids });
+            }
             control::Event::Speakers { legs, .. } => self.speakers(legs),
             control::Event::Lost { leg } | control::Event::Left { leg } => self.media_lost(leg),
             control::Event::Connected { .. }
@@ -64,9 +67,10 @@ impl Room {
         }
     }
 
-    fn resting(&mut self, leg: LegId, source: Source, rids: Vec<String>) {
+    /// News of a connection for its own page, once that is in the room.
+    fn tell(&mut self, leg: LegId, event: ServerEvent) {
         if self.member_by_leg.get(&leg).is_some_and(Member::is_admitted) {
-            self.send(leg, ServerEvent::Resting { source, rids });
+            self.send(leg, event);
         }
     }
 

@@ -143,6 +143,7 @@ export class CallRoomElement extends LitElement {
     this.call = state;
     if (fact.fact === 'joined') mark('joined');
     if ((fact.fact === 'places' || fact.fact === 'crossed') && present(state)) this.#pool.fit(state.places, (mid) => this.#store.sources.slotTrack(mid));
+    if (present(state)) this.#pool.assign(state.places);
     if (fact.fact === 'own' && fact.source === 'camera') this.#showOwnCamera();
     if (fact.fact === 'event' && fact.event.type === 'entered') this.#entered();
     if (fact.fact === 'ended' || fact.fact === 'failed') this.#over();

@@ -9,6 +9,7 @@ import css from './call-tile.css?inline';
  * One picture with its name; behind it a coin with initials, seen where there is no picture, or none yet.
  * @attr speaking - the person is heard now
  * @attr mirrored - the own camera, as in a mirror
+ * @attr paused - the own line does not take the picture: the coin is seen in its place, and why
  */
 export class CallTileElement extends LitElement {
   static override styles = [baseSheet, sheet(css)];
@@ -18,11 +19,12 @@ export class CallTileElement extends LitElement {
   declare pinned: boolean;
 
   protected override render(): TemplateResult {
-    const { name, self, source, micMuted } = this.tile;
+    const { name, self, source, micMuted, paused } = this.tile;
     const shown: string = self ? 'You' : name || 'Guest';
     return html`
       <div class="coin" aria-hidden="true"><span>${initials(name)}</span></div>
       ${this.video ?? nothing}
+      ${paused ? html`<p class="paused">Paused: your connection is slow</p>` : nothing}
       <div class="label">
         ${micMuted ? html`<span class="muted" title="Muted">${icon('mic-off')}<span class="sr-only">Muted: </span></span>` : nothing}
         <span class="name">${source === 'screen' ? `${shown}: screen` : shown}</span>
@@ -40,6 +42,7 @@ export class CallTileElement extends LitElement {
 
   protected override updated(): void {
     this.toggleAttribute('speaking', this.tile.speaking);
+    this.toggleAttribute('paused', this.tile.paused);
     this.toggleAttribute('mirrored', this.tile.self && this.tile.source === 'camera');
     this.dataset['source'] = this.tile.source;
     // A video that was moved to another place in the page is paused by the browser.

@@ -58,6 +58,12 @@ describe('places', () => {
     const filled = after(...live, { fact: 'event', event: { type: 'slots', slots: [{ mid: '7', participant_id: 'ada', source: 'camera' }] } });
     expect(filled).toMatchObject({ places: [{ mid: '4', participantId: null }, { mid: '7', participantId: 'ada', source: 'camera' }] });
   });
+  test('are paused while one\'s own line does not take their pictures', () => {
+    const told = (...mids: readonly string[]): Fact => ({ fact: 'event', event: { type: 'paused', mids } });
+    expect(after(...live, told('7'))).toMatchObject({ places: [{ mid: '4', paused: false }, { mid: '7', paused: true }] });
+    expect(after(...live, told('7'), told())).toMatchObject({ places: [{ paused: false }, { paused: false }] });
+    expect(after(...live, told('7'), joined)).toMatchObject({ places: [{ paused: false }, { paused: false }] });
+  });
   test('keep what plays in them when more are added', () => {
     const grown = after(
       ...live,

@@ -29,6 +29,8 @@ export type Link =
 export interface Place extends SlotInfo {
   readonly participantId: string | null;
   readonly source: Source | null;
+  /** One's own line does not take this picture now; the place shows nothing. */
+  readonly paused: boolean;
 }
 
 /** What is known of the room, in the lobby and in the call. */
@@ -166,6 +168,8 @@ function happened(state: Live | Lobby, event: ServerEvent): CallState {
       return { ...state, others: state.others.filter((one) => one.participant_id !== event.participant_id) };
     case 'slots':
       return { ...state, places: changed(state.places, event.slots) };
+    case 'paused':
+      return { ...state, places: paused(state.places, event.mids) };
     case 'speakers':
       return state.phase === 'live' ? { ...state, speakers: event.participant_ids } : state;
     case 'rejected':
@@ -189,7 +193,7 @@ function withParticipant(state: Live | Lobby, one: Participant): readonly Partic
 function placesOf(before: readonly Place[], slots: readonly SlotInfo[]): readonly Place[] {
   return slots.map((slot) => {
     const known: Place | undefined = before.find((place) => place.mid === slot.mid);
-    return { ...slot, participantId: known?.participantId ?? null, source: known?.source ?? null };
+    return { ...slot, participantId: known?.participantId ?? null, source: known?.source ?? null, paused: known?.paused ?? false };
   });
 }
 
@@ -198,6 +202,10 @@ function changed(places: readonly Place[], changes: readonly SlotChange[]): read
     const change: SlotChange | undefined = changes.find(({ mid }) => mid === place.mid);
     return change ? { ...place, participantId: change.participant_id, source: change.source } : place;
   });
+}
+
+function paused(places: readonly Place[], mids: readonly string[]): readonly Place[] {
+  return places.map((place) => (place.paused === mids.includes(place.mid) ? place : { ...place, paused: !place.paused }));
 }
 
 /** Whether the person is in the room, in the lobby or in the call. */
