@@ -4,7 +4,10 @@ use str0m::channel::ChannelConfig;
 
 use super::client::Client;
 use super::lab::{Lab, ROOM};
-use crate::control::{Command, Event, LegId};
+use crate::control::{Command, Event, LegId, Meter};
+
+/// Channels that are opened without being asked for: what str0m offers at once without slowing a test down.
+const STREAMS: usize = 300;
 
 /// A page's two channels.
 pub(super) fn channels() -> [ChannelConfig; 2] {
@@ -61,6 +64,8 @@ fn a_message_reaches_those_in_the_call_that_it_is_for() {
     heard.sort_unstable();
     assert_eq!(heard, [&b"all"[..], b"quick"]);
     assert!(clients[0].messages.is_empty() && clients[3].messages.is_empty());
+    let counted = |client: &Client| lab.used(client.leg, Meter::MessageCount);
+    assert_eq!(clients.each_ref().map(counted), [0, 3, 2, 0], "each is counted where it is delivered");
     assert_eq!(read(&clients[2].messages[0]).1, clients[0].leg);
 }
 
@@ -85,6 +90,7 @@ fn a_flood_of_messages_is_cut_and_counted_and_costs_no_picture() {
     let missed: usize = clients[1].messages.iter().map(|message| usize::from(read(message).0)).sum();
     assert!(sent > 1_500, "{sent} were sent");
     assert_eq!(received + missed, sent + 1, "each is delivered or counted");
+    assert_eq!(lab.used(clients[1].leg, Meter::MessageCount), received as u64, "what is cut is not billed");
     // 50 a second for 12 s, and a second's worth at once.
     assert!((400..=14 * 50).contains(&received), "{received} of {sent} came through");
     assert_eq!(bodies(&clients[1]).last(), Some(&&b"end"[..]));
@@ -112,7 +118,7 @@ fn a_giant_message_is_its_senders_own_affair() {
 fn channels_without_end_end_the_leg_that_opens_them() {
     let mut lab = Lab::new();
     let mut honest: [Client; 3] = people(&mut lab);
-    let many = vec![ChannelConfig { label: "more".into(), ..ChannelConfig::default() }; 300];
+    let many = vec![ChannelConfig { label: "more".into(), ..ChannelConfig::default() }; STREAMS];
     let foul = lab.join_writing(ROOM, &many, |offer| offer).unwrap();
     let leg = foul.leg;
     lab.command(Command::Enter { leg });
@@ -124,6 +130,38 @@ fn channels_without_end_end_the_leg_that_opens_them() {
     assert!(all[0].message(0, &letter(&[], b"on"), now));
     lab.run(&mut all, 500);
     assert_eq!(bodies(&all[1]), [b"on"]);
+    let [a, b, c, _] = all;
+    honest = [a, b, c];
+    assert!(honest.iter().all(|client| !lab.events.contains(&Event::Lost { leg: client.leg })));
+}
+
+/// Opens a channel in band (RFC 8832) on the streams that the node has for messages, as one whose own are elsewhere.
+#[test]
+fn a_channel_opened_on_a_stream_that_is_taken_is_its_openers_own_affair() {
+    let mut lab = Lab::new();
+    let mut honest: [Client; 3] = people(&mut lab);
+    let asked = vec![ChannelConfig { label: "mine".into(), ..ChannelConfig::default() }; 4];
+    let foul = lab.join_writing(ROOM, &asked, |offer| offer).unwrap();
+    lab.command(Command::Enter { leg: foul.leg });
+    let [a, b, c] = honest;
+    let mut all = [a, b, c, foul];
+    lab.run(&mut all, 3_000);
+    for round in 0..50 {
+        let now = lab.now.instant;
+        for channel in 0..4 {
+            let _taken = all[3].message(channel, &letter(&[], b"mine"), now);
+        }
+        assert!(all[0].message(0, &letter(&[], &[round]), now));
+        lab.run(&mut all, 100);
+    }
+    let from_a = |client: &Client| {
+        let heads = client.messages.iter().map(|message| read(message));
+        heads
+            .filter(|(_, from, _)| *from == LegId(uuid::Uuid::from_u128(1)))
+            .map(|(_, _, body)| body[0])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(from_a(&all[1]), (0..50).collect::<Vec<_>>(), "in order, each once");
     let [a, b, c, _] = all;
     honest = [a, b, c];
     assert!(honest.iter().all(|client| !lab.events.contains(&Event::Lost { leg: client.leg })));
