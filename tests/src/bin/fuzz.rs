@@ -19,6 +19,9 @@ struct Arguments {
     seed: u64,
 }
 
+/// After so many runs it says how far it is.
+const PROGRESS_EVERY: u64 = 100_000;
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let target = Target::named(&arguments.target)?;
@@ -31,6 +34,9 @@ fn main() -> Result<()> {
         target.run(seed).or_else(|crash| keep(target, &crash))?;
     }
     for run in 0..arguments.runs {
+        if run > 0 && run % PROGRESS_EVERY == 0 {
+            eprintln!("{}: {run} runs in {:.0} s", target.name, begun.elapsed().as_secs_f64());
+        }
         let input = mutator.next_input();
         if let Err(crash) = target.run(&input) {
             eprintln!("run {run} of seed {}", arguments.seed);
