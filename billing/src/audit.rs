@@ -4,6 +4,7 @@
 //! out again from the rows, in another way. [`examine`] is a pure function of [`Evidence`]; each [`Difference`] it finds
 //! names a rule, a place, what ought to stand there and what does. None is the only good answer.
 
+mod changed;
 mod evidence;
 mod ledger;
 mod numbers;
@@ -11,6 +12,7 @@ mod price;
 mod statements;
 mod usage;
 
+pub use changed::Decision;
 pub use evidence::{Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, Used};
 pub use numbers::{Number, Series, missing_numbers};
 

@@ -13,6 +13,14 @@ pub struct Currency([u8; 3]);
 #[error("a currency is three capital letters of ISO 4217, not {0:?}")]
 pub struct NotACurrency(pub String);
 
+/// The codes of money in ISO 4217 as of 2026, precious metals, funds and tests left out.
+const KNOWN: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD \
+    CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD \
+    HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD \
+    MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR \
+    RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS \
+    UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG";
+
 impl Currency {
     /// US dollars.
     pub const USD: Self = Self(*b"USD");
@@ -20,6 +28,11 @@ impl Currency {
     /// The code.
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).expect("made of capital letters only")
+    }
+
+    /// Does ISO 4217 list it as money? What is sold must be; what is read may be older than the list.
+    pub fn is_known(self) -> bool {
+        KNOWN.split(' ').any(|code| code == self.code())
     }
 
     /// Digits after the point: 2 for a cent, none for a yen, 3 for a fils.

@@ -6,6 +6,8 @@
 //!    order.
 //! 2. A [`price`] is a function of what has been used in the month so far. An hour's [`charge`] is a difference of two
 //!    of its values, so the hours add up to the price exactly: no hour is rounded to a cent.
+//!    What is sold is checked when it is written into the [`catalogue`], and what a payer may do for it is an
+//!    [`entitlement`].
 //! 3. The [`statement`] of a month is a pure function of facts, prices, [`subscription`]s and what earlier statements
 //!    said. It rounds once, to whole cents, and carries the rest on.
 //! 4. Making a month final numbers it, freezes it and posts it to the [`ledger`], where everything adds to zero.
@@ -22,12 +24,14 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod audit;
+pub mod catalogue;
 pub mod charge;
 pub mod clock;
 pub mod collection;
 pub mod currency;
 pub mod db;
 pub mod drilldown;
+pub mod entitlement;
 pub mod ids;
 pub mod jobs;
 pub mod ledger;

@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod books;
+mod catalogue;
 mod clock;
 mod close;
 mod drilldown;
@@ -15,11 +16,15 @@ mod freeze;
 mod ledger;
 mod row;
 mod statements;
+mod subscriptions;
 mod tenants;
 mod usage;
 
-pub use accounts::{BUSINESS, DEMO, open_account, open_account_on};
+pub use accounts::{
+    BUSINESS, DEMO, OpenedAccount, account_of_tenant, accounts, open_account, open_account_on, open_person,
+};
 pub use audit::{evidence, number_series};
+pub use catalogue::{insert_plan, insert_vendor, insert_version, plan, plan_versions, plans, vendors};
 pub use clock::{AdvanceError, Advanced, TenantClock, advance_clock, tenant_clock};
 pub use close::{ClosedPage, Due, DuePage, Progress, Seen, close_ended, due_after};
 pub use drilldown::{StatementRef, hour_calls, line_hours};
@@ -27,6 +32,10 @@ pub use facts::{Recorded, record_batch, record_facts, set_aside};
 pub use finalise::{FinaliseError, finalise, finalise_ended};
 pub use ledger::{balance, post};
 pub use statements::{draft, statement, statements};
+pub use subscriptions::{
+    Considered, Kept, Start, SubscribeError, consider_change, consider_start, entitlements, keep,
+    subscription, subscriptions,
+};
 pub use tenants::{make_partitions, tenants_after};
 pub use usage::usage_month;
 

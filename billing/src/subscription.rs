@@ -72,4 +72,4 @@ impl Subscription {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

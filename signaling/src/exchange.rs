@@ -3,6 +3,7 @@
 //! race between them.
 
 use crate::admission::admit;
+use crate::entitled::Entitled;
 use crate::media::{Commands, Happening, Happenings, MediaPlane};
 use crate::metrics::Tally;
 use crate::protocol::ServerFrame;
@@ -107,6 +108,7 @@ impl Exchange {
             clock,
             node,
             tally,
+            entitled: Arc::default(),
             stopped: None,
         };
         tokio::spawn(worker.work(far, media.happenings));
@@ -167,6 +169,7 @@ impl Exchange {
 }
 
 struct Worker {
+    entitled: Arc<Entitled>,
     board: Switchboard,
     jobs: mpsc::WeakSender<Job>,
     sockets: BTreeMap<SocketId, mpsc::Sender<ToSocket>>,
@@ -335,9 +338,9 @@ impl Worker {
     fn store(&self, row: Box<NewLeg>) {
         let Some(jobs) = self.jobs.upgrade() else { return };
         let node = self.commands.node_for(row.room).unwrap_or_else(|| self.node.clone());
-        let (db, now) = (self.db.clone(), self.clock.now());
+        let (db, entitled, now) = (self.db.clone(), self.entitled.clone(), self.clock.now());
         tokio::spawn(async move {
-            let result = admit(&db, &row, &node, now).await;
+            let result = admit(&db, &entitled, &row, &node, now).await;
             jobs.send(Job::Input(Input::Stored { row, result })).await.ok();
         });
     }

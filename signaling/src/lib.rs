@@ -14,6 +14,7 @@ pub mod auth;
 pub mod base64url;
 pub mod bootstrap;
 pub mod delivery;
+mod entitled;
 pub mod exchange;
 pub mod hub;
 pub mod idempotency;

@@ -27,6 +27,8 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         (name = "resources", description = "Publishers and viewers without our SDK: WHIP (RFC 9725) and WHEP"),
         (name = "calls", description = "What happened in rooms"),
         (name = "money", description = "Usage and statements"),
+        (name = "catalogue", description = "What is sold: vendors, plans and their versions"),
+        (name = "subscriptions", description = "Who is on which plan, and what they may do"),
         (name = "keys", description = "API keys"),
         (name = "console", description = "People signing in"),
         (name = "clock", description = "A sandbox's test clock"),

@@ -82,6 +82,8 @@ codes! {
         "Each link works once and for 24 hours. The service prints a new one at each start.";
     SandboxOnly "sandbox_only" FORBIDDEN "Only a sandbox tenant has a test clock"
         "Real time cannot be advanced. Use a sandbox tenant for tests.";
+    NotEntitled "not_entitled" FORBIDDEN "The plan of the business does not include this"
+        "The detail says what. GET /v1/entitlements has the limits; another plan, an add-on or resuming a paused subscription raises them.";
     NotFound "not_found" NOT_FOUND "There is no such thing"
         "Check the address and the id. Another tenant's things are not found either.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The method is not allowed here"
@@ -98,6 +100,8 @@ codes! {
         "Wait until that capture is over, at most a quarter of a minute.";
     LimitReached "limit_reached" CONFLICT "A limit of the tenant is reached"
         "The detail names the limit. Remove what is no longer used.";
+    SubscriptionConflict "subscription_conflict" CONFLICT "The subscription does not allow this now"
+        "The detail says why. Read the subscription to see how it is and what is decided about it.";
     BadIdempotencyKey "bad_idempotency_key" BAD_REQUEST "The Idempotency-Key is not allowed"
         "Send one header of 1 to 255 visible ASCII characters.";
     IdempotencyMismatch "idempotency_mismatch" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for another request"

@@ -399,6 +399,8 @@ pub enum RefusalCode {
     OriginNotAllowed,
     /// The token does not allow this.
     NotAllowed,
+    /// The plan of the business does not include this.
+    NotEntitled,
     /// No such room.
     RoomNotFound,
     /// Everyone who fits is in.

@@ -1,21 +1,26 @@
 //! The routes: one resource a file, each handler with its documentation.
 
+mod accounts;
 mod calls;
 mod captures;
 mod clock;
 mod demo;
+mod entitlements;
 mod health;
 mod keys;
 mod me;
 mod page;
+mod plans;
 mod quality;
 mod resources;
 mod rooms;
 mod service;
 mod sessions;
 mod statements;
+mod subscriptions;
 mod tokens;
 mod usage;
+mod vendors;
 mod visits;
 mod whep;
 mod whip;

@@ -1,5 +1,6 @@
 //! The rows that an audit is about, as they stand in the tables.
 
+use super::changed::Decision;
 use crate::ids::TenantId;
 use jiff::{Timestamp, civil::Date};
 use std::collections::BTreeSet;
@@ -43,7 +44,7 @@ pub struct Used {
     pub quantity: i64,
 }
 
-/// A subscription with the prices of its plan version.
+/// A subscription with the prices of a plan version that it was on.
 #[derive(Debug, Clone)]
 pub struct Sold {
     /// Its name.
@@ -54,6 +55,10 @@ pub struct Sold {
     pub starts: Timestamp,
     /// The first hour that is not.
     pub ends: Option<Timestamp>,
+    /// On which plan version.
+    pub plan_version: Uuid,
+    /// What was decided about it, how it began included; nothing if that is all.
+    pub decisions: Vec<Decision>,
     /// What it costs.
     pub prices: Vec<PriceRow>,
 }
@@ -67,6 +72,8 @@ pub struct PriceRow {
     pub meter: Option<String>,
     /// For a recurring price, `month` or `year`.
     pub unit: String,
+    /// What a recurring price counts: `subscription`, `seat`, `room` or `mailbox`.
+    pub per: String,
     /// How much of the meter is a unit.
     pub unit_size: i64,
     /// How it grows.

@@ -27,6 +27,20 @@ pub(super) fn micros(row: &PriceRow, used: i64, stretch: Stretch) -> Option<i64>
     i64::try_from(exact).ok()
 }
 
+/// How many are held of what a recurring price counts, and what that many cost for a whole period.
+pub(super) fn held(row: &PriceRow, [seats, rooms, mailboxes]: [i32; 3]) -> Option<(i64, i128)> {
+    let count = match row.per.as_str() {
+        "subscription" => return Some((1, (*row.rates.first()?).into())),
+        "seat" => seats,
+        "room" => rooms,
+        "mailbox" => mailboxes,
+        _ => return None,
+    };
+    let price = metered(row, (i128::from(count) - i128::from(row.included)).max(0))?;
+    let least = price.max(row.minimum.unwrap_or(0).into());
+    Some((count.into(), row.cap.map_or(least, |cap| least.min(cap.into()))))
+}
+
 /// Where the hours of the stretch lie on the way from nothing to the amount: in its month, or among the twelve of a year.
 fn recurring(row: &PriceRow, Stretch { from, to, length, index }: Stretch) -> Option<i128> {
     let amount = i128::from(*row.rates.first()?);

@@ -46,9 +46,10 @@ fn follows(statement: &Statement, before: Option<&Statement>, found: &mut Findin
 
 fn lines(evidence: &Evidence, statement: &Statement, line: &Line, found: &mut Findings) {
     let place = format!("{}, line {}", statement.number, line.line);
-    let sold = evidence.sold.iter().find(|sold| sold.subscription == line.subscription);
-    let is_of_it = sold.is_some_and(|sold| {
-        sold.vendor == line.vendor && sold.prices.iter().any(|price| price.price == line.price)
+    // A subscription that changed its plan is there once for each plan version.
+    let is_of_it = evidence.sold.iter().any(|sold| {
+        (sold.subscription, sold.vendor) == (line.subscription, line.vendor)
+            && sold.prices.iter().any(|price| price.price == line.price)
     });
     found.compare(Rule::LineIsOfASubscription, &place, true, is_of_it);
     for currency in [&statement.currency, &line.currency] {

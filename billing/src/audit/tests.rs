@@ -6,7 +6,7 @@ use crate::{
     currency::Currency,
     ids::{PriceId, SubscriptionId, VendorId},
     period::{Hour, Month},
-    price::{Metered, Model, Price, Pricing, tests::any_metered},
+    price::{Counted, Metered, Model, Price, Pricing, tests::any_metered},
     statement::{self, Books, LineKind, tests::Service},
     subscription::Subscription,
 };
@@ -71,11 +71,11 @@ impl Kept {
             return Vec::new();
         }
         let Books { subscriptions, usage, .. } = &self.service.books;
-        let price =
-            subscriptions[0].prices.iter().find(|price| price.price_id == line.price_id).expect("its price");
+        let all = subscriptions.iter().flat_map(|it| it.prices.iter().map(move |price| (it, price)));
+        let (subscription, price) =
+            all.into_iter().find(|(_, price)| price.price_id == line.price_id).expect("its price");
         let month = line.for_month.unwrap_or(month);
-        let hours =
-            charge::hourly(&subscriptions[0], price, usage, month, month.next().first()).expect("small");
+        let hours = charge::hourly(subscription, price, usage, month, month.next().first()).expect("small");
         let kept = hours.iter().filter_map(|charge| {
             let so_far = self.charged.entry((line.subscription_id, line.price_id, charge.hour)).or_default();
             let now = (charge.quantity.unwrap_or(0), charge.amount.micros);
@@ -155,6 +155,8 @@ fn sold(subscription: &Subscription) -> Sold {
         vendor: subscription.vendor_id.0,
         starts: subscription.starts.start(),
         ends: subscription.ends.map(Hour::start),
+        plan_version: Uuid::nil(),
+        decisions: Vec::new(),
         prices: subscription.prices.iter().map(price_row).collect(),
     }
 }
@@ -164,6 +166,7 @@ fn price_row(price: &Price) -> PriceRow {
         price: price.price_id.0,
         meter: price.meter().map(|meter| meter.to_string()),
         unit: String::new(),
+        per: "subscription".into(),
         unit_size: 1,
         model: "graduated".into(),
         up_to: Vec::new(),
@@ -177,13 +180,35 @@ fn price_row(price: &Price) -> PriceRow {
         Pricing::Recurring { amount, every } => {
             PriceRow { unit: every.as_str().into(), rates: vec![amount.micros], ..row }
         }
-        Pricing::Counted(_) => unreachable!("seats have tests of their own"),
+        Pricing::Counted(counted) => counted_row(counted, row),
         Pricing::Metered(metered) => metered_row(metered, row),
     }
 }
 
+fn counted_row(counted: &Counted, row: PriceRow) -> PriceRow {
+    PriceRow {
+        unit: counted.every.as_str().into(),
+        per: counted.item.as_str().into(),
+        included: counted.included,
+        minimum: counted.minimum.map(|minimum| minimum.micros),
+        cap: counted.cap.map(|cap| cap.micros),
+        ..model_row(&counted.model, row)
+    }
+}
+
 fn metered_row(metered: &Metered, row: PriceRow) -> PriceRow {
-    let (model, tiers, rate) = match &metered.model {
+    PriceRow {
+        unit: metered.unit.clone(),
+        unit_size: metered.unit_size,
+        included: metered.included,
+        minimum: metered.minimum.map(|minimum| minimum.micros),
+        cap: metered.cap.map(|cap| cap.micros),
+        ..model_row(&metered.model, row)
+    }
+}
+
+fn model_row(model: &Model, row: PriceRow) -> PriceRow {
+    let (model, tiers, rate) = match model {
         Model::Flat { micros } => ("flat", None, *micros),
         Model::PerUnit { micros } => ("per_unit", None, *micros),
         Model::Package { micros } => ("package", None, *micros),
@@ -194,15 +219,62 @@ fn metered_row(metered: &Metered, row: PriceRow) -> PriceRow {
     let tiers = tiers.map_or(&[][..], |tiers| tiers.as_slice());
     let rates: Vec<i64> = tiers.iter().map(|tier| tier.rate_micros).collect();
     PriceRow {
-        unit: metered.unit.clone(),
-        unit_size: metered.unit_size,
         model: model.into(),
         up_to: tiers.iter().filter_map(|tier| tier.up_to).collect(),
         rates: if rates.is_empty() { vec![rate] } else { rates },
-        included: metered.included,
-        minimum: metered.minimum.map(|minimum| minimum.micros),
-        cap: metered.cap.map(|cap| cap.micros),
         ..row
+    }
+}
+
+/// Three months of a subscription that was changed in any way: what billing makes of them, and the decisions as rows.
+pub(super) fn any_changed_books() -> impl Strategy<Value = Evidence> {
+    let used = prop::collection::vec((0_i64..2_200, 0_i64..5_000_000_000), 0..12);
+    (crate::subscription::tests::any_changed(JANUARY), used).prop_map(|((history, catalogue), used)| {
+        let (id, payer) = (SubscriptionId(Uuid::from_u128(3)), crate::ids::AccountId(Uuid::from_u128(7)));
+        let service = Service::new(history.subscriptions(id, Some(payer), &catalogue));
+        let mut kept = Kept { service, statements: Vec::new(), charged: BTreeMap::new() };
+        if kept.service.books.subscriptions.is_empty() {
+            return Evidence { sold: Vec::new(), draft: None, ..sound_and_empty() };
+        }
+        used.into_iter().for_each(|(hour, quantity)| kept.service.record(Hour(JANUARY + hour), quantity));
+        (0..3).for_each(|_| kept.finalise());
+        let decisions: Vec<Decision> = history.decisions().iter().zip(0..).map(decision).collect();
+        let mut evidence = kept.evidence();
+        evidence.sold = catalogue
+            .iter()
+            .map(|(plan, offer)| Sold {
+                subscription: id.0,
+                vendor: offer.vendor_id.0,
+                starts: history.decisions()[0].from.start(),
+                ends: None,
+                plan_version: plan.0,
+                decisions: decisions.clone(),
+                prices: offer.prices.iter().map(price_row).collect(),
+            })
+            .collect();
+        evidence
+    })
+}
+
+fn decision((phase, sequence): (&crate::subscription::Phase, i32)) -> Decision {
+    Decision {
+        sequence,
+        from: phase.from.start(),
+        state: phase.state.as_str().into(),
+        plan_version: phase.plan.0,
+        payer: phase.payer.0,
+        held: [phase.held.seats, phase.held.rooms, phase.held.mailboxes].map(u32::cast_signed),
+    }
+}
+
+fn sound_and_empty() -> Evidence {
+    let evidence = sound();
+    Evidence {
+        used: Vec::new(),
+        statements: Vec::new(),
+        entries: Vec::new(),
+        late: Default::default(),
+        ..evidence
     }
 }
 

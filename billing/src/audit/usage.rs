@@ -2,6 +2,7 @@
 
 use super::{
     Findings, Rule,
+    changed::{self, Span},
     evidence::{Evidence, Line, PriceRow, Sold},
     price::{Stretch, micros},
 };
@@ -103,6 +104,16 @@ fn owed(
     until: Timestamp,
 ) -> Option<(i64, i64)> {
     let (first, last) = (start(month), end(month));
+    let index = i64::from(month.year()) * 12 + i64::from(month.month()) - 1;
+    if !sold.decisions.is_empty() {
+        let until = begun(until).min(last);
+        return changed::owed(
+            evidence,
+            sold,
+            price,
+            &Span { first, until, length: hours(first, last), index },
+        );
+    }
     let starts = sold.starts.max(first);
     let ends = sold.ends.map_or(last, |ends| ends.min(last)).min(begun(until));
     if starts >= ends {
@@ -116,7 +127,6 @@ fn owed(
             .filter(|used| used.meter == *meter && starts <= used.hour && used.hour < ends)
             .try_fold(0_i64, |sum, used| sum.checked_add(used.quantity))?,
     };
-    let index = i64::from(month.year()) * 12 + i64::from(month.month()) - 1;
     let stretch =
         Stretch { from: hours(first, starts), to: hours(first, ends), length: hours(first, last), index };
     Some((used, micros(price, used, stretch)?))

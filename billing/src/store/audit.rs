@@ -2,7 +2,7 @@
 
 use super::{StoreError, row::month, statements};
 use crate::{
-    audit::{Charged, Entry, Evidence, Line, PriceRow, Series, Sold, Statement, Used},
+    audit::{Charged, Decision, Entry, Evidence, Line, PriceRow, Series, Sold, Statement, Used},
     db::{Db, DbError, Transaction},
     ids::TenantId,
     statement as biller,
@@ -86,18 +86,43 @@ async fn unknown_legs(tx: &Transaction, tenant: TenantId) -> Result<Vec<Uuid>, D
 
 async fn sold(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<Sold>, DbError> {
     let mut all: Vec<Sold> = Vec::new();
-    for row in tx.all(include_str!("subscriptions.sql"), &[&tenant.0, &account]).await? {
-        let subscription = row.get("subscription_id");
-        match all.last_mut().filter(|last| last.subscription == subscription) {
+    let decisions = decisions(tx, tenant, account).await?;
+    for row in tx.all(include_str!("audit_sold.sql"), &[&tenant.0, &account]).await? {
+        let (subscription, plan_version) = (row.get("subscription_id"), row.get("plan_version_id"));
+        let is_same =
+            |last: &&mut Sold| (last.subscription, last.plan_version) == (subscription, plan_version);
+        match all.last_mut().filter(is_same) {
             Some(last) => last.prices.push(price(&row)),
             None => all.push(Sold {
                 subscription,
                 vendor: row.get("vendor_id"),
                 starts: row.get("starts_at"),
                 ends: row.get("ends_at"),
+                plan_version,
+                decisions: decisions.get(&subscription).cloned().unwrap_or_default(),
                 prices: vec![price(&row)],
             }),
         }
+    }
+    Ok(all)
+}
+
+/// What was decided about each subscription that was ever changed, how it began included.
+async fn decisions(
+    tx: &Transaction,
+    tenant: TenantId,
+    account: Uuid,
+) -> Result<BTreeMap<Uuid, Vec<Decision>>, DbError> {
+    let mut all: BTreeMap<Uuid, Vec<Decision>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_decisions.sql"), &[&tenant.0, &account]).await? {
+        all.entry(row.get("subscription_id")).or_default().push(Decision {
+            sequence: row.get("sequence"),
+            from: row.get("from_hour"),
+            state: row.get("state"),
+            plan_version: row.get("plan_version_id"),
+            payer: row.get("payer_id"),
+            held: ["seats", "rooms", "mailboxes"].map(|column| row.get(column)),
+        });
     }
     Ok(all)
 }
@@ -107,6 +132,7 @@ fn price(row: &Row) -> PriceRow {
         price: row.get("price_id"),
         meter: row.get("meter"),
         unit: row.get("unit"),
+        per: row.get("per"),
         unit_size: row.get("unit_size"),
         model: row.get("model"),
         up_to: row.get("tier_up_to"),

@@ -2,16 +2,18 @@
 
 use super::{
     StoreError,
+    catalogue::offers,
     row::{currency, meter, money, month, stored},
+    subscriptions::{phase, plans_of},
 };
 use crate::{
     db::{DbError, Transaction},
-    ids::{AccountId, PriceId, SubscriptionId, TenantId, VendorId},
+    ids::{AccountId, PlanVersionId, PriceId, SubscriptionId, TenantId},
     money::Money,
     period::{Hour, Month},
-    price::{Every, Metered, Model, Price, Pricing, Tier, Tiers},
+    price::{Counted, Every, Metered, Model, Price, Pricing, Quantities, Tier, Tiers},
     statement::{Account, BilledLine, Books, Final},
-    subscription::Subscription,
+    subscription::{History, Phase, State, Subscription},
     usage::{Meter, Usage},
 };
 use jiff::Timestamp;
@@ -160,56 +162,78 @@ async fn accounts(tx: &Transaction, tenants: &[Uuid]) -> Result<BTreeMap<TenantI
     Ok(all)
 }
 
-/// What a plan version is called, whose it is and what it costs.
-struct Version {
-    vendor_id: VendorId,
-    plan: String,
-    prices: Vec<Price>,
-}
-
-/// Subscriptions of accounts, ended ones too, an account's oldest first.
+/// Subscriptions that accounts pay, their own and those that they sponsor, ended ones too, an account's oldest first.
 async fn subscriptions(
     tx: &Transaction,
     of_each: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<(TenantId, Subscription)>, DbError> {
     let rows = tx.all(include_str!("account_subscriptions.sql"), of_each).await?;
-    let versions: BTreeSet<Uuid> = rows.iter().map(|row| row.get("plan_version_id")).collect();
-    let versions = plan_versions(tx, versions.into_iter().collect()).await?;
-    let read = |row: &Row| {
-        let version = versions.get(&row.get::<_, Uuid>("plan_version_id"))?;
-        let subscription = Subscription {
-            subscription_id: SubscriptionId(row.get("subscription_id")),
-            vendor_id: version.vendor_id,
-            plan: version.plan.clone(),
-            starts: Hour::of(row.get("starts_at")),
-            ends: row.get::<_, Option<Timestamp>>("ends_at").map(Hour::of),
-            prices: version.prices.clone(),
-            terms: Vec::new(),
-        };
-        Some((tenant_of(row), subscription))
-    };
-    Ok(rows.iter().filter_map(read).collect())
-}
-
-/// Plan versions that have prices: each is read once, however many subscribe to it.
-async fn plan_versions(tx: &Transaction, ids: Vec<Uuid>) -> Result<BTreeMap<Uuid, Version>, DbError> {
-    let mut versions: BTreeMap<Uuid, Version> = BTreeMap::new();
-    for row in tx.all(include_str!("plan_versions.sql"), &[&ids]).await? {
-        let version = versions.entry(row.get("plan_version_id")).or_insert_with(|| Version {
-            vendor_id: VendorId(row.get("vendor_id")),
-            plan: row.get("plan"),
-            prices: Vec::new(),
-        });
-        version.prices.push(price(&row)?);
+    let began: Vec<Began> = rows.iter().map(Began::of).collect();
+    let changes = changes(tx, &began).await?;
+    let mut plans: BTreeSet<PlanVersionId> = began.iter().map(|it| it.first.plan).collect();
+    plans.extend(changes.values().flat_map(|decisions| plans_of(decisions)));
+    let catalogue = offers(tx, plans).await?;
+    let mut all = Vec::with_capacity(began.len());
+    for Began { tenant, payer, subscription_id, first, ends } in began {
+        let end = ends.map(|from| Phase { from, state: State::Ended, ..first });
+        let changed = changes.get(&(tenant, subscription_id));
+        let decisions = [first].into_iter().chain(end).chain(changed.into_iter().flatten().copied());
+        let history = History::new(decisions.collect());
+        let paid = history.subscriptions(subscription_id, Some(payer), &catalogue);
+        all.extend(paid.into_iter().map(|subscription| (tenant, subscription)));
     }
-    Ok(versions)
+    Ok(all)
 }
 
-fn price(row: &Row) -> Result<Price, DbError> {
+/// How a subscription began, and which account looks at it.
+struct Began {
+    tenant: TenantId,
+    payer: AccountId,
+    subscription_id: SubscriptionId,
+    first: Phase,
+    ends: Option<Hour>,
+}
+
+impl Began {
+    fn of(row: &Row) -> Self {
+        let first = Phase {
+            from: Hour::of(row.get("starts_at")),
+            state: State::Active,
+            plan: PlanVersionId(row.get("plan_version_id")),
+            payer: AccountId(row.get("account_id")),
+            held: Quantities::default(),
+        };
+        Self {
+            tenant: tenant_of(row),
+            payer: AccountId(row.get("payer_id")),
+            subscription_id: SubscriptionId(row.get("subscription_id")),
+            first,
+            ends: row.get::<_, Option<Timestamp>>("ends_at").map(Hour::of),
+        }
+    }
+}
+
+/// What was decided about subscriptions since they began.
+async fn changes(
+    tx: &Transaction,
+    began: &[Began],
+) -> Result<BTreeMap<(TenantId, SubscriptionId), Vec<Phase>>, DbError> {
+    let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) =
+        began.iter().map(|it| (it.tenant.0, it.subscription_id.0)).unzip();
+    let mut all: BTreeMap<_, Vec<Phase>> = BTreeMap::new();
+    for row in tx.all(include_str!("account_changes.sql"), &[&tenants, &ids]).await? {
+        let id = SubscriptionId(row.get("subscription_id"));
+        all.entry((tenant_of(&row), id)).or_default().push(phase(&row)?);
+    }
+    Ok(all)
+}
+
+pub(super) fn price(row: &Row) -> Result<Price, DbError> {
     let price = Price {
         price_id: PriceId(row.get("price_id")),
         description: row.get("description"),
         pricing: match meter(row)? {
+            None if row.get::<_, &str>("per") != "subscription" => Pricing::Counted(counted(row)?),
             None => Pricing::Recurring {
                 amount: Money::micros(one_rate(row)?, currency(row)?),
                 every: every(row)?,
@@ -228,6 +252,21 @@ fn every(row: &Row) -> Result<Every, DbError> {
         "year" => Ok(Every::Year),
         other => Err(stored(format!("a recurring price is for a month or a year, not for a {other}"))),
     }
+}
+
+fn counted(row: &Row) -> Result<Counted, DbError> {
+    let item = row.get::<_, &str>("per").parse().map_err(stored)?;
+    let currency = currency(row)?;
+    let bound = |column| row.get::<_, Option<i64>>(column).map(|micros| Money::micros(micros, currency));
+    Ok(Counted {
+        item,
+        currency,
+        every: every(row)?,
+        included: row.get("included"),
+        model: model(row)?,
+        minimum: bound("minimum_micros"),
+        cap: bound("cap_micros"),
+    })
 }
 
 fn metered(row: &Row, meter: Meter) -> Result<Metered, DbError> {

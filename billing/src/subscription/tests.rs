@@ -354,10 +354,22 @@ fn any_change() -> impl Strategy<Value = Change> {
 
 const OCTOBER: i64 = 497_448; // 2026-10-01T00:00Z in hours
 
+/// A history that begins in the three months after an hour and was changed now and then, with its price lists.
+pub(crate) fn any_changed(first: i64) -> impl Strategy<Value = (History, Catalogue)> {
+    let changes = prop::collection::vec((0_i64..20_000, any_change()), 0..12);
+    (any_catalogue(), prop_oneof![Just(0_i64), 0_i64..1_000], changes).prop_map(
+        move |(catalogue, starts, changes)| (played_from(first, &catalogue, starts, &changes), catalogue),
+    )
+}
+
 /// One after the other, at minutes since the first of October; what is refused changes nothing.
 fn played(catalogue: &Catalogue, starts: i64, changes: &[(i64, Change)]) -> History {
+    played_from(OCTOBER, catalogue, starts, changes)
+}
+
+fn played_from(month: i64, catalogue: &Catalogue, starts: i64, changes: &[(i64, Change)]) -> History {
     let first = Phase {
-        from: Hour(OCTOBER + starts),
+        from: Hour(month + starts),
         state: State::Active,
         plan: plan(1),
         payer: ADA,
@@ -367,7 +379,7 @@ fn played(catalogue: &Catalogue, starts: i64, changes: &[(i64, Change)]) -> Hist
     let mut minute = starts * 60;
     for (later, change) in changes {
         minute += later;
-        let now = Hour(OCTOBER).start() + jiff::SignedDuration::from_mins(minute);
+        let now = Hour(month).start() + jiff::SignedDuration::from_mins(minute);
         // Whatever is counted somewhere: which plan prices what is another test's matter.
         if let Ok(decided) = history.decide(*change, catalogue, now) {
             history = history.with(&decided);

@@ -7,5 +7,6 @@ mod ledger;
 mod prices;
 mod schema;
 mod story;
+mod subscriptions;
 mod support;
 mod tenancy;

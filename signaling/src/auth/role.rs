@@ -28,6 +28,10 @@ pub enum Right {
     SeeCalls,
     /// Usage and statements.
     SeeMoney,
+    /// Vendors, plans and prices, to make.
+    ManagePlans,
+    /// Accounts and subscriptions, to begin and to change.
+    Subscribe,
     /// The headers of a connection's packets.
     CaptureHeaders,
     /// API keys.
@@ -71,6 +75,8 @@ impl Right {
             Right::MakeRooms => "make rooms and tokens",
             Right::SeeCalls => "see calls",
             Right::SeeMoney => "see usage and statements",
+            Right::ManagePlans => "make plans",
+            Right::Subscribe => "change subscriptions",
             Right::CaptureHeaders => "capture the headers of a connection",
             Right::ManageKeys => "manage API keys",
             Right::AdvanceClock => "advance the test clock",
@@ -89,15 +95,17 @@ mod tests {
             Right::MakeRooms,
             Right::SeeCalls,
             Right::SeeMoney,
+            Right::ManagePlans,
+            Right::Subscribe,
             Right::CaptureHeaders,
             Right::ManageKeys,
             Right::AdvanceClock,
         ];
         for (role, expected) in [
-            (Role::Owner, [true, true, true, true, true, true, true]),
-            (Role::Admin, [true, true, true, true, true, true, false]),
-            (Role::Agent, [true, true, true, false, false, false, false]),
-            (Role::Finance, [true, false, true, true, false, false, false]),
+            (Role::Owner, [true, true, true, true, true, true, true, true, true]),
+            (Role::Admin, [true, true, true, true, true, true, true, true, false]),
+            (Role::Agent, [true, true, true, false, false, false, false, false, false]),
+            (Role::Finance, [true, false, true, true, false, false, false, false, false]),
         ] {
             assert_eq!(rights.map(|right| role.has(right)), expected, "{role:?}");
             assert_eq!(Role::from_stored(role.as_str()), Some(role));

@@ -149,6 +149,7 @@ fn problem_of(refusal: Refusal) -> Problem {
         RefusalCode::TokenInvalid | RefusalCode::TokenExpired => Code::TokenNotValid,
         RefusalCode::OriginNotAllowed => Code::OriginNotAllowed,
         RefusalCode::NotAllowed => Code::TokenNotForThis,
+        RefusalCode::NotEntitled => Code::NotEntitled,
         RefusalCode::RoomNotFound => Code::NotFound,
         RefusalCode::RoomFull => Code::RoomFull,
         RefusalCode::TooLarge => Code::BodyTooLarge,

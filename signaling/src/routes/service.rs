@@ -1,10 +1,9 @@
 //! All routes together, and what holds for each of them.
 
 use super::{
-    calls, captures, clock, demo, health, keys, me, quality, resources, rooms, sessions, statements, tokens,
-    usage, visits,
+    accounts, calls, captures, clock, demo, entitlements, health, keys, me, plans, quality, resources, rooms,
+    sessions, statements, subscriptions, tokens, usage, vendors, visits, whep, whip,
 };
-use super::{whep, whip};
 use crate::api::Api;
 use crate::input::BODY_BYTES_MAX;
 use crate::openapi;
@@ -82,6 +81,17 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(statements::read))
         .routes(routes!(statements::hours))
         .routes(routes!(statements::calls))
+        .routes(routes!(vendors::create, vendors::list))
+        .routes(routes!(plans::create, plans::list))
+        .routes(routes!(plans::read))
+        .routes(routes!(plans::create_version, plans::list_versions))
+        .routes(routes!(accounts::create, accounts::list))
+        .routes(routes!(subscriptions::create, subscriptions::list))
+        .routes(routes!(subscriptions::preview))
+        .routes(routes!(subscriptions::read))
+        .routes(routes!(subscriptions::change))
+        .routes(routes!(subscriptions::preview_change))
+        .routes(routes!(entitlements::read))
         .routes(routes!(clock::read))
         .routes(routes!(clock::advance))
         .routes(routes!(health::live))

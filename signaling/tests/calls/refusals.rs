@@ -173,3 +173,53 @@ async fn a_page_that_never_reads_is_cut_off_and_leaves_the_others_alone() {
     }
     bob.hear("participant_left").await;
 }
+
+/// Puts the business on a plan of its own with these features.
+async fn on_plan(service: &Service, features: Value) {
+    use billing::{
+        store,
+        subscription::{Change, Patch, When},
+    };
+    let (tenant, now) = (service.tenant, jiff::Timestamp::UNIX_EPOCH);
+    let tx = service.db.tenant(tenant).await.expect("begins");
+    let vendor =
+        store::insert_vendor(&tx, tenant, "Shop", now).await.expect("writes").expect("a place").vendor_id;
+    let plan =
+        store::insert_plan(&tx, tenant, vendor, "Plan", false, now).await.expect("writes").expect("its own");
+    let price = json!({ "description": "Plan", "model": "flat", "every": "month", "amount_micros": 1 });
+    let version = json!({ "currency": "USD", "features": features, "prices": [price] });
+    let version = serde_json::from_value(version).expect("a version");
+    let version = store::insert_version(&tx, tenant, plan.plan_id, &version, now).await.expect("writes");
+    let plan_version_id = version.expect("sound").map(|version| version.plan_version_id);
+    let own = store::subscriptions(&tx, tenant, None, 1).await.expect("reads")[0].subscription_id;
+    let change = Change::Change { plan_version_id, quantities: Patch::default(), when: When::Now };
+    let now = "2026-11-01T00:00:00Z".parse().expect("a time");
+    let considered = store::consider_change(&tx, tenant, own, change, now).await.expect("allowed");
+    store::keep(&tx, tenant, &considered, now).await.expect("kept");
+    tx.commit().await.expect("commits");
+}
+
+#[tokio::test]
+async fn a_plan_limits_the_people_in_a_room() {
+    let service = Service::start().await;
+    on_plan(&service, json!({ "participants_max": 1 })).await;
+    let _one = service.lobby("ada").await;
+    assert_eq!(refused(&service, text(&join(&service.token("bob"), "Bob"))).await, "room_full");
+}
+
+#[tokio::test]
+async fn a_plan_limits_the_rooms_in_use() {
+    let service = Service::start().await;
+    on_plan(&service, json!({ "rooms_max": 1 })).await;
+    let _one = service.call("ada").await;
+    let tx = service.db.tenant(service.tenant).await.expect("begins");
+    let other = Uuid::from_u128(0xa);
+    let sql =
+        "insert into room (tenant_id, room_id, title, created_at) values ($1, $2, 'Back office', now())";
+    tx.run(sql, &[&service.tenant.0, &other]).await.expect("a room");
+    tx.commit().await.expect("commits");
+    let mut token = service.new_token("bob");
+    token.room = RoomId(other);
+    assert_eq!(refused(&service, text(&join(&service.sign(token), "Bob"))).await, "not_entitled");
+    let _two = service.lobby("cleo").await;
+}

@@ -12,6 +12,7 @@ mod input;
 mod media;
 mod service;
 mod sessions;
+mod subscriptions;
 #[expect(dead_code, reason = "billing's tests use all of it")]
 #[path = "../../../billing/tests/database/support.rs"]
 mod support;

@@ -490,6 +490,8 @@ function refusalTitle(code: string): string {
   switch (code) {
     case 'room_full':
       return 'The room is full';
+    case 'not_entitled':
+      return 'The plan of the business does not include this';
     case 'room_not_found':
       return 'There is no such room';
     case 'token_expired':
