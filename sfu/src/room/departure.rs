@@ -83,7 +83,8 @@ impl Room {
     pub(super) fn play(&mut self, at: Key, slot: usize, packet: &Arc<Packet>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
         let Some(mut said) = peer.play(slot, packet, now, &mut out.datagrams) else {
-            if peer.players.get(slot).is_some_and(|slot| slot.player.expects(&packet.source)) {
+            let is_expected = peer.players.get(slot).is_some_and(|slot| slot.player.expects(&packet.source));
+            if is_expected && self.changing.last() != Some(&(at, slot)) {
                 self.changing.push((at, slot));
             }
             return;
