@@ -37,8 +37,8 @@ pub(super) async fn open_all(
         all.iter().map(|(tenant, books)| (tenant.0, books.account.account_id.0)).unzip();
     let of_each: [&(dyn ToSql + Sync); 2] = [&ids, &accounts];
     let (subscriptions, finals, late, owed) = tokio::try_join!(
-        subscriptions(tx, &of_each),
-        tx.all(include_str!("finals.sql"), &of_each),
+        Box::pin(subscriptions(tx, &of_each)),
+        Box::pin(tx.all(include_str!("finals.sql"), &of_each)),
         tx.all(include_str!("late_months.sql"), &of_each),
         tx.all(include_str!("owed.sql"), &of_each),
     )?;
@@ -99,7 +99,7 @@ pub(super) async fn fill_all(
             false => tx.all(include_str!("billed_lines.sql"), &[&ids, &accounts, &days]).await,
         }
     };
-    let (mut usage, billed) = tokio::try_join!(usage_of(tx, &wanted), billed)?;
+    let (mut usage, billed) = tokio::try_join!(Box::pin(usage_of(tx, &wanted)), Box::pin(billed))?;
     let mut lines: BTreeMap<TenantId, Vec<BilledLine>> = BTreeMap::new();
     for row in &billed {
         lines.entry(tenant_of(row)).or_default().push(billed_line(row)?);

@@ -427,9 +427,9 @@ fn edited(timeline: &[Phase], from: Hour, edit: impl Fn(&mut Phase)) -> Vec<Phas
         if phase.state != State::Ended {
             edit(&mut phase);
         }
-        // An hour in which nothing changes is no decision.
+        // An hour in which nothing changes is no decision; but one that takes back what began with it is.
         let is_same = all.last().is_some_and(|last| Phase { from: phase.from, ..*last } == phase);
-        if !is_same || phase.from > from {
+        if !is_same || begins || phase.from > from {
             all.push(phase);
         }
     }

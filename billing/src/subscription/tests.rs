@@ -212,6 +212,10 @@ fn a_pause_costs_nothing_and_one_call_ends_it() {
         2026-11-20T00:00:00Z  is active plan 1 0
         2026-11-21T00:00:00Z  resume  refused neither paused nor about to end
         month  2026-11  costs 481                # 217 hours before, 264 after
+        2026-11-25T00:30:00Z  pause
+        2026-11-25T01:10:00Z  resume             # in the hour that the pause would begin with
+        2026-11-25T01:00:00Z  is active plan 1 0
+        month  2026-11  costs 481
         ",
     );
 }
