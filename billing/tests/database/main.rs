@@ -1,6 +1,8 @@
 //! Billing on a real PostgreSQL: what the database itself enforces, and what the queries do.
 
 mod audit;
+mod close;
+mod cluster;
 mod facts;
 mod finalising;
 mod ledger;
