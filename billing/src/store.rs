@@ -7,6 +7,7 @@ mod accounts;
 mod audit;
 mod books;
 mod catalogue;
+mod chain;
 mod clock;
 mod close;
 mod drilldown;
@@ -25,6 +26,7 @@ pub use accounts::{
 };
 pub use audit::{evidence, number_series};
 pub use catalogue::{insert_plan, insert_vendor, insert_version, plan, plan_versions, plans, vendors};
+pub use chain::{block_after, seal_ledger};
 pub use clock::{AdvanceError, Advanced, TenantClock, advance_clock, tenant_clock};
 pub use close::{ClosedPage, Due, DuePage, Progress, Seen, close_ended, due_after};
 pub use drilldown::{StatementRef, hour_calls, line_hours};
