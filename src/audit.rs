@@ -4,7 +4,7 @@ use crate::config::{Config, DatabaseConfig};
 use crate::data_dir::DataDir;
 use crate::postgres::PrivatePostgres;
 use anyhow::{Context, Result, bail};
-use billing::audit::Report;
+use billing::audit::{Head, Report};
 use billing::clock::Clock;
 use billing::db::Db;
 
@@ -33,9 +33,12 @@ async fn examine(url: &str) -> Result<Report> {
 }
 
 fn tell(report: &Report) -> Result<()> {
-    let Report { accounts, statements, differences } = report;
+    let Report { accounts, statements, head, differences } = report;
     for difference in differences {
         println!("{difference}");
+    }
+    if let Some(Head { number, hash }) = head {
+        println!("the ledger's chain ends with block {number}, {hash}");
     }
     println!("{accounts} accounts, {statements} final statements, {} differences", differences.len());
     match differences.len() {

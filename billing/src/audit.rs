@@ -5,6 +5,7 @@
 //! names a rule, a place, what ought to stand there and what does. None is the only good answer.
 
 mod changed;
+mod chain;
 mod evidence;
 mod ledger;
 mod numbers;
@@ -13,6 +14,7 @@ mod statements;
 mod usage;
 
 pub use changed::Decision;
+pub use chain::{Block, Posted, examine_block};
 pub use evidence::{Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, Used};
 pub use numbers::{Number, Series, missing_numbers};
 
@@ -85,6 +87,10 @@ pub enum Rule {
     UsageHasALeg,
     /// The draft shows what it would bill.
     DraftBillsUsage,
+    /// Each block of the ledger's chain follows the one before it.
+    BlocksFollow,
+    /// What a block covers is what it was when it was sealed.
+    BlockIsAsSealed,
 }
 
 impl fmt::Display for Difference {
@@ -101,8 +107,19 @@ pub struct Report {
     pub accounts: u64,
     /// Final statements.
     pub statements: u64,
+    /// Where the ledger's chain ends: whoever wrote this down elsewhere sees later whether the past was forged.
+    pub head: Option<Head>,
     /// What is not as it ought to be.
     pub differences: Vec<Difference>,
+}
+
+/// The last block of the ledger's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its place, from 1.
+    pub number: i64,
+    /// Its SHA-256 in hex.
+    pub hash: String,
 }
 
 /// All books, one tenant after the other. Runs beside the service: each tenant is read in one snapshot.
@@ -129,7 +146,23 @@ pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
         }
     }
     report.differences.extend(missing_numbers(&series, numbers));
+    follow_chain(db, &mut report).await?;
     Ok(report)
+}
+
+/// Block after block, with the transactions that each covers.
+async fn follow_chain(db: &Db, report: &mut Report) -> Result<(), StoreError> {
+    let sealing = db.sealing().await?;
+    let mut before: Option<Block> = None;
+    while let Some((block, posted)) =
+        store::block_after(&sealing, before.as_ref().map_or(0, |it| it.number)).await?
+    {
+        report.differences.extend(examine_block(before.as_ref(), &block, &posted));
+        before = Some(block);
+    }
+    sealing.rollback().await?;
+    report.head = before.map(|last| Head { number: last.number, hash: chain::hex(&last.hash) });
+    Ok(())
 }
 
 /// Tenants listed at once.

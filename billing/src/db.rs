@@ -112,6 +112,11 @@ impl Db {
         self.begin("tuppence.scope", "close").await
     }
 
+    /// A transaction that sees the ledger, whoever's it is, and adds blocks to its chain.
+    pub async fn sealing(&self) -> Result<Transaction, DbError> {
+        self.begin("tuppence.scope", "seal").await
+    }
+
     /// A transaction that sees the one key, session or sign-in link whose SHA-256 is presented.
     pub async fn presented(&self, hash: &[u8; 32]) -> Result<Transaction, DbError> {
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();

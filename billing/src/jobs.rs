@@ -1,4 +1,5 @@
-//! What billing does by itself: every hour it makes ended months final and prepares the next ones.
+//! What billing does by itself: every hour it makes ended months final and prepares the next ones, and every minute it
+//! seals the ledger.
 
 use crate::{
     clock::Clock,
@@ -15,6 +16,8 @@ use uuid::Uuid;
 
 /// How often.
 const TICK: Duration = Duration::from_secs(3_600);
+/// How often the ledger is sealed.
+const SEAL_EVERY: Duration = Duration::from_secs(60);
 /// A month is made final this long after its end, when the nodes have reported its last hour. What comes still later
 /// becomes an adjustment.
 const SETTLING: SignedDuration = SignedDuration::from_hours(1);
@@ -37,8 +40,26 @@ pub struct Round {
     pub failed: Vec<TenantId>,
 }
 
-/// Runs for ever: at once, then every hour. Any number of processes may do this at the same time.
+/// Runs for ever. Any number of processes may do this at the same time.
 pub async fn run(db: Db, clock: Clock) {
+    tokio::join!(close_hourly(&db, &clock), seal_every_minute(&db, &clock));
+}
+
+/// What was posted becomes part of the chain of blocks in which tampering shows.
+async fn seal_every_minute(db: &Db, clock: &Clock) {
+    let mut ticks = tokio::time::interval(SEAL_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match store::seal_ledger(db, clock).await {
+            Ok(0) => {}
+            Ok(blocks) => tracing::debug!(blocks, "the ledger was sealed"),
+            Err(error) => tracing::warn!(%error, "the ledger was not sealed; the next try is in a minute"),
+        }
+    }
+}
+
+async fn close_hourly(db: &Db, clock: &Clock) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let told = |tenant: TenantId, summary: &Summary| {
@@ -46,7 +67,7 @@ pub async fn run(db: Db, clock: Clock) {
     };
     loop {
         ticks.tick().await;
-        if let Err(error) = round(&db, &clock, told).await {
+        if let Err(error) = round(db, clock, told).await {
             tracing::warn!(%error, "a round of billing failed; the next one is in an hour");
         }
     }

@@ -10,18 +10,88 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    str::FromStr,
 };
 use uuid::Uuid;
 
-/// Where money stands.
+/// Where money stands: the chart of accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LedgerAccount {
     /// What a payer owes in whole minor units: the tab.
     Receivable(AccountId),
     /// What a payer was rated but not yet billed: the part of a cent that rounding left.
     Carried(AccountId),
+    /// What a payer paid in advance and can have back.
+    Wallet(AccountId),
+    /// What a payer was given and did not pay.
+    Credits(AccountId),
+    /// What a payer paid for months that are not over.
+    Deferred(AccountId),
     /// What a vendor earned.
     Revenue(VendorId),
+    /// What a vendor is to be paid out.
+    Payable(VendorId),
+    /// Collected for a country, by its ISO 3166-1 code.
+    Tax([u8; 2]),
+    /// What the payment processor has taken in for us and not yet paid out.
+    Processor,
+    /// What it kept.
+    ProcessorFees,
+    /// What is left to the platform of what vendors earned.
+    PlatformShare,
+    /// What will never be paid.
+    WrittenOff,
+    /// Remainders of a share that fall to nobody.
+    Rounding,
+}
+
+/// What an account means for the balance sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    Asset,
+    /// Somebody else's.
+    Liability,
+    /// Earned.
+    Income,
+    /// Spent.
+    Expense,
+}
+
+/// No account of the chart.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no ledger account {0:?}")]
+pub struct UnknownAccount(pub String);
+
+impl LedgerAccount {
+    /// Whose it is, where it is a payer's.
+    pub fn payer(self) -> Option<AccountId> {
+        match self {
+            Self::Receivable(payer)
+            | Self::Carried(payer)
+            | Self::Wallet(payer)
+            | Self::Credits(payer)
+            | Self::Deferred(payer) => Some(payer),
+            Self::Revenue(_)
+            | Self::Payable(_)
+            | Self::Tax(_)
+            | Self::Processor
+            | Self::ProcessorFees
+            | Self::PlatformShare
+            | Self::WrittenOff
+            | Self::Rounding => None,
+        }
+    }
+
+    /// What it means for the balance sheet.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Receivable(_) | Self::Carried(_) | Self::Processor => Kind::Asset,
+            Self::Wallet(_) | Self::Deferred(_) | Self::Payable(_) | Self::Tax(_) => Kind::Liability,
+            Self::Revenue(_) | Self::PlatformShare => Kind::Income,
+            Self::Credits(_) | Self::ProcessorFees | Self::WrittenOff | Self::Rounding => Kind::Expense,
+        }
+    }
 }
 
 impl fmt::Display for LedgerAccount {
@@ -29,8 +99,51 @@ impl fmt::Display for LedgerAccount {
         match self {
             Self::Receivable(account) => write!(f, "receivable:{account}"),
             Self::Carried(account) => write!(f, "carried:{account}"),
+            Self::Wallet(account) => write!(f, "wallet:{account}"),
+            Self::Credits(account) => write!(f, "credits:{account}"),
+            Self::Deferred(account) => write!(f, "deferred:{account}"),
             Self::Revenue(vendor) => write!(f, "revenue:{vendor}"),
+            Self::Payable(vendor) => write!(f, "payable:{vendor}"),
+            Self::Tax([a, b]) => write!(f, "tax:{}{}", char::from(*a), char::from(*b)),
+            Self::Processor => f.write_str("processor"),
+            Self::ProcessorFees => f.write_str("processor_fees"),
+            Self::PlatformShare => f.write_str("platform_share"),
+            Self::WrittenOff => f.write_str("written_off"),
+            Self::Rounding => f.write_str("rounding"),
         }
+    }
+}
+
+impl FromStr for LedgerAccount {
+    type Err = UnknownAccount;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAccount> {
+        let unknown = || UnknownAccount(name.to_owned());
+        let Some((role, whose)) = name.split_once(':') else {
+            let shared =
+                [Self::Processor, Self::ProcessorFees, Self::PlatformShare, Self::WrittenOff, Self::Rounding];
+            return shared.into_iter().find(|account| account.to_string() == name).ok_or_else(unknown);
+        };
+        if role == "tax" {
+            let country = <[u8; 2]>::try_from(whose.as_bytes()).map_err(|_| unknown())?;
+            return country
+                .iter()
+                .all(u8::is_ascii_uppercase)
+                .then_some(Self::Tax(country))
+                .ok_or_else(unknown);
+        }
+        let id: Uuid = whose.parse().map_err(|_| unknown())?;
+        let (payer, vendor) = (AccountId(id), VendorId(id));
+        Ok(match role {
+            "receivable" => Self::Receivable(payer),
+            "carried" => Self::Carried(payer),
+            "wallet" => Self::Wallet(payer),
+            "credits" => Self::Credits(payer),
+            "deferred" => Self::Deferred(payer),
+            "revenue" => Self::Revenue(vendor),
+            "payable" => Self::Payable(vendor),
+            _ => return Err(unknown()),
+        })
     }
 }
 
@@ -142,7 +255,7 @@ fn imbalance(entries: &[Entry]) -> Option<(Currency, i128)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -153,6 +266,26 @@ mod tests {
 
     fn transaction(id: u128, entries: Vec<Entry>) -> Transaction {
         Transaction::new(Uuid::from_u128(id), entries).expect("balanced")
+    }
+
+    /// One account of each sort.
+    pub(crate) fn chart() -> Vec<LedgerAccount> {
+        use LedgerAccount::*;
+        let (payer, vendor) = (AccountId(Uuid::from_u128(1)), VendorId(Uuid::from_u128(2)));
+        let payers = [Receivable, Carried, Wallet, Credits, Deferred].map(|account| account(payer));
+        let vendors = [Revenue, Payable].map(|account| account(vendor));
+        let ours = [Processor, ProcessorFees, PlatformShare, WrittenOff, Rounding];
+        payers.into_iter().chain(vendors).chain([Tax(*b"DE")]).chain(ours).collect()
+    }
+
+    #[test]
+    fn an_account_is_read_as_it_is_written() {
+        for account in chart() {
+            assert_eq!(account.to_string().parse(), Ok(account));
+        }
+        for name in ["", "tax:de", "tax:DEU", "revenue", "revenue:x", "cash", "processor:1"] {
+            assert_eq!(name.parse::<LedgerAccount>(), Err(UnknownAccount(name.to_owned())));
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! The modules named above touch no database and no clock: time is an argument. [`store`] loads and keeps their values,
 //! each function on a [`db::Transaction`] of one tenant, or of many where a month ends; [`jobs`] does every hour what must
 //! happen by itself.
-//! [`drilldown`] holds the answers for those who take a statement apart.
+//! [`export`] writes the ledger for programs of accountants; [`drilldown`] holds the answers for those who take a statement apart.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -32,6 +32,7 @@ pub mod currency;
 pub mod db;
 pub mod drilldown;
 pub mod entitlement;
+pub mod export;
 pub mod ids;
 pub mod jobs;
 pub mod ledger;

@@ -1,6 +1,10 @@
 //! Billing on a real PostgreSQL: what the database itself enforces, and what the queries do.
 
 mod audit;
+mod chain;
+mod close;
+mod cluster;
+mod export;
 mod facts;
 mod finalising;
 mod ledger;

@@ -1,6 +1,6 @@
 //! A PostgreSQL to throw away, and a database of its own for every test.
 
-use anyhow::{Context, Result, bail};
+use crate::cluster;
 use billing::{
     TenantId,
     db::Db,
@@ -10,10 +10,6 @@ use billing::{
 };
 use jiff::Timestamp;
 use std::{
-    fs,
-    os::unix::{fs::chown, process::CommandExt},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -29,7 +25,7 @@ fn server() -> &'static str {
     static SERVER: OnceLock<String> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
         Ok(url) => url,
-        Err(_) => start_cluster().expect("a PostgreSQL to throw away"),
+        Err(_) => cluster::start(&["fsync=off", "full_page_writes=off"]).expect("a PostgreSQL to throw away"),
     })
 }
 
@@ -115,81 +111,6 @@ pub(crate) async fn tenant(db: &Db, sandbox: bool, now: &str) -> TenantId {
     billing::store::open_account(&tx, tenant, "Bakery", now).await.expect("an account");
     tx.commit().await.expect("commits");
     tenant
-}
-
-/// Starts a cluster that lives as long as this process: a shell holds it and ends it when our end of its pipe closes,
-/// however we end.
-fn start_cluster() -> Result<String> {
-    let binaries = binaries()?;
-    let home = std::env::temp_dir().join(format!("billing-test-{}", std::process::id()));
-    fs::create_dir_all(&home)?;
-    let user = unprivileged_user()?;
-    if let Some((uid, gid)) = user {
-        chown(&home, Some(uid), Some(gid))?;
-    }
-    let data = home.join("data");
-    let initdb = command(&binaries.join("initdb"), user)
-        .current_dir(&home)
-        .args(["--auth=trust", "--username=owner", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
-        .arg(&data)
-        .output()?;
-    if !initdb.status.success() {
-        bail!("initdb: {}", String::from_utf8_lossy(&initdb.stderr));
-    }
-    let script = r#""$1" -D "$2" -k "$3" -c listen_addresses= -c fsync=off -c full_page_writes=off \
-        -c max_connections=200 >"$3/log" 2>&1 & read -r _; kill -INT $!; wait $!; rm -rf "$3""#;
-    let mut holder = command(Path::new("/bin/sh"), user)
-        .current_dir(&home)
-        .args(["-c", script, "sh"])
-        .args([&binaries.join("postgres"), &data, &home])
-        .stdin(Stdio::piped())
-        .spawn()?;
-    // Never closed by us: the operating system does it when the tests are over.
-    std::mem::forget(holder.stdin.take());
-    wait_for(&binaries, &home, user)?;
-    Ok(format!("host={} user=owner dbname=postgres", home.display()))
-}
-
-fn wait_for(binaries: &Path, home: &Path, user: Option<(u32, u32)>) -> Result<()> {
-    for _ in 0..600 {
-        let ready = command(&binaries.join("pg_isready"), user).args(["-q", "-h"]).arg(home).status()?;
-        if ready.success() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    bail!("PostgreSQL did not start: {}", fs::read_to_string(home.join("log")).unwrap_or_default())
-}
-
-/// The newest version where Debian puts them.
-fn binaries() -> Result<PathBuf> {
-    let versions =
-        fs::read_dir("/usr/lib/postgresql").context("no PostgreSQL: apt-get install postgresql")?;
-    let number = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
-    let newest = versions.flatten().map(|entry| entry.path()).max_by_key(number);
-    Ok(newest.context("no PostgreSQL: apt-get install postgresql")?.join("bin"))
-}
-
-/// PostgreSQL does not run as root: then somebody else's user and group.
-fn unprivileged_user() -> Result<Option<(u32, u32)>> {
-    let me = fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it))?;
-    if me != 0 {
-        return Ok(None);
-    }
-    let passwd = fs::read_to_string("/etc/passwd")?;
-    let of = |name: &str| {
-        let fields: Vec<&str> = passwd.lines().find(|line| line.starts_with(name))?.split(':').collect();
-        Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
-    };
-    of("postgres:").or_else(|| of("nobody:")).map(Some).context("neither postgres nor nobody in /etc/passwd")
-}
-
-fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new(program);
-    if let Some((uid, gid)) = user {
-        command.gid(gid).uid(uid);
-    }
-    command
 }
 
 /// A call of some people, each with one leg; the legs in their order.
