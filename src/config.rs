@@ -30,6 +30,17 @@ pub(crate) enum Action {
     Postgres(Box<Config>),
     /// Work out every statement again from the facts, compare, and print each difference; beside a running service or without
     Audit(Box<Config>),
+    /// Print the ledger as a journal for hledger or beancount; beside a running service or without
+    Export {
+        /// hledger or beancount
+        #[arg(long)]
+        format: billing::export::Format,
+        /// Only what was posted in this month, as YYYY-MM
+        #[arg(long)]
+        month: Option<billing::period::Month>,
+        #[command(flatten)]
+        config: Box<Config>,
+    },
     /// Print every setting with its value and where it comes from
     #[command(name = "config")]
     Show {

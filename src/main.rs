@@ -2,8 +2,10 @@
 
 mod announce;
 mod audit;
+mod books;
 mod config;
 mod data_dir;
+mod export;
 mod metrics;
 mod node;
 mod nodes;
@@ -36,6 +38,9 @@ fn run() -> Result<()> {
         Action::Node(config) => on_a_runtime(&config.log, node::run(&config)),
         Action::Nodes(action) => on_a_runtime(&action.log().clone(), nodes::run(action)),
         Action::Audit(config) => on_a_runtime(&config.log, audit::audit(&config)),
+        Action::Export { format, month, config } => {
+            on_a_runtime(&config.log, export::export(&config, format, month))
+        }
         Action::Postgres(config) => on_a_runtime(&config.log, serve::postgres_alone(&config)),
         Action::Show { env_example: true, .. } => {
             print!("{}", config::env_example());
