@@ -4,8 +4,8 @@
 //! out again from the rows, in another way. [`examine`] is a pure function of [`Evidence`]; each [`Difference`] it finds
 //! names a rule, a place, what ought to stand there and what does. None is the only good answer.
 
-mod changed;
 mod chain;
+mod changed;
 mod evidence;
 mod ledger;
 mod numbers;
@@ -13,8 +13,8 @@ mod price;
 mod statements;
 mod usage;
 
-pub use changed::Decision;
 pub use chain::{Block, Posted, examine_block};
+pub use changed::Decision;
 pub use evidence::{Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, Used};
 pub use numbers::{Number, Series, missing_numbers};
 

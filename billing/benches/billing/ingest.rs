@@ -87,7 +87,7 @@ async fn flood(
 /// A batch of its own facts and of some that have grown since an earlier batch.
 fn batch(tenant: TenantId, number: u64) -> Vec<(TenantId, Fact)> {
     let fact = |place: u64| {
-        let earlier = number > 0 && place % GROWN_EVERY == 0;
+        let earlier = number > 0 && place.is_multiple_of(GROWN_EVERY);
         let key = if earlier { (number - 1) * BATCH + place + 1 } else { number * BATCH + place };
         (tenant, fact(key, 1_000 + u64::from(earlier)))
     };
@@ -97,7 +97,7 @@ fn batch(tenant: TenantId, number: u64) -> Vec<(TenantId, Fact)> {
 fn fact(key: u64, quantity: u64) -> Fact {
     let first = Hour::of(at()).0 - 200;
     let hour = Hour(first + i64::try_from(key / 4 % 100).unwrap_or(0));
-    let meter = if key % 2 == 0 { Meter::ParticipantMs } else { Meter::EgressBytes };
+    let meter = if key.is_multiple_of(2) { Meter::ParticipantMs } else { Meter::EgressBytes };
     // Legs are spread as random ids are.
     let leg = u128::from(key / 2).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     Fact { key: FactKey { leg: LegId(Uuid::from_u128(leg)), meter, hour }, quantity }

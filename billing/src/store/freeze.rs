@@ -135,7 +135,7 @@ async fn insert_statements(tx: &Transaction, entity: &str, all: &[Numbered]) -> 
 }
 
 async fn insert_lines(tx: &Transaction, all: &[Numbered]) -> Result<(), DbError> {
-    let placed = |it| (1_i32..).zip(&Numbered::lines(it)[..]).map(move |(place, line)| (it, place, line));
+    let placed = |it| (1_i32..).zip(Numbered::lines(it)).map(move |(place, line)| (it, place, line));
     let lines: Vec<(&Numbered, i32, &Line)> = all.iter().flat_map(placed).collect();
     let written = tx
         .run(

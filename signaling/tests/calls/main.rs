@@ -1,6 +1,8 @@
 //! Pages on real WebSockets, a real PostgreSQL, and a media plane that says yes.
 
 mod away;
+#[path = "../../../billing/tests/database/cluster.rs"]
+mod cluster;
 mod joining;
 mod media;
 mod page;

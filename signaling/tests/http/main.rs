@@ -3,6 +3,8 @@
 mod away;
 mod bootstrap;
 mod clock;
+#[path = "../../../billing/tests/database/cluster.rs"]
+mod cluster;
 mod documents;
 mod guests;
 mod idempotency;
