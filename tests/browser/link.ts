@@ -16,12 +16,14 @@ export class Link {
   readonly inside: string;
   readonly #name: string;
   readonly #dir: string;
+  readonly #chromium: string;
 
-  private constructor(name: string, net: string, dir: string) {
+  private constructor(name: string, net: string, dir: string, chromium: string) {
     this.here = `${net}.1`;
     this.inside = join(dir, 'chromium');
     this.#name = name;
     this.#dir = dir;
+    this.#chromium = chromium;
   }
 
   /** Why there can be no such line here and what would help, or `false`. */
@@ -40,7 +42,7 @@ export class Link {
     const name = `tup${process.pid}`;
     // Of the block for tests between networks (RFC 2544); one net for each process that tests.
     const net = `198.18.${process.pid % 256}`;
-    const link = new Link(name, net, mkdtempSync(join(tmpdir(), 'tuppence-link-')));
+    const link = new Link(name, net, mkdtempSync(join(tmpdir(), 'tuppence-link-')), chromium);
     run('ip', 'netns', 'add', name);
     run('ip', 'link', 'add', `${name}a`, 'type', 'veth', 'peer', 'name', `${name}b`, 'netns', name);
     run('ip', 'address', 'add', `${net}.1/30`, 'dev', `${name}a`);
@@ -49,9 +51,13 @@ export class Link {
     link.#inside('ip', 'address', 'add', `${net}.2/30`, 'dev', `${name}b`);
     link.#inside('ip', 'link', 'set', `${name}b`, 'up', 'gso_max_segs', '1');
     link.#inside('ip', 'link', 'set', 'lo', 'up');
-    writeFileSync(link.inside, `#!/bin/sh\nexec nsenter --net=/run/netns/${name} ${chromium} "$@"\n`);
-    chmodSync(link.inside, 0o755);
+    link.#install('');
     return link;
+  }
+
+  /** Pages from here are trusted with cameras inside as if they had come by HTTPS, in browsers that are yet to be started. */
+  trust(origin: string): void {
+    this.#install(`--unsafely-treat-insecure-origin-as-secure=${origin}`);
   }
 
   /** No more than this goes in. */
@@ -79,6 +85,11 @@ export class Link {
     succeeds('ip', 'netns', 'delete', this.#name);
     succeeds('ip', 'link', 'delete', `${this.#name}a`);
     rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #install(flag: string): void {
+    writeFileSync(this.inside, `#!/bin/sh\nexec nsenter --net=/run/netns/${this.#name} ${this.#chromium} ${flag} "$@"\n`);
+    chmodSync(this.inside, 0o755);
   }
 
   #inside(...command: string[]): void {

@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, test, type TestContext } from 'node
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { publish, voice, watch, type Publisher, type Voice } from './bare.ts';
-import { chromiumPath, openBrowser } from './caller.ts';
+import { Caller, chromiumPath, openBrowser, OUT } from './caller.ts';
 import { Link } from './link.ts';
 import { Service, until, type Room } from './service.ts';
 import { openPage } from './stage.ts';
@@ -27,6 +27,7 @@ describe('behind a bad line', { skip: Link.missing() }, () => {
   before(async () => {
     link = Link.open(chromiumPath());
     service = await Service.start({}, link.here);
+    link.trust(`http://${link.here}:${new URL(service.url).port}`);
     outside = await openBrowser();
     inside = await openBrowser({ program: link.inside });
   });
@@ -128,6 +129,25 @@ describe('behind a bad line', { skip: Link.missing() }, () => {
     t.diagnostic(`the full picture ${Math.round(up)} ms after the line healed`);
     assert.ok(down <= 3_000, `the low layer after ${down} ms`);
     assert.ok(up <= 10_000, `the full picture after ${up} ms`);
+  });
+
+  test('a picture that the line does not take says so, the voice goes on, and the picture is back when the line is', async () => {
+    link.heal();
+    const room: Room = await service.room('Slow');
+    await Caller.join(outside, room.link, 'Ann');
+    const ben: Caller = await Caller.join(inside, room.link.replace('localhost', link.here), 'Ben');
+    await ben.sees(1);
+    const note = ben.page.getByText('Paused: your connection is slow');
+    assert.equal(await note.count(), 0);
+    link.narrow(80);
+    await note.waitFor({ timeout: 30_000 });
+    const before = await ben.seen();
+    await until('the voice', 10_000, async () => (await ben.seen()).totalAudioEnergy > before.totalAudioEnergy);
+    await ben.screenshot(OUT, 'call-paused');
+    link.heal();
+    await note.waitFor({ state: 'detached', timeout: 30_000 });
+    const frames: number = (await ben.seen()).framesDecoded;
+    await until('the picture', 20_000, async () => (await ben.seen()).framesDecoded > frames + 10);
   });
 
   // 550 to 1,333 ms were seen when a layer played from its keyframe on: an encoder that has just made one is silent for up

@@ -434,7 +434,8 @@ proptest! {
                     if price.meter().is_none() {
                         let whole = i128::from(months * month.length());
                         let off = i128::from(total) * whole - weight;
-                        prop_assert!(off.abs() < whole, "less than a micro, once: {off} of {whole}");
+                        // Begun within the month, it is the difference of two roundings, and both may be ties.
+                        prop_assert!(off.abs() <= whole, "a micro at most, once: {off} of {whole}");
                         if months == 1 && paid(&month.first().0).is_some() {
                             prop_assert_eq!(i128::from(total), round_half_even(weight, whole));
                         }
