@@ -27,7 +27,7 @@ describe('behind a bad line', { skip: Link.missing() }, () => {
   before(async () => {
     link = Link.open(chromiumPath());
     service = await Service.start({}, link.here);
-    link.trust(`http://${link.here}:${new URL(service.url).port}`);
+    link.trust(service.url);
     outside = await openBrowser();
     inside = await openBrowser({ program: link.inside });
   });
@@ -39,15 +39,22 @@ describe('behind a bad line', { skip: Link.missing() }, () => {
     link?.close();
   });
 
+  /** A publisher outside. */
+  async function publishes(room: Room, how: Partial<Publisher> = {}): Promise<void> {
+    // Cameras are for pages from this machine only.
+    const url: string = service.url.replace(link.here, 'localhost');
+    const publisher: Page = await openPage(outside, url);
+    const token: string = await service.token(room, 'Ann');
+    await publisher.evaluate(publish, { url: service.socketUrl.replace(link.here, 'localhost'), token, name: 'Ann', noise: true, ...how });
+  }
+
   /** A publisher outside, somebody who watches inside, and the full picture on a line without limits. */
-  async function opens(publishes: Partial<Publisher> = {}): Promise<void> {
+  async function opens(how: Partial<Publisher> = {}): Promise<void> {
     link.heal();
     const room: Room = await service.room('Line');
-    const publisher: Page = await openPage(outside, service.url);
-    const { port } = new URL(service.url);
-    await publisher.evaluate(publish, { url: service.socketUrl, token: await service.token(room, 'Ann'), name: 'Ann', noise: true, ...publishes });
-    page = await openPage(inside, `http://${link.here}:${port}/`);
-    await page.evaluate(watch, { url: `ws://${link.here}:${port}/v1/ws`, token: await service.token(room, 'Ben'), name: 'Ben' });
+    await publishes(room, how);
+    page = await openPage(inside, service.url);
+    await page.evaluate(watch, { url: service.socketUrl, token: await service.token(room, 'Ben'), name: 'Ben' });
     await shows(FULL, 30_000);
   }
 
@@ -134,8 +141,8 @@ describe('behind a bad line', { skip: Link.missing() }, () => {
   test('a picture that the line does not take says so, the voice goes on, and the picture is back when the line is', async () => {
     link.heal();
     const room: Room = await service.room('Slow');
-    await Caller.join(outside, room.link, 'Ann');
-    const ben: Caller = await Caller.join(inside, room.link.replace('localhost', link.here), 'Ben');
+    await publishes(room);
+    const ben: Caller = await Caller.join(inside, room.link, 'Ben');
     await ben.sees(1);
     const note = ben.page.getByText('Paused: your connection is slow');
     assert.equal(await note.count(), 0);

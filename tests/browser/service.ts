@@ -61,7 +61,7 @@ export class Service {
         TUPPENCE_DATA_DIR: join(dir, 'data'),
         TUPPENCE_LISTEN: `${address === undefined ? '127.0.0.1' : '0.0.0.0'}:${http}`,
         TUPPENCE_MEDIA_LISTEN: `${address ?? '127.0.0.1'}:${await freeUdpPort()}`,
-        TUPPENCE_PUBLIC_URL: `http://localhost:${http}`,
+        TUPPENCE_PUBLIC_URL: `http://${address ?? 'localhost'}:${http}`,
         TUPPENCE_ANNOUNCE: announce,
         ...settings,
       },
