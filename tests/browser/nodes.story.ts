@@ -42,6 +42,13 @@ async function dialIn(name: string): Promise<ChildProcess> {
   return node;
 }
 
+/** Tells a node to stop; answers what it ended with. */
+async function stops(node: ChildProcess): Promise<number | null | 'too late'> {
+  const ended = new Promise<number | null>((done) => node.once('exit', (code) => done(code)));
+  node.kill('SIGTERM');
+  return Promise.race([ended, sleep(60_000).then(() => 'too late' as const)]);
+}
+
 /** Notes what the page shows from now on: its phase and how its line is. */
 async function watch(person: Caller): Promise<() => Promise<readonly string[]>> {
   await person.page.evaluate(() => {
@@ -105,16 +112,14 @@ test('a node that is told to stop lets its people go over to another: no picture
   await Promise.all(people.map((person) => person.sees(1)));
   const met = await Promise.all(people.map((person) => person.seen()));
   await Promise.all(people.map((person, at) => person.seesAndHears(met[at]!)));
-  await dialIn('staying');
+  const staying: ChildProcess = await dialIn('staying');
   const before: ReadonlyMap<string, number> = await participantMs(call!.call_id);
   const begun: number = performance.now();
   const shown = await Promise.all(people.map(watch));
   const pictures = await Promise.all(people.map(watchPictures));
   await sleep(2_000);
-  const ended = new Promise<number | null>((done) => first.once('exit', (code) => done(code)));
   const told: number = performance.now();
-  first.kill('SIGTERM');
-  assert.equal(await Promise.race([ended, sleep(60_000).then(() => 'too late')]), 0, 'the node ends in order, within its deadline');
+  assert.equal(await stops(first), 0, 'the node ends in order, within its deadline');
   console.log(`the node was empty and ended ${Math.round(performance.now() - told)} ms after SIGTERM`);
   await sleep(3_000);
   for (const [at, person] of people.entries()) {
@@ -137,6 +142,8 @@ test('a node that is told to stop lets its people go over to another: no picture
     assert.ok(Math.abs(counted - passedMs) < 2_000, `${counted} ms were counted in ${Math.round(passedMs)} ms`);
   }
   await Promise.all(people.map((person) => person.close()));
+  // The next call is to find its own node.
+  assert.equal(await stops(staying), 0);
 });
 
 test('two people on a node see and hear each other, and again on another node when it dies, without a click', async () => {

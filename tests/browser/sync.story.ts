@@ -35,14 +35,20 @@ test('lips and voice stay together when the picture changes its layer', async (t
   await viewer.evaluate(watch, { url, token: await stage.service.token(room, 'Ben'), name: 'Ben' });
   await until('somebody to be shown', 20_000, () => viewer.evaluate(() => window.watched.frames.length > 0));
   await viewer.evaluate(lookAndListen);
-  for (const width of [FULL, LOW, FULL, LOW]) {
-    await viewer.evaluate((wide) => window.watched.show(wide), width);
-    await until(`a picture ${width} pixels wide`, 30_000, () => viewer.evaluate((wide) => window.watched.frames.at(-1)?.width === wide, width));
+  /** How late the voice was at each of the next claps. */
+  const claps = async (): Promise<number[]> => {
     await viewer.evaluate(() => (window.claps.flashes.length = 0));
-    const found = await until(`${CLAPS} claps`, 30_000, async () => {
+    return until(`${CLAPS} claps`, 30_000, async () => {
       const all: number[] = delays(await viewer.evaluate(() => window.claps));
       return all.length >= CLAPS && all;
     });
+  };
+  // At first a browser that is busy holds the voice back, and takes seconds to bring the two together.
+  await until('lips and voice to find each other', 60_000, async () => Math.abs(median(await claps())) <= LATE_MS_MAX);
+  for (const width of [FULL, LOW, FULL, LOW]) {
+    await viewer.evaluate((wide) => window.watched.show(wide), width);
+    await until(`a picture ${width} pixels wide`, 30_000, () => viewer.evaluate((wide) => window.watched.frames.at(-1)?.width === wide, width));
+    const found: number[] = await claps();
     t.diagnostic(`${width}: the voice is late by ${found.map((one) => Math.round(one)).join(' ')} ms`);
     assert.ok(Math.abs(median(found)) <= LATE_MS_MAX, `at ${width} pixels the voice is late by ${median(found)} ms`);
   }
