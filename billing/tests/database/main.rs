@@ -8,6 +8,7 @@ mod export;
 mod facts;
 mod finalising;
 mod ledger;
+mod model;
 mod prices;
 mod schema;
 mod story;
