@@ -191,6 +191,22 @@ mod tests {
         }
     }
 
+    /// No hour lies in two months or in none, and every fourth February has a day more but that of 2100.
+    #[test]
+    fn months_follow_each_other_without_a_gap_up_to_2100() {
+        let mut month: Month = "1999-12".parse().expect("a month");
+        while month.to_string() != "2101-01" {
+            let (hours, next) = (month.hours(), month.next());
+            assert_eq!(hours.end, next.hours().start, "{month}");
+            assert_eq!((hours.start.month(), Hour(hours.end.0 - 1).month()), (month, month));
+            assert_eq!((month.index() + 1, hours.end.start()), (next.index(), month.end()), "{month}");
+            let is_leap = month.year % 4 == 0 && month.year != 2100;
+            let days = [31, 28 + i64::from(is_leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            assert_eq!(month.length(), 24 * days[month.month as usize - 1], "{month}");
+            month = next;
+        }
+    }
+
     #[test]
     fn hours_start_on_the_hour() {
         for (instant, of, from_start) in [

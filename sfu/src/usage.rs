@@ -241,6 +241,27 @@ mod tests {
     }
 
     proptest! {
+        /// A wall clock that jumps moves time into other hours; there is not a millisecond more or less of it.
+        #[test]
+        fn a_clock_that_is_set_back_or_forward_in_a_call_changes_no_sum(
+            looks in proptest::collection::vec((1u64..4_000_000, -7_200_000i64..7_200_000), 1..60),
+        ) {
+            let (mut usage, t0) = (usage(), start());
+            usage.enter(t0);
+            usage.heard(t0, wall(0));
+            let (mut us, mut off_ms) = (0, 0);
+            for (gap, jump) in &looks {
+                us += gap;
+                off_ms += jump;
+                let at = Timestamp::from_microsecond(AT * 1_000_000 + off_ms * 1_000 + us as i64).unwrap();
+                usage.sent(100);
+                usage.heard(t0 + Duration::from_micros(us), at);
+                usage.advance(t0 + Duration::from_micros(us), at);
+            }
+            prop_assert_eq!(total(&usage, Meter::ParticipantMs), us / 1_000);
+            prop_assert_eq!(total(&usage, Meter::EgressBytes), 100 * looks.len() as u64);
+        }
+
         /// However often and whenever the counters are advanced, they say the same in the end.
         #[test]
         fn counting_often_and_counting_once_agree(
