@@ -1,6 +1,6 @@
 //! A client that joins, connects, and then writes or reads packets with the time in them.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use sfu::control::{Kind, LegId, SendLine, Source};
@@ -11,6 +11,8 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use uuid::Uuid;
+
+use crate::inbox::{Came, Inbox, wall};
 
 /// With the VP8 descriptor.
 const PAYLOAD: usize = 1_200;
@@ -29,7 +31,9 @@ pub(crate) struct Caller {
     /// Counts media instead of opening it, and so reports nothing of it.
     is_light: bool,
     rtc: Rtc,
-    socket: UdpSocket,
+    inbox: Inbox,
+    /// When the datagram came that is being read.
+    came_at: Duration,
     pending: Option<SdpPendingOffer>,
     lines: Vec<(Kind, Mid)>,
     /// Of voice and picture.
@@ -87,8 +91,7 @@ impl Caller {
     }
 
     fn bound(n: u128, ip: IpAddr, begun: Instant) -> Caller {
-        let socket = UdpSocket::bind((ip, 0)).expect("a port");
-        socket.set_nonblocking(true).expect("a socket can be non-blocking");
+        let inbox = Inbox::bound(ip);
         let mut rtc = RtcConfig::new()
             .set_rtp_mode(true)
             .clear_codecs()
@@ -96,7 +99,7 @@ impl Caller {
             .enable_vp8(true)
             .set_dtls_version(DtlsVersion::Auto)
             .build(begun);
-        let address = socket.local_addr().expect("bound");
+        let address = inbox.socket.local_addr().expect("bound");
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("an address"));
         Caller {
             leg: LegId(Uuid::from_u128(n)),
@@ -105,7 +108,8 @@ impl Caller {
             delays_us: Vec::new(),
             is_light: false,
             rtc,
-            socket,
+            inbox,
+            came_at: Duration::ZERO,
             pending: None,
             lines: Vec::new(),
             sent: [0; 2],
@@ -120,54 +124,45 @@ impl Caller {
     }
 
     /// Takes what has come, and lets time pass now and then.
-    pub(crate) fn step(&mut self, begun: Instant, now: Instant) {
+    pub(crate) fn step(&mut self, now: Instant) {
         let mut buffer = [0; 2_000];
-        while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
+        while let Some(Came { length, from, at }) = self.inbox.next(&mut buffer) {
+            self.came_at = at;
             let is_media = matches!(buffer, [128..192, kind, ..] if !(192..224).contains(&kind));
             self.came += u64::from(is_media);
             if is_media && self.is_light {
                 continue;
             }
-            let destination = self.socket.local_addr().expect("bound");
-            if let Ok(received) = Receive::new(Protocol::Udp, source, destination, &buffer[..length]) {
+            let destination = self.inbox.socket.local_addr().expect("bound");
+            if let Ok(received) = Receive::new(Protocol::Udp, from, destination, &buffer[..length]) {
                 let _refused = self.rtc.handle_input(Input::Receive(now, received));
-                self.drain(begun);
+                self.drain();
             }
         }
         if now >= self.wake_at {
             self.wake_at = now + WAKE_EVERY;
             let _broken = self.rtc.handle_input(Input::Timeout(now));
-            self.drain(begun);
+            self.drain();
         }
     }
 
     /// Writes one packet of a frame. The first frame is a key.
-    pub(crate) fn write_picture(&mut self, ts: u32, is_last: bool, begun: Instant, now: Instant) {
+    pub(crate) fn write_picture(&mut self, ts: u32, is_last: bool, now: Instant) {
         let is_key = u8::from(self.sent[1] >= 100);
         let mut payload = vec![0x90, 0x80, 0x80, 0, is_key, 0, 0, 0x9d, 0x01, 0x2a, 0xc0, 3, 0x1c, 2];
         payload.resize(PAYLOAD - 8, 9);
-        self.write(Kind::Video, 96, ts, is_last, payload, begun, now);
+        self.write(Kind::Video, 96, ts, is_last, payload, now);
     }
 
     /// Writes 20 ms of a voice.
-    pub(crate) fn write_voice(&mut self, begun: Instant, now: Instant) {
+    pub(crate) fn write_voice(&mut self, now: Instant) {
         let ts = self.sent[0] as u32 * 960;
-        self.write(Kind::Audio, 111, ts, true, vec![9; VOICE - 8], begun, now);
+        self.write(Kind::Audio, 111, ts, true, vec![9; VOICE - 8], now);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a packet has that many fields")]
-    fn write(
-        &mut self,
-        kind: Kind,
-        pt: u8,
-        ts: u32,
-        is_last: bool,
-        mut payload: Vec<u8>,
-        begun: Instant,
-        now: Instant,
-    ) {
+    fn write(&mut self, kind: Kind, pt: u8, ts: u32, is_last: bool, mut payload: Vec<u8>, now: Instant) {
         let Some((_, mid)) = self.lines.iter().find(|(of, _)| *of == kind).copied() else { return };
-        payload.extend(((now - begun).as_nanos() as u64).to_be_bytes());
+        payload.extend((wall().as_nanos() as u64).to_be_bytes());
         let sent = &mut self.sent[usize::from(kind == Kind::Video)];
         let seq = 100 + *sent;
         *sent += 1;
@@ -177,22 +172,21 @@ impl Caller {
         let write = RtpWrite::new(pt.into(), seq.into(), ts, now, payload);
         stream.write_rtp(write.marker(is_last).ext_vals(ext));
         let _broken = self.rtc.handle_input(Input::Timeout(now));
-        self.drain(begun);
+        self.drain();
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
-    fn drain(&mut self, begun: Instant) {
+    fn drain(&mut self) {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(_)) | Err(_) => return,
                 Ok(Output::Transmit(transmit)) => {
-                    let _dropped = self.socket.send_to(&transmit.contents, transmit.destination);
+                    let _dropped = self.inbox.socket.send_to(&transmit.contents, transmit.destination);
                 }
                 Ok(Output::Event(Event::Connected)) => self.connected = true,
                 Ok(Output::Event(Event::RtpPacket(packet))) => {
                     let Some(written) = packet.payload.last_chunk() else { continue };
                     let written = Duration::from_nanos(u64::from_be_bytes(*written));
-                    let delay = (Instant::now() - begun).saturating_sub(written);
+                    let delay = self.came_at.saturating_sub(written);
                     self.delays_us.push(delay.as_micros() as u32);
                 }
                 Ok(Output::Event(_)) => {}

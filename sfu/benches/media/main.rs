@@ -2,12 +2,13 @@
 //!
 //! The node runs in this process as it does in the service; the generator is a thread of its own with real clients (str0m:
 //! ICE, DTLS, SRTP, their reports and retransmission requests). Cost is the processor time of the media thread over the
-//! packets that came out of it; delay is from the publisher's write to the subscriber's opened packet.
+//! packets that came out of it; delay is from the publisher's write to the kernel's receipt for the subscriber.
 //!
 //!     cargo bench -p sfu --bench media -- [--json] [--quick] [--subscribers 200] [--rooms 10] [--seconds 5]
 
 mod caller;
 mod cpu;
+mod inbox;
 mod janus;
 mod limit;
 #[expect(unreachable_pub, reason = "the file is public in the crate that it lives in")]

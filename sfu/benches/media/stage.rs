@@ -218,7 +218,7 @@ impl Stage {
             }
             if load.speaks && now >= next_voice {
                 next_voice += Duration::from_millis(20);
-                self.publishers.iter_mut().for_each(|caller| caller.write_voice(self.begun, now));
+                self.publishers.iter_mut().for_each(|caller| caller.write_voice(now));
             }
             self.step(now);
         }
@@ -242,14 +242,14 @@ impl Stage {
         self.ts = self.ts.wrapping_add(90_000 / load.packets_per_s * load.burst);
         for caller in &mut self.publishers {
             for part in 1..=load.burst {
-                caller.write_picture(self.ts, part == load.burst, self.begun, now);
+                caller.write_picture(self.ts, part == load.burst, now);
             }
         }
     }
 
     fn step(&mut self, now: Instant) {
         for caller in self.publishers.iter_mut().chain(&mut self.subscribers) {
-            caller.step(self.begun, now);
+            caller.step(now);
         }
     }
 
