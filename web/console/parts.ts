@@ -1,21 +1,22 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { CallParticipant, Money, Statement } from './types.ts';
-import { decimalsOf, moneyText, quantityExact, quantityText, together } from './words.ts';
+import { decimalsOf, minorDigits, moneyText, quantityExact, quantityText, together } from './words.ts';
 
 /**
  * An amount in a column: the points of a column stand under each other, since what is missing behind the point is
- * padded with unseen digits; digits below the cent are softer.
+ * padded with unseen digits; digits below the cent, or whatever the currency's smallest coin is, are softer.
  */
 export function moneyCell(money: Money, places: number): TemplateResult {
   const text: string = moneyText(money);
-  const cut: number = text.indexOf('.') + 3;
-  const padding: string = '0'.repeat(Math.max(0, places - decimalsOf(money)));
+  const decimals: number = decimalsOf(money);
+  const cut: number = text.length - decimals + minorDigits(money.currency);
+  const padding: string = (decimals === 0 && places > 0 ? '.' : '') + '0'.repeat(Math.max(0, places - decimals));
   return html`<span class="money">${text.slice(0, cut)}<span class="below-cent">${text.slice(cut)}</span><span class="unseen" aria-hidden="true">${padding}</span></span>`;
 }
 
 /** The most digits behind the point in a column. */
 export function placesOf(amounts: readonly Money[]): number {
-  return Math.max(2, ...amounts.map(decimalsOf));
+  return Math.max(0, ...amounts.map(decimalsOf));
 }
 
 /** What a statement comes to: a draft exactly so far, a final one in whole cents. */

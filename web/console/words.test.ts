@@ -12,6 +12,8 @@ describe('money is shown whole', () => {
     [usd(-200_000, '-0.002'), '−$0.002', '−0.2 ¢'],
     [usd(123_456_789_012, '1234.56789012'), '$1,234.56789012', '$1,234.56789012'],
     [{ micros: 25_000_000, currency: 'EUR', amount: '0.25' }, '€0.25', '€0.25'],
+    [{ micros: 1_500_000_000, currency: 'JPY', amount: '1500' }, 'JPY 1,500', 'JPY 1,500'],
+    [{ micros: 1_500_000_000, currency: 'KWD', amount: '1.500' }, 'KWD 1.500', 'KWD 1.500'],
   ])('%j', (money, text, spoken) => {
     expect(moneyText(money)).toBe(text);
     expect(moneySpoken(money)).toBe(spoken);
@@ -23,6 +25,9 @@ test.each([
   [usd(33_000_000, '0.33'), usd(-365_182, '-0.00365182'), '0.32634818'],
   [usd(1_000_000_000, '10.00'), usd(0, '0.00'), '10.00'],
   [usd(100_000, '0.001'), usd(-300_000, '-0.003'), '-0.002'],
+  [{ micros: 1_000_000, currency: 'JPY', amount: '1' }, { micros: 500_000, currency: 'JPY', amount: '0.5' }, '1.5'],
+  [{ micros: 1_000_000, currency: 'JPY', amount: '1' }, { micros: 2_000_000, currency: 'JPY', amount: '2' }, '3'],
+  [{ micros: 1_000_000, currency: 'KWD', amount: '0.001' }, { micros: 1_500_000_000, currency: 'KWD', amount: '1.500' }, '1.501'],
 ])('%j and %j together are %s', (a, b, amount) => expect(together(a, b).amount).toBe(amount));
 
 test('the other sign', () => expect(negative(usd(-100_000, '-0.001'))).toEqual(usd(100_000, '0.001')));

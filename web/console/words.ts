@@ -4,8 +4,8 @@ import type { Money } from './types.ts';
 export function moneyText({ amount, currency }: Money): string {
   const negative: boolean = amount.startsWith('-');
   const digits: string = negative ? amount.slice(1) : amount;
-  const [whole = '0', fraction = '00'] = digits.split('.');
-  return `${negative ? '−' : ''}${symbolOf(currency)}${grouped(whole)}.${fraction}`;
+  const [whole = '0', fraction] = digits.split('.');
+  return `${negative ? '−' : ''}${symbolOf(currency)}${grouped(whole)}${fraction === undefined ? '' : `.${fraction}`}`;
 }
 
 /** As people say it: below one dollar in cents (`37 ¢`, `0.05 ¢`), else as `moneyText`. Exact too. */
@@ -22,17 +22,25 @@ export function negative({ micros, currency, amount }: Money): Money {
   return { micros: -micros, currency, amount: amount.startsWith('-') ? amount.slice(1) : `-${amount}` };
 }
 
-/** Two amounts of one currency together, for currencies with two digits behind the point. */
+/** Two amounts of one currency together. */
 export function together(a: Money, b: Money): Money {
   const micros: bigint = BigInt(a.micros) + BigInt(b.micros);
-  const size: bigint = micros < 0n ? -micros : micros;
-  const fraction: string = (size % 100_000_000n).toString().padStart(8, '0').replace(/0{1,6}$/, '');
-  return { micros: Number(micros), currency: a.currency, amount: `${micros < 0n ? '-' : ''}${size / 100_000_000n}.${fraction}` };
+  const digits: number = minorDigits(a.currency);
+  const padded: string = (micros < 0n ? -micros : micros).toString().padStart(digits + 7, '0');
+  const [whole, fraction] = [padded.slice(0, -digits - 6), padded.slice(-digits - 6)];
+  const kept: number = Math.max(fraction.replace(/0+$/, '').length, digits);
+  const amount: string = `${micros < 0n ? '-' : ''}${whole}${kept > 0 ? `.${fraction.slice(0, kept)}` : ''}`;
+  return { micros: Number(micros), currency: a.currency, amount };
 }
 
 /** How many digits stand behind the point. */
 export function decimalsOf({ amount }: Money): number {
-  return amount.split('.')[1]?.length ?? 2;
+  return amount.split('.')[1]?.length ?? 0;
+}
+
+/** Of the currency's minor unit (ISO 4217): 2 for cents, 0 for yen, 3 for fils. */
+export function minorDigits(currency: string): number {
+  return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2;
 }
 
 function symbolOf(currency: string): string {
