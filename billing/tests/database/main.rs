@@ -13,4 +13,5 @@ mod schema;
 mod story;
 mod subscriptions;
 mod support;
+mod taxes;
 mod tenancy;
