@@ -26,6 +26,9 @@ pub(crate) enum Action {
     /// Say which media nodes may dial in
     #[command(subcommand)]
     Nodes(NodesAction),
+    /// Say who may speak for the operator over HTTP
+    #[command(subcommand)]
+    Operators(OperatorsAction),
     /// Run only the private PostgreSQL of a data directory and print its URL, for psql, pg_dump and tests
     Postgres(Box<Config>),
     /// Work out every statement again from the facts, compare, and print each difference; beside a running service or without
@@ -111,6 +114,44 @@ impl NodesAction {
         | Self::Drain { log, .. }
         | Self::Undrain { log, .. }
         | Self::List { log, .. }) = self;
+        log
+    }
+}
+
+/// Who may speak for the operator over HTTP.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperatorsAction {
+    /// Make a token and print it, once
+    Add {
+        /// Whose it is: small letters, digits and hyphens
+        name: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// Revoke a token
+    Revoke {
+        /// Whose it is
+        name: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+    /// List the tokens that are not revoked
+    List {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        log: LogConfig,
+    },
+}
+
+impl OperatorsAction {
+    /// How it logs.
+    pub(crate) fn log(&self) -> &LogConfig {
+        let (Self::Add { log, .. } | Self::Revoke { log, .. } | Self::List { log, .. }) = self;
         log
     }
 }

@@ -9,6 +9,7 @@ mod export;
 mod metrics;
 mod node;
 mod nodes;
+mod operators;
 mod pages;
 mod postgres;
 mod serve;
@@ -37,6 +38,7 @@ fn run() -> Result<()> {
         Action::Serve(config) => on_a_runtime(&config.log, serve::serve(&config)),
         Action::Node(config) => on_a_runtime(&config.log, node::run(&config)),
         Action::Nodes(action) => on_a_runtime(&action.log().clone(), nodes::run(action)),
+        Action::Operators(action) => on_a_runtime(&action.log().clone(), operators::run(action)),
         Action::Audit(config) => on_a_runtime(&config.log, audit::audit(&config)),
         Action::Export { format, month, config } => {
             on_a_runtime(&config.log, export::export(&config, format, month))

@@ -109,7 +109,7 @@ async fn find(db: &Db, name: &str) -> Result<StoredNode> {
     known.with_context(|| format!("there is no node {name}"))
 }
 
-async fn connect(config: &DatabaseConfig) -> Result<Db> {
+pub(crate) async fn connect(config: &DatabaseConfig) -> Result<Db> {
     let url = match &config.database_url {
         Some(url) => url.clone(),
         None => PrivatePostgres::url_of_running(&config.data_dir())

@@ -11,11 +11,14 @@ mod ledger;
 mod numbers;
 mod price;
 mod statements;
+mod tax;
 mod usage;
 
 pub use chain::{Block, Posted, examine_block};
 pub use changed::Decision;
-pub use evidence::{Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, Used};
+pub use evidence::{
+    Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
+};
 pub use numbers::{Number, Series, missing_numbers};
 
 use crate::{
@@ -67,6 +70,14 @@ pub enum Rule {
     TotalIsRoundedOnce,
     /// What the rounding left is carried on.
     RestIsCarriedOn,
+    /// Each line is taxed as where the seller and the buyer are, what is sold, and the rates of its month say.
+    LineHasItsTax,
+    /// The lines of one way to be taxed add up to what that way says.
+    TaxedLinesAddUp,
+    /// A tax is its taxable amount times its rate, rounded once.
+    TaxIsItsRate,
+    /// The taxes of a statement add up to its tax.
+    TaxesAddUp,
     /// The tab grows by each total from nothing.
     TabGrowsByTotals,
     /// An account's statements follow each other month by month.

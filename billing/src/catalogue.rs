@@ -9,6 +9,7 @@ use crate::{
     ids::{PlanId, PlanVersionId, PriceId, VendorId},
     money::Money,
     price::{Counted, Every, Item, Metered, Model, Price, PriceError, Pricing, Tier, Tiers},
+    tax::TaxTerms,
     usage::Meter,
 };
 use jiff::Timestamp;
@@ -70,6 +71,8 @@ pub struct PlanVersion {
     /// Of all its amounts.
     #[schema(value_type = String, example = "USD")]
     pub currency: Currency,
+    /// How its prices stand to tax.
+    pub tax: TaxTerms,
     /// So many days cost nothing, once for an account and plan.
     pub trial_days: u32,
     /// What whoever is on it may do.
@@ -107,6 +110,9 @@ pub struct NewVersion {
     /// ISO 4217, of all its amounts.
     #[schema(example = "EUR")]
     pub currency: String,
+    /// How its prices stand to tax: at the standard rate, on top of them, if left out.
+    #[serde(default)]
+    pub tax: TaxTerms,
     /// So many days cost nothing, once for an account and plan.
     #[serde(default)]
     #[schema(maximum = 365)]

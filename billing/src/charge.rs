@@ -179,6 +179,7 @@ mod tests {
                 subscription_id: SubscriptionId(Uuid::nil()),
                 vendor_id: VendorId(Uuid::nil()),
                 plan: String::new(),
+                tax: Default::default(),
                 starts: Hour(first + starts),
                 ends: Some(Hour(first + starts + length)),
                 prices: vec![price.clone()],

@@ -9,7 +9,7 @@
 //!    What is sold is checked when it is written into the [`catalogue`], and what a payer may do for it is an
 //!    [`entitlement`].
 //! 3. The [`statement`] of a month is a pure function of facts, prices, [`subscription`]s and what earlier statements
-//!    said. It rounds once, to whole cents, and carries the rest on.
+//!    said. It rounds once, to whole cents, and carries the rest on; [`tax`] is worked out of the whole cents.
 //! 4. Making a month final numbers it, freezes it and posts it to the [`ledger`], where everything adds to zero.
 //! 5. What is owed stands on the tab until [`collection`] is worth its fee.
 //! 6. The [`audit`] works all of it out again, sharing only [`money`]'s rounding with the code that bills, and compares.
@@ -42,6 +42,7 @@ pub mod price;
 pub mod statement;
 pub mod store;
 pub mod subscription;
+pub mod tax;
 pub mod usage;
 
 pub use ids::TenantId;

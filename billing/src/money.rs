@@ -1,4 +1,4 @@
-//! Money in millionths of a cent, and the only function that rounds.
+//! Money in millionths of a cent, the only function that rounds, and the only one that splits.
 
 use crate::currency::Currency;
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,27 @@ pub fn round_half_even(dividend: i128, divisor: i128) -> i128 {
     let twice = 2 * dividend.rem_euclid(divisor);
     let up = twice > divisor || (twice == divisor && floor % 2 != 0);
     floor + i128::from(up)
+}
+
+/// A whole in parts by weights, by largest remainder: the parts add up to the whole exactly, and each is less than one away
+/// from its exact share. Of equal remainders the first is rounded up. A weight below zero is none; where there is none at
+/// all, the first part is the whole.
+pub fn apportion(whole: i64, weights: &[i64]) -> Vec<i64> {
+    let weights: Vec<i128> = weights.iter().map(|weight| i128::from(*weight).max(0)).collect();
+    let all: i128 = weights.iter().sum();
+    if all == 0 {
+        return (0..weights.len()).map(|place| if place == 0 { whole } else { 0 }).collect();
+    }
+    let amount = i128::from(whole.unsigned_abs());
+    let mut parts: Vec<i128> = weights.iter().map(|weight| amount * weight / all).collect();
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(amount * weights[*place] % all));
+    let left = amount - parts.iter().sum::<i128>();
+    for place in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
+        parts[place] += 1;
+    }
+    let signed = |part: i128| i64::try_from(part * i128::from(whole.signum()));
+    parts.into_iter().map(|part| signed(part).expect("no part is larger than the whole")).collect()
 }
 
 impl fmt::Display for Money {
@@ -230,7 +251,35 @@ mod tests {
         assert!(serde_json::from_str::<Money>(lie).is_err());
     }
 
+    /// Rows: a whole, weights, the parts.
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        for (whole, weights, parts) in [
+            (10, &[1, 1, 1][..], &[4, 3, 3][..]),
+            (-10, &[1, 1, 1], &[-4, -3, -3]),
+            (1, &[1, 2, 1], &[0, 1, 0]),
+            (100, &[0, 7, -3], &[0, 100, 0]),
+            (5, &[0, 0], &[5, 0]),
+            (5, &[], &[]),
+            (0, &[3, 4], &[0, 0]),
+            (i64::MIN + 1, &[i64::MAX, i64::MAX], &[-(i64::MAX / 2 + 1), -(i64::MAX / 2)]),
+        ] {
+            assert_eq!(apportion(whole, weights), parts, "{whole} by {weights:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn each_part_is_its_share_to_one(whole in any::<i64>(), weights in prop::collection::vec(0..i64::MAX, 1..8)) {
+            let parts = apportion(whole, &weights);
+            prop_assert_eq!(parts.iter().map(|part| i128::from(*part)).sum::<i128>(), i128::from(whole));
+            let all: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
+            for (part, weight) in parts.iter().zip(&weights) {
+                let off = i128::from(*part) * all - i128::from(whole) * i128::from(*weight);
+                prop_assert!(all == 0 || off.abs() < all, "{} of {:?}", whole, weights);
+            }
+        }
+
         #[test]
         fn rounding_is_off_by_half_at_most(dividend in any::<i64>(), divisor in 1..i64::MAX) {
             let (dividend, divisor) = (i128::from(dividend), i128::from(divisor));

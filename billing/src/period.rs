@@ -73,6 +73,11 @@ impl Month {
         Date::new(self.year, self.month, 1).expect("a month has a first day")
     }
 
+    /// Its last day.
+    pub fn last_day(self) -> Date {
+        self.first_day().last_of_month()
+    }
+
     /// Its first hour.
     pub fn first(self) -> Hour {
         let zoned =

@@ -3,6 +3,9 @@
 //! [`Books`] hold facts, catalogue, subscription history and what earlier statements said; [`draft`] answers what the
 //! month comes to so far. Finalising gives the draft at the end of the month a number and freezes it. Facts that come
 //! after that stand on a later statement as an adjustment that names the month.
+//!
+//! Lines are exact. What they come to is rounded once for each way in which it is taxed ([`crate::tax::settle`]), and what
+//! that leaves is carried to the next statement.
 
 mod books;
 mod line;
@@ -10,16 +13,20 @@ mod line;
 pub use books::{Account, BilledLine, Books, Final};
 pub use line::{Line, LineKind};
 
+use line::Priced;
+
 use crate::{
     collection::{self, Collect, DEFAULT_POLICY, Owed, Terms, US_CARD, Wish},
     currency::Currency,
-    ids::{AccountId, StatementId},
+    ids::{AccountId, StatementId, VendorId},
     ledger::{Entry, LedgerAccount, LedgerError, Transaction},
-    money::{Money, MoneyError},
+    money::{Money, MoneyError, apportion},
     period::{Hour, Month},
+    tax::{self, Taxed, Treatment},
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Can it still change?
@@ -94,7 +101,13 @@ pub struct Statement {
     pub subtotal: Money,
     /// The part of a cent that the last statement's rounding left.
     pub carried_in: Money,
-    /// Subtotal and carried in, rounded once to whole cents.
+    /// What is taxed alike, in whole cents: subtotal and carried in, each part of it rounded once.
+    pub taxes: Vec<Taxed>,
+    /// The sum of the taxable amounts.
+    pub total_without_tax: Money,
+    /// The sum of the taxes.
+    pub tax: Money,
+    /// Both: what is billed.
     pub total: Money,
     /// What the rounding leaves to the next statement.
     pub carried_out: Money,
@@ -123,11 +136,13 @@ pub struct Summary {
 /// What a month comes to, as of a time. After the end of the month it is what would be finalised.
 pub fn draft(books: &Books, month: Month, as_of: Timestamp) -> Result<Statement, MoneyError> {
     let currency = books.account.currency;
-    let lines = line::all(books, month, Hour::from_start(as_of))?;
-    let subtotal = Money::sum(currency, lines.iter().map(|line| line.amount))?;
+    let priced = line::all(books, month, Hour::from_start(as_of))?;
+    let subtotal = Money::sum(currency, priced.iter().map(|priced| priced.line.amount))?;
     let carried_in = books.carried_into(month);
-    let exact = subtotal.plus(carried_in)?;
-    let total = exact.to_minor_unit();
+    let Settled { lines, taxes, carried_out } = settled(books, month, priced, carried_in)?;
+    let total_without_tax = Money::sum(currency, taxes.iter().map(|part| part.taxable))?;
+    let tax = Money::sum(currency, taxes.iter().map(|part| part.tax))?;
+    let total = total_without_tax.plus(tax)?;
     Ok(Statement {
         statement_id: None,
         number: None,
@@ -139,10 +154,45 @@ pub fn draft(books: &Books, month: Month, as_of: Timestamp) -> Result<Statement,
         lines,
         subtotal,
         carried_in,
+        taxes,
+        total_without_tax,
+        tax,
         total,
-        carried_out: exact.minus(total)?,
+        carried_out,
         tab: tab(books, month, total, as_of)?,
     })
+}
+
+/// Lines that know where they stand in the breakdown.
+struct Settled {
+    lines: Vec<Line>,
+    taxes: Vec<Taxed>,
+    carried_out: Money,
+}
+
+/// Makes whole cents of what is taxed alike.
+fn settled(
+    books: &Books,
+    month: Month,
+    priced: Vec<Priced>,
+    carried_in: Money,
+) -> Result<Settled, MoneyError> {
+    let mut sums: BTreeMap<Treatment, Money> = BTreeMap::new();
+    for Priced { line, treatment } in &priced {
+        let sum = sums.entry(*treatment).or_insert(Money::zero(books.account.currency));
+        *sum = sum.plus(line.amount)?;
+    }
+    let parts: Vec<(Treatment, Money)> = sums.into_iter().collect();
+    let (mut taxes, carried_out) = tax::settle(&parts, carried_in)?;
+    let place = |of: Treatment| (1..).zip(&parts).find(|(_, (it, _))| *it == of).map(|(place, _)| place);
+    let lines = priced.into_iter().map(|Priced { line, treatment }| Line {
+        tax_group: books.tax.as_ref().and_then(|_| place(treatment)),
+        ..line
+    });
+    for part in &mut taxes {
+        part.reason = books.reason(part.treatment, month);
+    }
+    Ok(Settled { lines: lines.collect(), taxes, carried_out })
 }
 
 /// The tab with a month's total on it. The total is as old as its statement will be: from the end of the month.
@@ -162,8 +212,8 @@ impl Statement {
         Self { statement_id: Some(id), number: Some(number), status: Status::Final, ..self }
     }
 
-    /// What finalising does to the ledger: the payer owes the total, the remainder is carried, the vendors earned the
-    /// exact amounts.
+    /// What finalising does to the ledger: the payer owes the total, the remainder is carried, countries are owed their
+    /// tax, and the vendors earned the exact amounts, without the tax that is within them.
     pub fn posting(&self, id: StatementId) -> Result<Transaction, LedgerError> {
         let account = self.account.account_id;
         let carried = self.carried_out.minus(self.carried_in)?;
@@ -176,7 +226,38 @@ impl Statement {
             let amount = nothing.minus(line.amount)?;
             entries.push(Entry { account: LedgerAccount::Revenue(line.vendor_id), amount });
         }
+        for (group, part) in (1..).zip(&self.taxes) {
+            let Some(country) = part.treatment.country else { continue };
+            let amount = nothing.minus(part.tax)?;
+            entries.push(Entry { account: LedgerAccount::Tax(country.letters()), amount });
+            if part.treatment.prices_include_tax {
+                entries.extend(self.tax_within(group, part.tax)?);
+            }
+        }
         Transaction::new(id.0, entries)
+    }
+
+    /// What of the tax is not within the prices of the lines.
+    pub fn tax_on_top(&self) -> Money {
+        let on_top = self.taxes.iter().filter(|part| !part.treatment.prices_include_tax);
+        let micros = on_top.fold(0_i64, |sum, part| sum.saturating_add(part.tax.micros));
+        Money::micros(micros, self.currency)
+    }
+
+    /// What a tax takes from those in whose prices it is, in proportion to them.
+    fn tax_within(&self, group: i32, tax: Money) -> Result<Vec<Entry>, MoneyError> {
+        let mut sold: BTreeMap<VendorId, Money> = BTreeMap::new();
+        for line in self.lines.iter().filter(|line| line.tax_group == Some(group)) {
+            let sum = sold.entry(line.vendor_id).or_insert(Money::zero(self.currency));
+            *sum = sum.plus(line.amount)?;
+        }
+        let weights: Vec<i64> = sold.values().map(|sum| sum.micros).collect();
+        let parts = sold.into_keys().zip(apportion(tax.micros, &weights));
+        let entry = |(vendor, micros)| Entry {
+            account: LedgerAccount::Revenue(vendor),
+            amount: Money::micros(micros, self.currency),
+        };
+        Ok(parts.map(entry).collect())
     }
 }
 

@@ -19,6 +19,7 @@ mod ledger;
 mod row;
 mod statements;
 mod subscriptions;
+mod tax;
 mod tenants;
 mod usage;
 
@@ -39,6 +40,9 @@ pub use statements::{draft, statement, statements};
 pub use subscriptions::{
     Considered, Kept, Start, SubscribeError, consider_change, consider_start, entitlements, keep,
     subscription, subscriptions,
+};
+pub use tax::{
+    Seller, StoredRate, account_tax, insert_seller, insert_tax_rate, sellers, set_account_tax, tax_rates,
 };
 pub use tenants::{make_partitions, tenants_after};
 pub use usage::usage_month;

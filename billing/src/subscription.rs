@@ -10,6 +10,7 @@ use crate::{
     ids::{SubscriptionId, VendorId},
     period::{Hour, Month},
     price::{Price, Quantities},
+    tax::TaxTerms,
 };
 use std::ops::Range;
 
@@ -22,6 +23,8 @@ pub struct Subscription {
     pub vendor_id: VendorId,
     /// What the plan is called.
     pub plan: String,
+    /// How its prices stand to tax.
+    pub tax: TaxTerms,
     /// The first hour that is paid.
     pub starts: Hour,
     /// The first hour that is not.

@@ -1,11 +1,13 @@
-//! Who is asking: a secret key, a member's console session, or a page with a publishable key.
+//! Who is asking: a secret key, a member's console session, an operator, or a page with a publishable key.
 //!
 //! Each is found by the SHA-256 of what is presented, before the tenant is known; from then on every query runs in that
 //! tenant's scope. An `Authorization` header that is not valid is refused and never falls back to a cookie.
 
+mod operator;
 mod publishable;
 mod role;
 
+pub use operator::{Operator, TenantHeader};
 pub use publishable::PublishableCaller;
 pub use role::{Right, Role};
 
@@ -41,6 +43,8 @@ pub enum Who {
     SecretKey,
     /// A person in the console.
     Member(Member),
+    /// Whoever runs the service.
+    Operator,
 }
 
 /// A person of a tenant.
@@ -55,10 +59,14 @@ pub struct Member {
 }
 
 impl Caller {
-    /// Refuses whoever has not the right. A secret key has every right.
+    /// Refuses whoever has not the right. A secret key has every right of the business's.
     pub fn must_have(&self, right: Right) -> Result<(), Problem> {
         match &self.who {
-            Who::SecretKey => Ok(()),
+            Who::Operator => Ok(()),
+            Who::SecretKey if right != Right::DecideForSeller => Ok(()),
+            Who::SecretKey => {
+                Err(Problem::new(Code::Forbidden, "only an operator of the service may do that"))
+            }
             Who::Member(member) if member.role.has(right) => Ok(()),
             Who::Member(member) => Err(Problem::new(
                 Code::Forbidden,
@@ -73,13 +81,16 @@ impl FromRequestParts<Api> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         match bearer(&parts.headers)? {
-            Some(text) => by_secret_key(api, text).await,
+            Some(text) => by_token(api, text, &parts.headers).await,
             None => by_session(api, parts).await,
         }
     }
 }
 
-async fn by_secret_key(api: &Api, text: &str) -> Result<Caller, Problem> {
+async fn by_token(api: &Api, text: &str, headers: &HeaderMap) -> Result<Caller, Problem> {
+    if let Some(token) = Secret::presented(SecretKind::OperatorToken, text) {
+        return operator::for_tenant(api, token, headers).await;
+    }
     let Some(credential) = Secret::presented(SecretKind::SecretKey, text) else {
         return Err(match Secret::presented(SecretKind::PublishableKey, text) {
             Some(_) => {

@@ -29,6 +29,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         (name = "money", description = "Usage and statements"),
         (name = "catalogue", description = "What is sold: vendors, plans and their versions"),
         (name = "subscriptions", description = "Who is on which plan, and what they may do"),
+        (name = "operator", description = "What the operator of the service decides"),
         (name = "keys", description = "API keys"),
         (name = "console", description = "People signing in"),
         (name = "clock", description = "A sandbox's test clock"),
@@ -69,6 +70,10 @@ pub(crate) fn base() -> OpenApi {
             bearer("A publishable key `pk_…`, from a page that the key lists."),
         )
         .security_scheme("call_token", bearer("A token of `POST /v1/tokens`: one person, one room."))
+        .security_scheme(
+            "operator_token",
+            bearer("A token of `tuppence operators add`; what is a business's needs the header `Tuppence-Tenant`, too."),
+        )
         .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)))
         .build();
     document.components = Some(components);

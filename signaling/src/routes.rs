@@ -18,6 +18,7 @@ mod service;
 mod sessions;
 mod statements;
 mod subscriptions;
+mod taxes;
 mod tokens;
 mod usage;
 mod vendors;

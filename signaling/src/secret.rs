@@ -29,6 +29,8 @@ pub enum SecretKind {
     SignInLink,
     /// `nt_`: lets a media node dial in.
     NodeToken,
+    /// `ot_`: speaks for the operator, on a server.
+    OperatorToken,
 }
 
 impl SecretKind {
@@ -39,6 +41,7 @@ impl SecretKind {
             SecretKind::Session => "cs_",
             SecretKind::SignInLink => "sl_",
             SecretKind::NodeToken => "nt_",
+            SecretKind::OperatorToken => "ot_",
         }
     }
 }

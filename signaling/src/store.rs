@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod keys;
 pub mod nodes;
+pub mod operators;
 pub mod rooms;
 pub mod sessions;
 pub mod tenants;

@@ -25,6 +25,8 @@ pub struct Evidence {
     pub late: BTreeSet<Date>,
     /// What the account is subscribed to.
     pub sold: Vec<Sold>,
+    /// What decides how it is taxed.
+    pub tax: TaxFacts,
     /// Final statements in the order of their months.
     pub statements: Vec<Statement>,
     /// All entries of the tenant's ledger.
@@ -57,6 +59,10 @@ pub struct Sold {
     pub ends: Option<Timestamp>,
     /// On which plan version.
     pub plan_version: Uuid,
+    /// What is sold, for the tax office: `standard`, `reduced`, `zero` or `exempt`.
+    pub tax_class: String,
+    /// Is the tax within its prices?
+    pub prices_include_tax: bool,
     /// What was decided about it, how it began included; nothing if that is all.
     pub decisions: Vec<Decision>,
     /// What it costs.
@@ -115,6 +121,12 @@ pub struct Statement {
     pub carried_in: i64,
     /// In whole minor units.
     pub total: i64,
+    /// What of the total is tax.
+    pub tax: i64,
+    /// What of the tax is not within the prices of the lines.
+    pub tax_on_top: i64,
+    /// How the tax comes about; empty where the account was not taxed.
+    pub taxes: Vec<TaxRow>,
     /// What rounding left.
     pub carried_out: i64,
     /// What was owed before.
@@ -123,6 +135,53 @@ pub struct Statement {
     pub tab_after: i64,
     /// What it is made of.
     pub lines: Vec<Line>,
+}
+
+/// What decides how an account is taxed, as it stands in the tables.
+#[derive(Debug, Clone, Default)]
+pub struct TaxFacts {
+    /// Where the seller was, from when on; oldest first.
+    pub sellers: Vec<(Timestamp, String)>,
+    /// What the account said of itself, in the order of its saying.
+    pub buyers: Vec<TaxBuyer>,
+    /// Country, class, first day and millionths.
+    pub rates: Vec<(String, String, Date, i64)>,
+}
+
+/// What an account said of itself.
+#[derive(Debug, Clone)]
+pub struct TaxBuyer {
+    /// From when on.
+    pub from: Timestamp,
+    /// Where it is.
+    pub country: String,
+    /// Has it a VAT number?
+    pub is_business: bool,
+    /// Was it exempted?
+    pub is_exempt: bool,
+}
+
+/// One row of a statement's breakdown; amounts in micros.
+#[derive(Debug, Clone)]
+pub struct TaxRow {
+    /// Its place, from 1.
+    pub position: i32,
+    /// `S`, `AA`, `Z`, `E`, `AE` or `O`.
+    pub category: String,
+    /// Whose tax it is.
+    pub country: Option<String>,
+    /// 190,000 are 19 %.
+    pub rate: i64,
+    /// Is the tax within the prices?
+    pub includes: bool,
+    /// The sum of its lines.
+    pub priced: i64,
+    /// In whole minor units, without tax.
+    pub taxable: i64,
+    /// The tax of that.
+    pub tax: i64,
+    /// In what.
+    pub currency: String,
 }
 
 /// One line.
@@ -146,6 +205,8 @@ pub struct Line {
     pub currency: String,
     /// First day of the month that it is about.
     pub month: Date,
+    /// Its place in the breakdown of taxes, from 1.
+    pub tax_group: Option<i32>,
     /// The hours that it is made of, where they are kept.
     pub hours: Vec<Charged>,
 }

@@ -2,8 +2,9 @@
 
 use super::{
     Findings, Rule,
-    evidence::{Evidence, Statement},
+    evidence::{Evidence, Statement, TaxRow},
 };
+use crate::money::apportion;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -39,7 +40,19 @@ fn balances(transaction: Uuid, posting: &Posting, found: &mut Findings) {
     }
 }
 
-/// The payer owes the total, what is carried grows by what rounding left, each vendor earned its lines.
+/// What each vendor has to give of a tax that is within prices.
+fn within(statement: &Statement, row: &TaxRow) -> Vec<(Uuid, i64)> {
+    let mut sold: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for line in statement.lines.iter().filter(|line| row.includes && line.tax_group == Some(row.position)) {
+        let sum = sold.entry(line.vendor).or_default();
+        *sum = sum.saturating_add(line.amount);
+    }
+    let weights: Vec<i64> = sold.values().copied().collect();
+    sold.into_keys().zip(apportion(row.tax, &weights)).collect()
+}
+
+/// The payer owes the total, what is carried grows by what rounding left, countries are owed their tax, each vendor earned
+/// its lines.
 fn expected(evidence: &Evidence, statement: &Statement) -> Posting {
     let mut posting = Posting::new();
     let mut add = |account: String, amount: i128| {
@@ -50,6 +63,12 @@ fn expected(evidence: &Evidence, statement: &Statement) -> Posting {
     add(format!("carried:{}", evidence.account), carried);
     for line in &statement.lines {
         add(format!("revenue:{}", line.vendor), -i128::from(line.amount));
+    }
+    for row in &statement.taxes {
+        add(format!("tax:{}", row.country.as_deref().unwrap_or("nowhere")), -i128::from(row.tax));
+        for (vendor, share) in within(statement, row) {
+            add(format!("revenue:{vendor}"), share.into());
+        }
     }
     posting.retain(|_, amount| *amount != 0);
     posting

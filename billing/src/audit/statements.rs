@@ -3,14 +3,15 @@
 use super::{
     Findings, Rule,
     evidence::{Evidence, Line, Statement},
+    tax,
     usage::{day, end, start},
 };
-use crate::money::{MICROS_PER_MINOR, round_half_even};
 
 pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     let mut before: Option<&Statement> = None;
     for statement in &evidence.statements {
         sums(statement, found);
+        tax::examine(evidence, statement, found);
         follows(statement, before, found);
         for line in &statement.lines {
             lines(evidence, statement, line, found);
@@ -23,10 +24,9 @@ fn sums(statement: &Statement, found: &mut Findings) {
     let place = &statement.number;
     let lines: i128 = statement.lines.iter().map(|line| i128::from(line.amount)).sum();
     found.compare(Rule::LinesAddUp, place, lines, statement.subtotal.into());
-    let exact = i128::from(statement.subtotal) + i128::from(statement.carried_in);
-    let whole = round_half_even(exact, MICROS_PER_MINOR.into()) * i128::from(MICROS_PER_MINOR);
-    found.compare(Rule::TotalIsRoundedOnce, place, whole, statement.total.into());
-    found.compare(Rule::RestIsCarriedOn, place, exact - whole, statement.carried_out.into());
+    let (total, carried) = tax::settled(statement);
+    found.compare(Rule::TotalIsRoundedOnce, place, total, statement.total.into());
+    found.compare(Rule::RestIsCarriedOn, place, carried, statement.carried_out.into());
     let month = day(statement.starts);
     let whole_month = (start(month), end(month)) == (statement.starts, statement.ends);
     found.compare(Rule::StatementIsAMonth, place, true, whole_month);

@@ -30,6 +30,7 @@ impl Kept {
             subscription_id: SubscriptionId(Uuid::from_u128(3)),
             vendor_id: VendorId(Uuid::from_u128(1)),
             plan: "Plan".into(),
+            tax: Default::default(),
             starts: Hour(JANUARY + starts),
             ends: ends.map(|ends| Hour(JANUARY + ends)),
             prices,
@@ -58,6 +59,9 @@ impl Kept {
             subtotal: last.subtotal.micros,
             carried_in: last.carried_in.micros,
             total: last.total.micros,
+            tax: last.tax.micros,
+            tax_on_top: last.tax_on_top().micros,
+            taxes: tax_rows(&last),
             carried_out: last.carried_out.micros,
             tab_before: owed,
             tab_after: owed + last.total.micros,
@@ -109,6 +113,7 @@ impl Kept {
             unknown_legs: Vec::new(),
             late: books.late.iter().map(|month| month.first_day()).collect(),
             sold: books.subscriptions.iter().map(sold).collect(),
+            tax: books.tax.as_ref().map(tax_facts).unwrap_or_default(),
             statements: self.statements.clone(),
             entries: transactions
                 .flat_map(|transaction| transaction.entries().iter().map(|entry| (transaction.id, entry)))
@@ -145,7 +150,41 @@ fn row(line: &statement::Line, month: Month) -> Line {
         amount: line.amount.micros,
         currency: line.amount.currency.to_string(),
         month: line.for_month.unwrap_or(month).first_day(),
+        tax_group: line.tax_group,
         hours: Vec::new(),
+    }
+}
+
+/// The breakdown of an account that is taxed.
+fn tax_rows(statement: &statement::Statement) -> Vec<TaxRow> {
+    if statement.lines.iter().all(|line| line.tax_group.is_none()) {
+        return Vec::new();
+    }
+    let row = |(position, part): (i32, &crate::tax::Taxed)| TaxRow {
+        position,
+        category: part.treatment.category.code().into(),
+        country: part.treatment.country.map(|country| country.to_string()),
+        rate: part.treatment.rate_millionths,
+        includes: part.treatment.prices_include_tax,
+        priced: part.priced.micros,
+        taxable: part.taxable.micros,
+        tax: part.tax.micros,
+        currency: part.tax.currency.to_string(),
+    };
+    (1..).zip(&statement.taxes).map(row).collect()
+}
+
+fn tax_facts(books: &crate::tax::TaxBooks) -> TaxFacts {
+    let buyer = |(from, buyer): &(Timestamp, crate::tax::Buyer)| TaxBuyer {
+        from: *from,
+        country: buyer.country.to_string(),
+        is_business: buyer.vat_id.is_some(),
+        is_exempt: buyer.exemption.is_some(),
+    };
+    TaxFacts {
+        sellers: books.sellers.iter().map(|(from, country)| (*from, country.to_string())).collect(),
+        buyers: books.buyers.iter().map(buyer).collect(),
+        rates: crate::tax::tests::rate_rows(),
     }
 }
 
@@ -156,6 +195,8 @@ fn sold(subscription: &Subscription) -> Sold {
         starts: subscription.starts.start(),
         ends: subscription.ends.map(Hour::start),
         plan_version: Uuid::nil(),
+        tax_class: subscription.tax.class.as_str().into(),
+        prices_include_tax: subscription.tax.prices_include_tax,
         decisions: Vec::new(),
         prices: subscription.prices.iter().map(price_row).collect(),
     }
@@ -248,6 +289,8 @@ pub(super) fn any_changed_books() -> impl Strategy<Value = Evidence> {
                 starts: history.decisions()[0].from.start(),
                 ends: None,
                 plan_version: plan.0,
+                tax_class: "standard".into(),
+                prices_include_tax: false,
                 decisions: decisions.clone(),
                 prices: offer.prices.iter().map(price_row).collect(),
             })
@@ -320,6 +363,83 @@ fn sound() -> Evidence {
     kept.evidence()
 }
 
+/// Two months of prices with tax on top and within, sold from Germany to a consumer there.
+fn sound_and_taxed() -> Evidence {
+    use crate::tax::{Class, TaxTerms};
+    let mut kept = Kept::new(vec![monthly(11, 25_400_000)], 0, None);
+    for (id, class, prices_include_tax) in [(4, Class::Standard, true), (5, Class::Reduced, false)] {
+        let sold = Subscription {
+            subscription_id: SubscriptionId(Uuid::from_u128(id)),
+            tax: TaxTerms { class, prices_include_tax },
+            vendor_id: VendorId(Uuid::from_u128(id)),
+            prices: vec![monthly(id + 10, 13_300_000)],
+            ..kept.service.books.subscriptions[0].clone()
+        };
+        kept.service.books.subscriptions.push(sold);
+    }
+    kept.service.books.tax = statement::tests::taxed("DE", "DE", false);
+    kept.finalise();
+    kept.finalise();
+    kept.evidence()
+}
+
+fn monthly(id: u128, micros: i64) -> Price {
+    let amount = crate::money::Money::micros(micros, Currency::USD);
+    let pricing = Pricing::Recurring { amount, every: crate::price::Every::Month };
+    Price { price_id: PriceId(Uuid::from_u128(id)), description: "Plan".into(), pricing }
+}
+
+type Plant = fn(&mut Evidence);
+
+/// Each row is one thing that somebody did to sound rows, and the rule that notices.
+fn each_is_found(sound: fn() -> Evidence, planted: &[(&str, Plant, Rule)]) {
+    assert_eq!(examine(&sound()), []);
+    for (what, plant, rule) in planted {
+        let mut evidence = sound();
+        plant(&mut evidence);
+        let differences = examine(&evidence);
+        assert!(differences.iter().any(|difference| difference.rule == *rule), "{what}: {differences:?}");
+    }
+}
+
+#[test]
+fn every_planted_error_of_tax_is_found() {
+    use Rule::*;
+    each_is_found(
+        sound_and_taxed,
+        &[
+            ("a tax is off by a cent", |e| e.statements[1].taxes[0].tax += 1_000_000, TaxIsItsRate),
+            ("a tax was left out of the sum", |e| e.statements[0].tax -= 1_000_000, TaxesAddUp),
+            ("a tax went from on top to within", |e| e.statements[0].tax_on_top = 0, TaxesAddUp),
+            ("a taxable amount went up", |e| e.statements[0].taxes[0].taxable += 5_000_000, TaxIsItsRate),
+            ("a part is priced higher", |e| e.statements[0].taxes[1].priced += 1, TaxedLinesAddUp),
+            ("a rate was lowered", |e| e.statements[1].taxes[0].rate = 160_000, LineHasItsTax),
+            (
+                "a tax is another country's",
+                |e| e.statements[1].taxes[0].country = Some("DK".into()),
+                LineHasItsTax,
+            ),
+            ("a part is reversed", |e| e.statements[1].taxes[0].category = "AE".into(), LineHasItsTax),
+            ("a part is in euros", |e| e.statements[1].taxes[0].currency = "EUR".into(), OneCurrency),
+            (
+                "a line moved to another part",
+                |e| e.statements[1].lines[0].tax_group = Some(3),
+                TaxedLinesAddUp,
+            ),
+            ("a breakdown vanished", |e| e.statements[1].taxes.clear(), LineHasItsTax),
+            ("a buyer moved", |e| e.tax.buyers[0].country = "DK".into(), LineHasItsTax),
+            ("the seller is unknown", |e| e.tax.sellers.clear(), LineHasItsTax),
+            ("a rate is gone", |e| e.tax.rates.retain(|rate| rate.1 != "reduced"), LineHasItsTax),
+            ("a plan was never reduced", |e| e.sold[2].tax_class = "standard".into(), LineHasItsTax),
+            (
+                "a tax went to the vendor",
+                |e| e.entries.retain(|entry| !entry.account.starts_with("tax:")),
+                StatementIsPosted,
+            ),
+        ],
+    );
+}
+
 #[test]
 fn what_billing_does_is_found_sound() {
     let evidence = sound();
@@ -334,7 +454,6 @@ fn what_billing_does_is_found_sound() {
 #[test]
 fn every_planted_error_is_found() {
     use Rule::*;
-    type Plant = fn(&mut Evidence);
     let planted: [(&str, Plant, Rule); 31] = [
         ("usage that was billed late shrank", |e| e.used[0].quantity -= 1_000_000, UsageNeverFalls),
         ("a fact grew after the close", |e| e.used[2].quantity += 1_000_000, LineBillsUsage),
@@ -475,6 +594,30 @@ proptest! {
                 None => kept.finalise(),
             }
         }
+        prop_assert_eq!(examine(&kept.evidence()), []);
+    }
+
+    /// And whoever is taxed in whatever way.
+    #[test]
+    fn the_audit_agrees_about_tax(
+        sales in prop::collection::vec((1_u128..4, 0_i64..100_000_000, 0_usize..4, any::<bool>()), 1..5),
+        buyer in prop_oneof![Just("DE"), Just("DK"), Just("FI"), Just("US")],
+        is_business in any::<bool>(),
+    ) {
+        use crate::tax::{Class, TaxTerms};
+        let mut kept = Kept::new(Vec::new(), 0, None);
+        let first = kept.service.books.subscriptions.remove(0);
+        for (id, (vendor, micros, class, prices_include_tax)) in (30..).zip(sales) {
+            kept.service.books.subscriptions.push(Subscription {
+                subscription_id: SubscriptionId(Uuid::from_u128(id)),
+                vendor_id: VendorId(Uuid::from_u128(vendor)),
+                tax: TaxTerms { class: Class::ALL[class], prices_include_tax },
+                prices: vec![monthly(id, micros)],
+                ..first.clone()
+            });
+        }
+        kept.service.books.tax = statement::tests::taxed("DE", buyer, is_business);
+        (0..4).for_each(|_| kept.finalise());
         prop_assert_eq!(examine(&kept.evidence()), []);
     }
 }

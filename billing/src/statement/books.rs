@@ -6,6 +6,7 @@ use crate::{
     money::{Money, MoneyError},
     period::Month,
     subscription::Subscription,
+    tax::{TaxBooks, TaxTerms, Treatment},
     usage::Usage,
 };
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ pub struct Account {
     pub name: String,
     /// Of everything it pays.
     pub currency: Currency,
+    /// Is there anything about it that few accounts have: tax, coupons, credits?
+    pub has_terms: bool,
 }
 
 /// Everything that is known about an account's months.
@@ -38,6 +41,8 @@ pub struct Books {
     pub billed: Vec<BilledLine>,
     /// What it owes from final statements.
     pub owed: Money,
+    /// How it is taxed; nothing of whoever said nothing about that.
+    pub tax: Option<TaxBooks>,
 }
 
 /// A final statement in short.
@@ -73,6 +78,17 @@ impl Books {
         before
             .max_by_key(|earlier| earlier.month)
             .map_or(Money::zero(self.account.currency), |last| last.carried_out)
+    }
+
+    /// How a sale of one month is taxed on the statement of another.
+    pub(super) fn treatment(&self, terms: TaxTerms, month: Month, sold: Month) -> Treatment {
+        let tax = self.tax.as_ref();
+        tax.map_or(Treatment::OUTSIDE, |tax| tax.treat(terms, month.end(), sold.last_day()))
+    }
+
+    /// Why a part of a statement has no tax.
+    pub(super) fn reason(&self, treatment: Treatment, month: Month) -> Option<String> {
+        self.tax.as_ref().and_then(|tax| tax.reason(treatment.category, month.end()))
     }
 
     /// What has been billed so far for a price in a month: quantity and amount.

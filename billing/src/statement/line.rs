@@ -8,6 +8,7 @@ use crate::{
     period::{Hour, Month},
     price::{Every, Metered, Price, Pricing},
     subscription::Subscription,
+    tax::Treatment,
     usage::Meter,
 };
 use serde::Serialize;
@@ -87,19 +88,30 @@ pub struct Line {
     pub price_id: PriceId,
     /// Who sold it.
     pub vendor_id: VendorId,
+    /// Its place in the statement's `taxes`, from 1; null where the account is not taxed.
+    pub tax_group: Option<i32>,
+}
+
+/// A line, and how it is taxed.
+pub(super) struct Priced {
+    pub(super) line: Line,
+    pub(super) treatment: Treatment,
 }
 
 /// All lines of a month as of an hour: the month's own, then adjustments of earlier months.
-pub(super) fn all(books: &Books, month: Month, until: Hour) -> Result<Vec<Line>, MoneyError> {
+pub(super) fn all(books: &Books, month: Month, until: Hour) -> Result<Vec<Priced>, MoneyError> {
     let mut lines = Vec::new();
     for (subscription, price) in prices(books) {
         if let Some(rated) = charge::total(subscription, price, &books.usage, month, until)? {
-            lines.push(own(subscription, price, month, rated));
+            let treatment = books.treatment(subscription.tax, month, month);
+            lines.push(Priced { line: own(subscription, price, month, rated), treatment });
         }
     }
     for late in books.late.iter().filter(|late| **late < month) {
         for (subscription, price) in prices(books) {
-            lines.extend(adjustment(books, subscription, price, month, *late)?);
+            let line = adjustment(books, subscription, price, month, *late)?;
+            let treatment = books.treatment(subscription.tax, month, *late);
+            lines.extend(line.map(|line| Priced { line, treatment }));
         }
     }
     Ok(lines)
@@ -129,6 +141,7 @@ fn own(subscription: &Subscription, price: &Price, month: Month, rated: Rated) -
         subscription_id: subscription.subscription_id,
         price_id: price.price_id,
         vendor_id: subscription.vendor_id,
+        tax_group: None,
     };
     match &price.pricing {
         Pricing::Recurring { amount, every } => {

@@ -2,7 +2,10 @@
 
 use super::{StoreError, row::month, statements};
 use crate::{
-    audit::{Charged, Decision, Entry, Evidence, Line, PriceRow, Series, Sold, Statement, Used},
+    audit::{
+        Charged, Decision, Entry, Evidence, Line, PriceRow, Series, Sold, Statement, TaxBuyer, TaxFacts,
+        TaxRow, Used,
+    },
     db::{Db, DbError, Transaction},
     ids::TenantId,
     statement as biller,
@@ -42,6 +45,7 @@ pub async fn evidence(db: &Db, tenant: TenantId, now: Timestamp) -> Result<Optio
         unknown_legs: unknown_legs(&tx, tenant).await?,
         late: late.iter().map(|row| month(row).first_day()).collect::<BTreeSet<Date>>(),
         sold: sold(&tx, tenant, id).await?,
+        tax: tax_facts(&tx, tenant, id).await?,
         statements: finals(&tx, tenant, id).await?,
         entries: entries(&tx, tenant).await?,
         draft: Some(draft),
@@ -67,6 +71,7 @@ async fn draft(
         amount: line.amount.micros,
         currency: line.amount.currency.to_string(),
         month: line.for_month.unwrap_or(month).first_day(),
+        tax_group: line.tax_group,
         hours: Vec::new(),
     };
     Ok((month.first_day(), as_of, draft.lines.iter().map(line).collect()))
@@ -99,6 +104,8 @@ async fn sold(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<S
                 starts: row.get("starts_at"),
                 ends: row.get("ends_at"),
                 plan_version,
+                tax_class: row.get("tax_class"),
+                prices_include_tax: row.get("prices_include_tax"),
                 decisions: decisions.get(&subscription).cloned().unwrap_or_default(),
                 prices: vec![price(&row)],
             }),
@@ -146,6 +153,7 @@ fn price(row: &Row) -> PriceRow {
 
 async fn finals(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<Statement>, DbError> {
     let mut lines = lines(tx, tenant).await?;
+    let mut taxes = taxes(tx, tenant).await?;
     let rows = tx.all(include_str!("audit_statements.sql"), &[&tenant.0, &account]).await?;
     let read = |row: &Row| {
         let statement = row.get("statement_id");
@@ -160,6 +168,9 @@ async fn finals(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec
             subtotal: row.get("subtotal_micros"),
             carried_in: row.get("carried_in_micros"),
             total: row.get("total_micros"),
+            tax: row.get("tax_micros"),
+            tax_on_top: row.get("tax_on_top_micros"),
+            taxes: taxes.remove(&statement).unwrap_or_default(),
             carried_out: row.get("carried_out_micros"),
             tab_before: row.get("tab_before_micros"),
             tab_after: row.get("tab_after_micros"),
@@ -193,10 +204,53 @@ async fn lines(tx: &Transaction, tenant: TenantId) -> Result<BTreeMap<Uuid, Vec<
             amount: row.get("amount_micros"),
             currency: row.get("currency"),
             month: row.get("month"),
+            tax_group: row.get("tax_group"),
             hours: hours.remove(&line).unwrap_or_default(),
         });
     }
     Ok(lines)
+}
+
+/// All breakdowns, by statement.
+async fn taxes(tx: &Transaction, tenant: TenantId) -> Result<BTreeMap<Uuid, Vec<TaxRow>>, DbError> {
+    let mut all: BTreeMap<Uuid, Vec<TaxRow>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_taxes.sql"), &[&tenant.0]).await? {
+        all.entry(row.get("statement_id")).or_default().push(TaxRow {
+            position: row.get("position"),
+            category: row.get("category"),
+            country: row.get("country"),
+            rate: row.get("rate_millionths"),
+            includes: row.get("prices_include_tax"),
+            priced: row.get("priced_micros"),
+            taxable: row.get("taxable_micros"),
+            tax: row.get("tax_micros"),
+            currency: row.get("currency"),
+        });
+    }
+    Ok(all)
+}
+
+/// What decides how the account is taxed.
+async fn tax_facts(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<TaxFacts, DbError> {
+    let buyers = tx.all(include_str!("tax_buyers.sql"), &[&vec![tenant.0], &vec![account]]).await?;
+    if buyers.is_empty() {
+        return Ok(TaxFacts::default());
+    }
+    let buyer = |row: &Row| TaxBuyer {
+        from: row.get("valid_from"),
+        country: row.get("country"),
+        is_business: row.get::<_, Option<&str>>("vat_id").is_some(),
+        is_exempt: row.get::<_, Option<&str>>("exemption").is_some(),
+    };
+    let sellers = tx.all(include_str!("tax_sellers.sql"), &[]).await?;
+    let rates = tx.all(include_str!("tax_rates.sql"), &[]).await?;
+    let rate =
+        |row: &Row| (row.get("country"), row.get("class"), row.get("valid_from"), row.get("rate_millionths"));
+    Ok(TaxFacts {
+        sellers: sellers.iter().map(|row| (row.get("valid_from"), row.get("country"))).collect(),
+        buyers: buyers.iter().map(buyer).collect(),
+        rates: rates.iter().map(rate).collect(),
+    })
 }
 
 async fn entries(tx: &Transaction, tenant: TenantId) -> Result<Vec<Entry>, DbError> {

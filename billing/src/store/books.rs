@@ -5,6 +5,7 @@ use super::{
     catalogue::offers,
     row::{currency, meter, money, month, stored},
     subscriptions::{phase, plans_of},
+    tax,
 };
 use crate::{
     db::{DbError, Transaction},
@@ -55,7 +56,23 @@ pub(super) async fn open_all(
         let books = of(&mut all, tenant_of(row));
         books.owed = Money::micros(row.get("micros"), books.account.currency);
     }
+    terms(tx, &mut all).await?;
     Ok(all)
+}
+
+/// Adds what only some accounts have. Where none does, nothing is asked.
+async fn terms(tx: &Transaction, all: &mut BTreeMap<TenantId, Books>) -> Result<(), StoreError> {
+    let some = all.iter().filter(|(_, books)| books.account.has_terms);
+    let (ids, accounts): (Vec<_>, Vec<_>) =
+        some.map(|(tenant, books)| (tenant.0, books.account.account_id.0)).unzip();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let of_each: [&(dyn ToSql + Sync); 2] = [&ids, &accounts];
+    for (tenant, tax) in tax::books(tx, &of_each).await? {
+        of(all, tenant).tax = Some(tax);
+    }
+    Ok(())
 }
 
 /// The books of a tenant that a query was asked for.
@@ -63,7 +80,7 @@ fn of(all: &mut BTreeMap<TenantId, Books>, tenant: TenantId) -> &mut Books {
     all.get_mut(&tenant).expect("a query answers with the tenants that it is asked for")
 }
 
-fn tenant_of(row: &Row) -> TenantId {
+pub(super) fn tenant_of(row: &Row) -> TenantId {
     TenantId(row.get("tenant_id"))
 }
 
@@ -146,8 +163,12 @@ async fn accounts(tx: &Transaction, tenants: &[Uuid]) -> Result<BTreeMap<TenantI
     let mut all = BTreeMap::new();
     for row in tx.all(include_str!("accounts.sql"), &[&tenants]).await? {
         let currency = currency(&row)?;
-        let account =
-            Account { account_id: AccountId(row.get("account_id")), name: row.get("name"), currency };
+        let account = Account {
+            account_id: AccountId(row.get("account_id")),
+            name: row.get("name"),
+            currency,
+            has_terms: row.get("has_terms"),
+        };
         let books = Books {
             account,
             subscriptions: Vec::new(),
@@ -156,6 +177,7 @@ async fn accounts(tx: &Transaction, tenants: &[Uuid]) -> Result<BTreeMap<TenantI
             finals: Vec::new(),
             billed: Vec::new(),
             owed: Money::zero(currency),
+            tax: None,
         };
         all.insert(tenant_of(&row), books);
     }

@@ -12,10 +12,11 @@ use crate::{
     money::Money,
     price::{Counted, Metered, Model, Price, Pricing},
     subscription::{Catalogue, Offer},
+    tax::TaxTerms,
 };
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 /// As many vendors as a tenant has.
@@ -153,6 +154,7 @@ fn version(row: &Row) -> Result<(PlanVersion, Offer), DbError> {
         plan_id: PlanId(row.get("plan_id")),
         version: row.get("version"),
         currency: currency(row)?,
+        tax: tax_terms(row)?,
         trial_days,
         features,
         prices: Vec::new(),
@@ -162,11 +164,18 @@ fn version(row: &Row) -> Result<(PlanVersion, Offer), DbError> {
         vendor_id: VendorId(row.get("vendor_id")),
         plan: row.get("plan"),
         currency: version.currency,
+        tax: version.tax,
         trial_days,
         is_add_on: row.get("add_on"),
         prices: Vec::new(),
     };
     Ok((version, offer))
+}
+
+/// How the row's prices stand to tax.
+fn tax_terms(row: &Row) -> Result<TaxTerms, DbError> {
+    let class = row.get::<_, &str>("tax_class").parse().map_err(stored)?;
+    Ok(TaxTerms { class, prices_include_tax: row.get("prices_include_tax") })
 }
 
 /// Makes the next version of one of a tenant's plans: checked, numbered and sealed. `None` if the plan is not its own.
@@ -186,13 +195,17 @@ pub async fn insert_version(
     let features = serde_json::to_string(&new.features).expect("features are plain JSON");
     let (code, trial_days) = (currency.code(), new.trial_days.cast_signed());
     let sql = include_str!("insert_version.sql");
-    let row = tx.optional(sql, &[&tenant.0, &id.0, &plan.0, &code, &trial_days, &features, &now]).await?;
+    let (class, includes) = (new.tax.class.as_str(), new.tax.prices_include_tax);
+    let params: [&(dyn ToSql + Sync); 9] =
+        [&tenant.0, &id.0, &plan.0, &code, &trial_days, &features, &now, &class, &includes];
+    let row = tx.optional(sql, &params).await?;
     let Some(row) = row else { return Ok(Ok(None)) };
     let mut version = PlanVersion {
         plan_version_id: id,
         plan_id: plan,
         version: row.get("version"),
         currency,
+        tax: new.tax,
         trial_days: new.trial_days,
         features: new.features,
         prices: Vec::new(),

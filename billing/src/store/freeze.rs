@@ -12,6 +12,7 @@ use crate::{
     ledger,
     period::Month,
     statement::{Line, Statement, Summary},
+    tax::Taxed,
 };
 use jiff::Timestamp;
 
@@ -74,6 +75,7 @@ async fn number(
         .collect();
     insert_statements(tx, entity, &numbered).await?;
     insert_lines(tx, &numbered).await?;
+    insert_taxes(tx, &numbered).await?;
     Ok(numbered.into_iter().map(Numbered::summary).collect())
 }
 
@@ -128,6 +130,8 @@ async fn insert_statements(tx: &Transaction, entity: &str, all: &[Numbered]) -> 
                 &column(all, decision),
                 &column(all, |it| it.statement.tab.collect.why.as_str()),
                 &column(all, |it| it.at),
+                &column(all, |it| it.statement.tax.micros),
+                &column(all, |it| it.statement.tax_on_top().micros),
             ],
         )
         .await?;
@@ -160,15 +164,51 @@ async fn insert_lines(tx: &Transaction, all: &[Numbered]) -> Result<(), DbError>
                 &column(&lines, |(.., line)| line.price_id.0),
                 &column(&lines, |(.., line)| line.vendor_id.0),
                 &column(&lines, |(it, ..)| it.at),
+                &column(&lines, |(.., line)| line.tax_group),
             ],
         )
         .await?;
     all_written(written, lines.len())
 }
 
+/// The breakdowns of accounts that are taxed.
+async fn insert_taxes(tx: &Transaction, all: &[Numbered]) -> Result<(), DbError> {
+    let taxed = all.iter().filter(|it| it.lines().iter().any(|line| line.tax_group.is_some()));
+    let placed = |it| (1_i32..).zip(Numbered::taxes(it)).map(move |(place, part)| (it, place, part));
+    let parts: Vec<(&Numbered, i32, &Taxed)> = taxed.flat_map(placed).collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let written = tx
+        .run(
+            include_str!("insert_taxes.sql"),
+            &[
+                &column(&parts, |(it, ..)| it.tenant.0),
+                &column(&parts, |(it, ..)| it.id().0),
+                &column(&parts, |(_, place, _)| *place),
+                &column(&parts, |(.., part)| part.treatment.category.code()),
+                &column(&parts, |(.., part)| part.treatment.country.map(|country| country.to_string())),
+                &column(&parts, |(.., part)| part.treatment.rate_millionths),
+                &column(&parts, |(.., part)| part.treatment.prices_include_tax),
+                &column(&parts, |(.., part)| part.reason.as_deref()),
+                &column(&parts, |(.., part)| part.priced.micros),
+                &column(&parts, |(.., part)| part.taxable.micros),
+                &column(&parts, |(.., part)| part.tax.micros),
+                &column(&parts, |(.., part)| part.tax.currency.code()),
+                &column(&parts, |(it, ..)| it.at),
+            ],
+        )
+        .await?;
+    all_written(written, parts.len())
+}
+
 impl Numbered {
     fn lines(&self) -> &[Line] {
         &self.statement.lines
+    }
+
+    fn taxes(&self) -> &[Taxed] {
+        &self.statement.taxes
     }
 }
 

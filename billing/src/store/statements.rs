@@ -12,6 +12,7 @@ use crate::{
     money::Money,
     period::Month,
     statement::{self, Books, Line, LineKind, Payer, Period, Statement, Status, Summary, Tab},
+    tax::{Taxed, Treatment},
 };
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -63,7 +64,10 @@ pub async fn statement(
         return Ok(None);
     };
     let lines = tx.all(include_str!("statement_lines.sql"), &[&tenant.0, &statement.0]).await?;
-    let lines = lines.iter().map(line).collect::<Result<_, DbError>>()?;
+    let lines: Vec<Line> = lines.iter().map(line).collect::<Result<_, DbError>>()?;
+    let total = money(&row, "total_micros")?;
+    let taxes = taxes(tx, tenant, statement, &lines, total).await?;
+    let tax = money(&row, "tax_micros")?;
     let account = Payer { account_id: AccountId(row.get("account_id")), name: row.get("name") };
     Ok(Some(Statement {
         statement_id: Some(statement),
@@ -76,10 +80,45 @@ pub async fn statement(
         lines,
         subtotal: money(&row, "subtotal_micros")?,
         carried_in: money(&row, "carried_in_micros")?,
-        total: money(&row, "total_micros")?,
+        taxes,
+        total_without_tax: total.minus(tax)?,
+        tax,
+        total,
         carried_out: money(&row, "carried_out_micros")?,
         tab: tab(&row)?,
     }))
+}
+
+/// The breakdown as it was frozen; of an account that was not taxed, none was.
+async fn taxes(
+    tx: &Transaction,
+    tenant: TenantId,
+    statement: StatementId,
+    lines: &[Line],
+    total: Money,
+) -> Result<Vec<Taxed>, StoreError> {
+    let rows = tx.all(include_str!("statement_taxes.sql"), &[&tenant.0, &statement.0]).await?;
+    if rows.is_empty() && !lines.is_empty() {
+        let priced = Money::sum(total.currency, lines.iter().map(|line| line.amount))?;
+        return Ok(vec![Taxed::outside(priced, total)]);
+    }
+    Ok(rows.iter().map(taxed).collect::<Result<_, DbError>>()?)
+}
+
+fn taxed(row: &Row) -> Result<Taxed, DbError> {
+    let country = row.get::<_, Option<&str>>("country").map(str::parse).transpose().map_err(stored)?;
+    Ok(Taxed {
+        treatment: Treatment {
+            category: row.get::<_, &str>("category").parse().map_err(stored)?,
+            country,
+            rate_millionths: row.get("rate_millionths"),
+            prices_include_tax: row.get("prices_include_tax"),
+        },
+        reason: row.get("reason"),
+        priced: money(row, "priced_micros")?,
+        taxable: money(row, "taxable_micros")?,
+        tax: money(row, "tax_micros")?,
+    })
 }
 
 fn period(row: &Row) -> Period {
@@ -114,5 +153,6 @@ fn line(row: &Row) -> Result<Line, DbError> {
         subscription_id: SubscriptionId(row.get("subscription_id")),
         price_id: PriceId(row.get("price_id")),
         vendor_id: VendorId(row.get("vendor_id")),
+        tax_group: row.get("tax_group"),
     })
 }

@@ -13,6 +13,7 @@ use crate::{
     ids::{AccountId, PlanVersionId, SubscriptionId, VendorId},
     period::{Hour, Month},
     price::{Item, Price, Pricing, Quantities},
+    tax::TaxTerms,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,8 @@ pub struct Offer {
     pub plan: String,
     /// In what it is paid.
     pub currency: Currency,
+    /// How its prices stand to tax.
+    pub tax: TaxTerms,
     /// So many days cost nothing, once for an account and plan.
     pub trial_days: u32,
     /// Only beside a plan that is none.
@@ -401,6 +404,7 @@ impl History {
                 subscription_id,
                 vendor_id: offer.vendor_id,
                 plan: offer.plan.clone(),
+                tax: offer.tax,
                 starts: timeline[first].from,
                 ends: timeline.get(after).map(|phase| phase.from),
                 prices: offer.prices.clone(),

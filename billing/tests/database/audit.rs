@@ -1,6 +1,9 @@
 //! The audit on real tables: sound after ordinary months, and not after somebody's hand was in them.
 
-use crate::support::{at, call, client, fact, migrated_database, tenant};
+use crate::{
+    support::{at, call, client, fact, migrated_database, tenant},
+    taxes::{lives_in, sells_from_germany},
+};
 use billing::{
     audit::{Report, Rule, audit},
     clock::Clock,
@@ -15,8 +18,12 @@ const NOW: &str = "2026-12-10T10:20:30Z";
 async fn played() -> (String, Db) {
     let url = migrated_database().await;
     let db = Db::connect(&url).await.expect("connects");
-    for sandbox in [false, false, true] {
+    sells_from_germany(&db).await;
+    for (sandbox, country) in [(false, Some("DE")), (false, None), (true, Some("DE"))] {
         let tenant = tenant(&db, sandbox, "2026-09-20T10:30:00Z").await;
+        if let Some(country) = country {
+            lives_in(&db, tenant, country, None, "2026-10-01T00:00:00Z").await;
+        }
         let leg = call(&db, tenant, "Tea", &["Ada"], 0).await[0];
         let record = async |facts: Vec<_>, now: &str| {
             let tx = db.tenant(tenant).await.expect("begins");
@@ -83,6 +90,15 @@ async fn a_hand_in_the_tables_is_noticed() {
             Some(Rule::LineBillsUsage),
         ),
         ("delete from leg".to_owned(), Some(Rule::UsageHasALeg)),
+        (
+            "alter table statement_tax drop constraint statement_tax_is_the_rate_of_it;
+             update statement_tax set tax_micros = tax_micros + 1000000"
+                .to_owned(),
+            Some(Rule::TaxIsItsRate),
+        ),
+        ("update statement set tax_micros = 0".to_owned(), Some(Rule::TaxesAddUp)),
+        ("update account_tax set country = 'DK'".to_owned(), Some(Rule::LineHasItsTax)),
+        ("delete from statement_tax".to_owned(), Some(Rule::LineHasItsTax)),
     ] {
         let (url, db) = played().await;
         let hand = client(&url).await;

@@ -14,4 +14,5 @@ mod schema;
 mod story;
 mod subscriptions;
 mod support;
+mod taxes;
 mod tenancy;

@@ -38,6 +38,8 @@ pub enum Right {
     ManageKeys,
     /// The test clock of a sandbox.
     AdvanceClock,
+    /// What a seller alone decides: credits, corrections, exemptions. No role of a business has it.
+    DecideForSeller,
 }
 
 impl Role {
@@ -59,8 +61,8 @@ impl Role {
     /// May a member of this role do that?
     pub fn has(self, right: Right) -> bool {
         match self {
-            Role::Owner => true,
-            Role::Admin => right != Right::AdvanceClock,
+            Role::Owner => right != Right::DecideForSeller,
+            Role::Admin => !matches!(right, Right::AdvanceClock | Right::DecideForSeller),
             Role::Agent => matches!(right, Right::SeeRooms | Right::MakeRooms | Right::SeeCalls),
             Role::Finance => matches!(right, Right::SeeRooms | Right::SeeCalls | Right::SeeMoney),
         }
@@ -80,6 +82,7 @@ impl Right {
             Right::CaptureHeaders => "capture the headers of a connection",
             Right::ManageKeys => "manage API keys",
             Right::AdvanceClock => "advance the test clock",
+            Right::DecideForSeller => "decide for the seller",
         }
     }
 }
@@ -100,12 +103,13 @@ mod tests {
             Right::CaptureHeaders,
             Right::ManageKeys,
             Right::AdvanceClock,
+            Right::DecideForSeller,
         ];
         for (role, expected) in [
-            (Role::Owner, [true, true, true, true, true, true, true, true, true]),
-            (Role::Admin, [true, true, true, true, true, true, true, true, false]),
-            (Role::Agent, [true, true, true, false, false, false, false, false, false]),
-            (Role::Finance, [true, false, true, true, false, false, false, false, false]),
+            (Role::Owner, [true, true, true, true, true, true, true, true, true, false]),
+            (Role::Admin, [true, true, true, true, true, true, true, true, false, false]),
+            (Role::Agent, [true, true, true, false, false, false, false, false, false, false]),
+            (Role::Finance, [true, false, true, true, false, false, false, false, false, false]),
         ] {
             assert_eq!(rights.map(|right| role.has(right)), expected, "{role:?}");
             assert_eq!(Role::from_stored(role.as_str()), Some(role));

@@ -59,6 +59,7 @@ pub(super) async fn create(
     let packets = within("packets", ask.packets.unwrap_or(2_000), PACKETS)?;
     let by = match &caller.who {
         Who::SecretKey => "a secret key".to_owned(),
+        Who::Operator => "an operator".to_owned(),
         Who::Member(member) => member.member_id.to_string(),
     };
     tracing::info!(tenant_id = %caller.tenant.0, %call_id, %leg_id, by, seconds, "the headers of a connection are captured");

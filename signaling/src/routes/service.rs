@@ -2,7 +2,7 @@
 
 use super::{
     accounts, calls, captures, clock, demo, entitlements, health, keys, me, plans, quality, resources, rooms,
-    sessions, statements, subscriptions, tokens, usage, vendors, visits, whep, whip,
+    sessions, statements, subscriptions, taxes, tokens, usage, vendors, visits, whep, whip,
 };
 use crate::api::Api;
 use crate::input::BODY_BYTES_MAX;
@@ -86,6 +86,9 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(plans::read))
         .routes(routes!(plans::create_version, plans::list_versions))
         .routes(routes!(accounts::create, accounts::list))
+        .routes(routes!(taxes::list_rates, taxes::create_rate))
+        .routes(routes!(taxes::set_seller))
+        .routes(routes!(taxes::read, taxes::set))
         .routes(routes!(subscriptions::create, subscriptions::list))
         .routes(routes!(subscriptions::preview))
         .routes(routes!(subscriptions::read))

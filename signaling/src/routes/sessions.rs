@@ -60,7 +60,7 @@ pub(super) async fn create(
     security(("session" = [])),
 )]
 pub(super) async fn delete(State(api): State<Api>, caller: Caller) -> Result<WithCookie, Problem> {
-    if matches!(caller.who, Who::SecretKey) {
+    if !matches!(caller.who, Who::Member(_)) {
         return Err(Problem::new(Code::Forbidden, "a secret key has no session to end"));
     }
     let tx = api.db().tenant(caller.tenant).await?;

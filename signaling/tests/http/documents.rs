@@ -86,7 +86,7 @@ async fn every_operation_field_and_refusal_is_explained() {
     let schemes = document["components"]["securitySchemes"].as_object().expect("schemes");
     assert_eq!(
         schemes.keys().collect::<Vec<_>>(),
-        ["call_token", "publishable_key", "secret_key", "session"]
+        ["call_token", "operator_token", "publishable_key", "secret_key", "session"]
     );
 }
 

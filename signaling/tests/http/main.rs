@@ -18,4 +18,5 @@ mod subscriptions;
 #[expect(dead_code, reason = "billing's tests use all of it")]
 #[path = "../../../billing/tests/database/support.rs"]
 mod support;
+mod taxes;
 mod tenancy;

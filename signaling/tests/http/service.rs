@@ -87,6 +87,14 @@ impl Service {
         Business { tenant, secret_key: secret.reveal().into() }
     }
 
+    /// The token of an operator.
+    pub(crate) async fn operator(&self, name: &str) -> String {
+        let token = Secret::generate(SecretKind::OperatorToken);
+        let added = store::operators::add(&self.db, name, &token, self.clock.now()).await;
+        assert!(added.expect("adds"), "the name is free");
+        token.reveal().into()
+    }
+
     /// A one-time link for a new member.
     pub(crate) async fn link(&self, business: &Business, role: Role) -> String {
         let now = self.clock.now();
