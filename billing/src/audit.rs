@@ -6,6 +6,7 @@
 
 mod chain;
 mod changed;
+mod events;
 mod evidence;
 mod ledger;
 mod numbers;
@@ -17,7 +18,8 @@ mod usage;
 pub use chain::{Block, Posted, examine_block};
 pub use changed::Decision;
 pub use evidence::{
-    Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
+    Charged, Entry, EventRow, Evidence, Line, MeterRow, PriceRow, Sold, Statement, TaxBuyer, TaxFacts,
+    TaxRow, Used,
 };
 pub use numbers::{Number, Series, missing_numbers};
 

@@ -10,10 +10,11 @@ use crate::{
     money::Money,
     price::{Counted, Every, Item, Metered, Model, Price, PriceError, Pricing, Tier, Tiers},
     tax::TaxTerms,
-    usage::Meter,
+    usage::{Meter, MeterName, UnknownMeter},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// As many prices as a version has.
@@ -179,7 +180,7 @@ pub struct PriceTerms {
     /// A recurring price: for each of what is held; left out for the subscription as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<Item>,
-    /// A metered price: what is counted, such as `participant_ms`.
+    /// A metered price: what is counted, such as `participant_ms` or a meter of the business's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "participant_ms")]
     pub meter: Option<String>,
@@ -231,8 +232,9 @@ fn refused(field: impl Into<String>, why: impl ToString) -> Refused {
 }
 
 impl NewVersion {
-    /// The prices that it means, or the first reason why not. The ids are for the caller to give.
-    pub fn check(&self) -> Result<(Currency, Vec<(String, Pricing)>), Refused> {
+    /// The prices that it means, or the first reason why not. `own` are the meters that the business made. The ids are for
+    /// the caller to give.
+    pub fn check(&self, own: &BTreeSet<MeterName>) -> Result<(Currency, Vec<(String, Pricing)>), Refused> {
         let currency: Currency = self.currency.parse().map_err(|why| refused("currency", why))?;
         if !currency.is_known() {
             return Err(refused("currency", format!("ISO 4217 has no currency {currency}")));
@@ -246,7 +248,10 @@ impl NewVersion {
         }
         let named = self.prices.iter().zip(1..).map(|(terms, position)| {
             let at = |Refused { field, why }| refused(format!("prices[{position}].{field}"), why);
-            terms.check(currency).map(|pricing| (terms.description.trim().to_owned(), pricing)).map_err(at)
+            terms
+                .check(currency, own)
+                .map(|pricing| (terms.description.trim().to_owned(), pricing))
+                .map_err(at)
         });
         Ok((currency, named.collect::<Result<_, _>>()?))
     }
@@ -254,13 +259,13 @@ impl NewVersion {
 
 impl PriceTerms {
     /// What it means in a currency.
-    fn check(&self, currency: Currency) -> Result<Pricing, Refused> {
+    fn check(&self, currency: Currency, own: &BTreeSet<MeterName>) -> Result<Pricing, Refused> {
         let length = self.description.trim().chars().count();
         if !(1..=DESCRIPTION_CHARS_MAX).contains(&length) || self.description.chars().any(char::is_control) {
             return Err(refused("description", "must be 1 to 200 characters on one line"));
         }
         let pricing = match (&self.meter, self.every) {
-            (Some(meter), None) => Pricing::Metered(self.metered(meter, currency)?),
+            (Some(meter), None) => Pricing::Metered(self.metered(known(meter, own)?, currency)?),
             (None, Some(every)) => self.recurring(every.into(), currency)?,
             _ => return Err(refused("every", "say either `every` (recurring) or `meter` (metered)")),
         };
@@ -289,9 +294,8 @@ impl PriceTerms {
         Ok(Pricing::Counted(Counted { item, currency, every, included, model, minimum, cap }))
     }
 
-    fn metered(&self, meter: &str, currency: Currency) -> Result<Metered, Refused> {
+    fn metered(&self, meter: Meter, currency: Currency) -> Result<Metered, Refused> {
         must_be_absent("per", self.per.is_some(), "is of recurring prices")?;
-        let meter: Meter = meter.parse().map_err(|why| refused("meter", why))?;
         let unit = self.unit.as_deref().unwrap_or("").trim();
         if unit.is_empty() || unit.chars().count() > UNIT_CHARS_MAX || unit.chars().any(char::is_control) {
             return Err(refused("unit", "must be 1 to 40 characters on one line"));
@@ -395,6 +399,12 @@ impl PriceTerms {
             ..Self::default()
         }
     }
+}
+
+/// A built-in meter, or one that the business made.
+fn known(name: &str, own: &BTreeSet<MeterName>) -> Result<Meter, Refused> {
+    let meter = name.parse::<Meter>().ok().filter(|meter| meter.own().is_none_or(|name| own.contains(&name)));
+    meter.ok_or_else(|| refused("meter", UnknownMeter(name.to_owned())))
 }
 
 fn must_be_absent(field: &str, is_there: bool, why: &str) -> Result<(), Refused> {

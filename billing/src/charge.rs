@@ -5,7 +5,7 @@ use crate::{
     period::{Hour, Month},
     price::{Accrual, Metered, Position, Price, Pricing},
     subscription::{Stretch, Subscription},
-    usage::Usage,
+    usage::{Tally, Usage},
 };
 use std::{collections::BTreeMap, ops::Range};
 
@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, ops::Range};
 pub struct Charge {
     /// When.
     pub hour: Hour,
-    /// How much of the meter; `None` for a recurring price.
+    /// By how much the month's quantity grew; `None` for a recurring price.
     pub quantity: Option<i64>,
     /// The difference that the hour made.
     pub amount: Money,
@@ -67,20 +67,23 @@ fn metered_hours(
     usage: &Usage,
     month: Month,
 ) -> Result<Vec<Charge>, MoneyError> {
-    let mut before = Position::default();
+    let (mut before, mut so_far) = (Position::default(), Tally::Nothing);
     let mut hours_before = 0;
     let mut charges = Vec::new();
     for Stretch { hours, .. } in stretches {
-        let steps: Vec<(Hour, i64)> = if metered.minimum.is_some() {
+        let mut used: BTreeMap<Hour, &Tally> = usage.hours(metered.meter, hours.clone()).collect();
+        if metered.minimum.is_some() {
             // A minimum grows in hours without usage, too.
-            each(hours).map(|hour| (hour, usage.at(metered.meter, hour))).collect()
-        } else {
-            usage.hours(metered.meter, hours.clone()).collect()
-        };
-        for (hour, quantity) in steps {
-            let used = before.quantity.checked_add(quantity).ok_or(MoneyError::Overflow)?;
-            let after = Position { quantity: used, hours: hours_before + hour.0 + 1 - hours.start.0 };
+            each(hours).for_each(|hour| {
+                used.entry(hour).or_insert(&Tally::Nothing);
+            });
+        }
+        for (hour, tally) in used {
+            so_far.then(tally);
+            let hours = hours_before + hour.0 + 1 - hours.start.0;
+            let after = Position { quantity: so_far.quantity(), hours };
             let amount = price.between(before, after, month)?;
+            let quantity = after.quantity.checked_sub(before.quantity).ok_or(MoneyError::Overflow)?;
             before = after;
             charges.push(Charge { hour, quantity: Some(quantity), amount });
         }
@@ -103,8 +106,7 @@ pub fn total(
     }
     let hours = stretches.iter().map(|stretch| length(&stretch.hours)).sum();
     if let Some(meter) = price.meter() {
-        let used = stretches.iter().map(|stretch| usage.total(meter, stretch.hours.clone()));
-        let quantity = used.fold(0, i64::saturating_add);
+        let quantity = usage.total(meter, stretches.iter().map(|stretch| stretch.hours.clone()));
         let amount = price.between(Position::default(), Position { quantity, hours }, month)?;
         return Ok(Some(Rated { quantity, amount }));
     }
@@ -157,24 +159,54 @@ mod tests {
     use super::*;
     use crate::{
         ids::{SubscriptionId, VendorId},
-        price::tests::any_price,
+        price::{Quantities, tests::any_price},
+        subscription::Terms,
         usage::Meter,
     };
     use proptest::prelude::*;
     use uuid::Uuid;
 
+    fn sum(quantity: i64) -> Tally {
+        Tally::Sum(quantity)
+    }
+
+    fn maximum(quantity: i64) -> Tally {
+        Tally::Maximum(quantity)
+    }
+
+    fn latest(quantity: i64) -> Tally {
+        Tally::Latest(quantity)
+    }
+
+    fn unique(quantity: i64) -> Tally {
+        Tally::Unique(
+            (0..quantity.unsigned_abs() % 7).map(|n| u128::from(n * quantity.unsigned_abs() % 11)).collect(),
+        )
+    }
+
+    fn held(quantity: i64) -> Tally {
+        Tally::TimeWeighted(i128::from(quantity) * 1_234_567_891)
+    }
+
     proptest! {
-        /// Whatever the price, its minimum and its cap: nothing is lost between the hours.
+        /// Whatever the price, its minimum and its cap, and however the meter aggregates: nothing is lost between the hours,
+        /// paused ones or not.
         #[test]
         fn the_hours_of_a_line_add_up_to_it(
             price in any_price(),
             starts in -5_i64..744, length in 1_i64..800,
             used in prop::collection::vec((0_i64..744, 0_i64..5_000_000_000), 0..20),
+            kind in prop::sample::select(vec![sum, maximum, latest, unique, held]),
+            pause in prop::option::of((0_i64..744, 1_i64..400)),
         ) {
             let month: Month = "2026-10".parse().expect("a month");
             let first = month.first().0;
             let mut usage = Usage::default();
-            used.into_iter().for_each(|(hour, quantity)| usage.add(Meter::ParticipantMs, Hour(first + hour), quantity));
+            used.into_iter().for_each(|(hour, quantity)| usage.tally(Meter::ParticipantMs, Hour(first + hour), &kind(quantity)));
+            let terms = |(from, hours): (i64, i64)| {
+                [(from, false), (from + hours, true)]
+                    .map(|(from, is_paid)| Terms { from: Hour(first + from), is_paid, held: Quantities::default() })
+            };
             let subscription = Subscription {
                 subscription_id: SubscriptionId(Uuid::nil()),
                 vendor_id: VendorId(Uuid::nil()),
@@ -183,7 +215,7 @@ mod tests {
                 starts: Hour(first + starts),
                 ends: Some(Hour(first + starts + length)),
                 prices: vec![price.clone()],
-                terms: Vec::new(),
+                terms: pause.map(terms).into_iter().flatten().collect(),
             };
             let end = month.next().first();
             let hours = hourly(&subscription, &price, &usage, month, end).expect("small");

@@ -2,7 +2,8 @@
 
 use crate::{money::Money, period::Month};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -104,4 +105,60 @@ pub struct UsageTotals {
     pub message_count: i64,
     /// What it costs beyond allowances; recurring prices not among it.
     pub amount: Money,
+}
+
+/// In how long pieces usage is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bucket {
+    /// An hour.
+    Hour,
+    /// A day in UTC.
+    Day,
+    /// A calendar month in UTC.
+    Month,
+}
+
+impl Bucket {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Bucket::Hour => "hour",
+            Bucket::Day => "day",
+            Bucket::Month => "month",
+        }
+    }
+}
+
+/// What a meter counted, by time and by dimension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UsagePage {
+    /// Which meter.
+    pub meter: String,
+    /// What its quantity counts; of a meter that weighs by time, that times hours.
+    pub unit: String,
+    /// In how long pieces.
+    pub by: Bucket,
+    /// The first instant.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// The first instant after it.
+    #[schema(value_type = String, format = DateTime)]
+    pub to: Timestamp,
+    /// By time, then by dimensions; pieces without usage are left out.
+    pub rows: Vec<UsageRow>,
+    /// Where the next page begins; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A piece of time, and what was counted in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UsageRow {
+    /// Its first instant.
+    #[schema(value_type = String, format = DateTime)]
+    pub start: Timestamp,
+    /// The values of the dimensions that it is grouped by; empty where an event had none.
+    pub dimensions: BTreeMap<String, String>,
+    /// How much, by the meter's aggregation of this piece alone.
+    pub quantity: i64,
 }

@@ -3,7 +3,7 @@
 //! # From a counter to a cent
 //!
 //! 1. A media node counts, and the greatest count of an hour is kept: [`usage`]. Reports may come twice, late or in any
-//!    order.
+//!    order. What a business counts itself comes as an [`event`], which a [`meter`] of its own reads.
 //! 2. A [`price`] is a function of what has been used in the month so far. An hour's [`charge`] is a difference of two
 //!    of its values, so the hours add up to the price exactly: no hour is rounded to a cent.
 //!    What is sold is checked when it is written into the [`catalogue`], and what a payer may do for it is an
@@ -32,10 +32,12 @@ pub mod currency;
 pub mod db;
 pub mod drilldown;
 pub mod entitlement;
+pub mod event;
 pub mod export;
 pub mod ids;
 pub mod jobs;
 pub mod ledger;
+pub mod meter;
 pub mod money;
 pub mod period;
 pub mod price;

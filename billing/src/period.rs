@@ -63,6 +63,15 @@ impl Month {
         }
     }
 
+    /// The month before it.
+    pub fn before(self) -> Self {
+        if self.month == 1 {
+            Self { year: self.year - 1, month: 12 }
+        } else {
+            Self { month: self.month - 1, ..self }
+        }
+    }
+
     /// The month that a day belongs to.
     pub fn of_day(day: Date) -> Self {
         Self { year: day.year(), month: day.month() }
@@ -193,6 +202,7 @@ mod tests {
             assert_eq!(parsed.to_string(), month);
             assert_eq!(Month::of(parsed.start()), parsed);
             assert_eq!(Month::of(parsed.end()), parsed.next());
+            assert_eq!((parsed.next().before(), parsed.before().next()), (parsed, parsed));
         }
     }
 

@@ -11,17 +11,21 @@ mod chain;
 mod clock;
 mod close;
 mod drilldown;
+mod events;
 mod export;
 mod facts;
 mod finalise;
 mod freeze;
 mod ledger;
+mod meters;
+mod own_usage;
 mod row;
 mod statements;
 mod subscriptions;
 mod tax;
 mod tenants;
 mod usage;
+mod usage_query;
 
 pub use accounts::{
     BUSINESS, DEMO, OpenedAccount, account_of_tenant, accounts, open_account, open_account_on, open_person,
@@ -32,10 +36,12 @@ pub use chain::{block_after, seal_ledger};
 pub use clock::{AdvanceError, Advanced, TenantClock, advance_clock, tenant_clock};
 pub use close::{ClosedPage, Due, DuePage, Progress, Seen, close_ended, due_after};
 pub use drilldown::{StatementRef, hour_calls, line_hours};
+pub use events::record_events;
 pub use export::{Page, journal_after};
 pub use facts::{Recorded, record_batch, record_facts, set_aside};
 pub use finalise::{FinaliseError, finalise, finalise_ended};
 pub use ledger::{balance, post};
+pub use meters::{MeterNotMade, insert_meter, meters};
 pub use statements::{draft, statement, statements};
 pub use subscriptions::{
     Considered, Kept, Start, SubscribeError, consider_change, consider_start, entitlements, keep,
@@ -46,6 +52,7 @@ pub use tax::{
 };
 pub use tenants::{make_partitions, tenants_after};
 pub use usage::usage_month;
+pub use usage_query::{USAGE_ROWS_MAX, UsageAsk, UsageAskError, UsageCursor, usage_rows};
 
 use crate::{db::DbError, ledger::LedgerError, money::MoneyError};
 

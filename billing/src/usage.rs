@@ -1,56 +1,16 @@
-//! Usage facts: counters, not events. The greatest wins, so reports may be lost, repeated or out of order.
+//! What was used. Our nodes report facts, which are counters, not events: the greatest wins, so reports may be lost, repeated
+//! or out of order. What a business counts itself comes as events: see [`crate::event`].
+
+mod level;
+mod meter;
+mod tally;
+
+pub use level::hold;
+pub use meter::{Meter, MeterName, UnknownMeter};
+pub use tally::Tally;
 
 use crate::{ids::LegId, period::Hour};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
-use utoipa::ToSchema;
-
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Meter {
-    /// Milliseconds of one participant in a call, from the click.
-    ParticipantMs,
-    /// Bytes sent to a participant.
-    EgressBytes,
-    /// Messages of others relayed to a participant.
-    MessageCount,
-}
-
-/// A meter that this version does not know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no meter {0:?}")]
-pub struct UnknownMeter(pub String);
-
-impl Meter {
-    /// The name in facts, prices and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Meter::ParticipantMs => "participant_ms",
-            Meter::EgressBytes => "egress_bytes",
-            Meter::MessageCount => "message_count",
-        }
-    }
-}
-
-impl FromStr for Meter {
-    type Err = UnknownMeter;
-
-    fn from_str(name: &str) -> Result<Self, UnknownMeter> {
-        match name {
-            "participant_ms" => Ok(Meter::ParticipantMs),
-            "egress_bytes" => Ok(Meter::EgressBytes),
-            "message_count" => Ok(Meter::MessageCount),
-            other => Err(UnknownMeter(other.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Meter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use std::{collections::BTreeMap, ops::Range};
 
 /// Which counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,9 +42,9 @@ pub fn merge(facts: impl IntoIterator<Item = Fact>) -> BTreeMap<FactKey, u64> {
     greatest
 }
 
-/// How much of each meter an account used in each hour.
+/// What an account used of each meter in each hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Usage(BTreeMap<(Meter, Hour), i64>);
+pub struct Usage(BTreeMap<(Meter, Hour), Tally>);
 
 impl Usage {
     /// What merged facts say.
@@ -96,27 +56,35 @@ impl Usage {
         usage
     }
 
-    /// Adds to an hour.
+    /// Adds to an hour of a meter that sums.
     pub fn add(&mut self, meter: Meter, hour: Hour, quantity: i64) {
-        let sum = self.0.entry((meter, hour)).or_insert(0);
-        *sum = sum.saturating_add(quantity);
+        self.tally(meter, hour, &Tally::Sum(quantity));
     }
 
-    /// What was used in one hour.
+    /// Adds to an hour of any meter.
+    pub fn tally(&mut self, meter: Meter, hour: Hour, tally: &Tally) {
+        self.0.entry((meter, hour)).or_default().then(tally);
+    }
+
+    /// What was used in one hour, looked at alone.
     pub fn at(&self, meter: Meter, hour: Hour) -> i64 {
-        self.0.get(&(meter, hour)).copied().unwrap_or(0)
+        self.0.get(&(meter, hour)).map_or(0, Tally::quantity)
     }
 
     /// The hours of a range in which anything was used, in order.
-    pub fn hours(&self, meter: Meter, range: Range<Hour>) -> impl Iterator<Item = (Hour, i64)> {
+    pub fn hours(&self, meter: Meter, range: Range<Hour>) -> impl Iterator<Item = (Hour, &Tally)> {
         // An upside-down range holds nothing; a map would panic on it.
         let end = range.end.max(range.start);
-        self.0.range((meter, range.start)..(meter, end)).map(|((_, hour), quantity)| (*hour, *quantity))
+        self.0.range((meter, range.start)..(meter, end)).map(|((_, hour), tally)| (*hour, tally))
     }
 
-    /// What was used in a range.
-    pub fn total(&self, meter: Meter, range: Range<Hour>) -> i64 {
-        self.hours(meter, range).fold(0, |sum, (_, quantity)| sum.saturating_add(quantity))
+    /// What was used in ranges that follow each other.
+    pub fn total(&self, meter: Meter, ranges: impl IntoIterator<Item = Range<Hour>>) -> i64 {
+        let mut total = Tally::Nothing;
+        for range in ranges {
+            self.hours(meter, range).for_each(|(_, tally)| total.then(tally));
+        }
+        total.quantity()
     }
 }
 
@@ -179,7 +147,7 @@ mod tests {
     fn an_upside_down_range_holds_nothing() {
         let mut usage = Usage::default();
         usage.add(Meter::EgressBytes, Hour(5), 1);
-        assert_eq!(usage.total(Meter::EgressBytes, Hour(9)..Hour(1)), 0);
-        assert_eq!(usage.total(Meter::EgressBytes, Hour(5)..Hour(6)), 1);
+        assert_eq!(usage.total(Meter::EgressBytes, [Hour(9)..Hour(1)]), 0);
+        assert_eq!(usage.total(Meter::EgressBytes, [Hour(5)..Hour(6)]), 1);
     }
 }

@@ -14,7 +14,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         title = "Tuppence",
         description = "Video calls and bills of cents a month.\n\n\
             All ids are UUIDs, all times UTC in RFC 3339, money is `micros` (millionths of a cent, exact) with the same \
-            amount as text. Bodies are JSON objects of at most 256 KiB, of WHIP and WHEP SDP of at most 64 KiB; unknown fields are refused. Refusals are problem \
+            amount as text. Bodies are JSON objects of at most 256 KiB, of events at most 8 MiB, of WHIP and WHEP SDP of at most 64 KiB; unknown fields are refused. Refusals are problem \
             documents (RFC 9457) with a `code` from the list under `x-problems`. \n\n\
             A POST with a secret key may carry an `Idempotency-Key`: sent again with the same body it has no second \
             effect and gets the first answer, marked `Idempotent-Replayed: true`, for ever. Refusals are not kept.",
@@ -27,6 +27,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         (name = "resources", description = "Publishers and viewers without our SDK: WHIP (RFC 9725) and WHEP"),
         (name = "calls", description = "What happened in rooms"),
         (name = "money", description = "Usage and statements"),
+        (name = "metering", description = "What a business counts itself: meters and events"),
         (name = "catalogue", description = "What is sold: vendors, plans and their versions"),
         (name = "subscriptions", description = "Who is on which plan, and what they may do"),
         (name = "operator", description = "What the operator of the service decides"),

@@ -59,9 +59,9 @@ codes! {
     BadInput "bad_input" UNPROCESSABLE_ENTITY "A value is not allowed"
         "The detail names the field: it is unknown, missing, given twice, of the wrong type or beyond its limit.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large"
-        "Send at most 256 KiB; an offer or an ICE fragment, 64 KiB with at most 64 lines of media.";
+        "Send at most 256 KiB; events, 8 MiB and 10,000 of them; an offer or an ICE fragment, 64 KiB with at most 64 lines of media.";
     BadContentType "bad_content_type" UNSUPPORTED_MEDIA_TYPE "The body is of another media type"
-        "Send JSON with Content-Type: application/json; for WHIP and WHEP, the detail names the type.";
+        "Send JSON with Content-Type: application/json; for events, WHIP and WHEP, the detail names the type.";
     BadOffer "bad_offer" BAD_REQUEST "The SDP is not understood"
         "Send what the WebRTC stack made, unchanged: an offer to make a resource, an ICE fragment (RFC 8840) to change it.";
     NotAcceptable "not_acceptable" NOT_ACCEPTABLE "The offer holds what is not taken here"
@@ -102,6 +102,10 @@ codes! {
         "The detail names the limit. Remove what is no longer used.";
     SubscriptionConflict "subscription_conflict" CONFLICT "The subscription does not allow this now"
         "The detail says why. Read the subscription to see how it is and what is decided about it.";
+    EventKeyReused "event_key_reused" CONFLICT "The source has used this event id for something else"
+        "Source and id name one event for ever. Give a new event a new id; to change a recorded one, send an event that corrects it.";
+    UnknownEventType "unknown_event_type" UNPROCESSABLE_ENTITY "No meter listens to events of this type"
+        "Make a meter with this event_type (POST /v1/meters), or send the type that one listens to.";
     BadIdempotencyKey "bad_idempotency_key" BAD_REQUEST "The Idempotency-Key is not allowed"
         "Send one header of 1 to 255 visible ASCII characters.";
     IdempotencyMismatch "idempotency_mismatch" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for another request"
@@ -183,6 +187,11 @@ impl Problem {
     /// Its code.
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    /// Its code and its detail, where it is part of a larger answer.
+    pub fn into_parts(self) -> (Code, String) {
+        (self.code, self.detail)
     }
 
     fn document(self) -> Document {

@@ -1,6 +1,7 @@
 //! Subscriptions that were changed: worked out hour by hour, asking for each what the last decision about it says.
 
 use super::{
+    events,
     evidence::{Evidence, PriceRow, Sold},
     price::{Stretch, held, micros},
 };
@@ -52,11 +53,8 @@ pub(super) fn owed(evidence: &Evidence, sold: &Sold, price: &PriceRow, span: &Sp
     }
     match &price.meter {
         Some(meter) => {
-            let used = evidence
-                .used
-                .iter()
-                .filter(|used| used.meter == *meter && paid.iter().any(|(_, hour, _)| *hour == used.hour))
-                .try_fold(0_i64, |sum, used| sum.checked_add(used.quantity))?;
+            let hours: Vec<Timestamp> = paid.iter().map(|(_, hour, _)| *hour).collect();
+            let used = events::used(evidence, meter, &hours)?;
             let hours = i64::try_from(paid.len()).ok()?;
             let stretch = Stretch { from: 0, to: hours, length: span.length, index: span.index };
             Some((used, micros(price, used, stretch)?))

@@ -3,6 +3,7 @@
 use super::changed::Decision;
 use crate::ids::TenantId;
 use jiff::{Timestamp, civil::Date};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -19,6 +20,10 @@ pub struct Evidence {
     pub currency: String,
     /// What was used, by meter and hour.
     pub used: Vec<Used>,
+    /// Meters that the business made.
+    pub meters: Vec<MeterRow>,
+    /// Events about the account that nothing corrected.
+    pub events: Vec<EventRow>,
     /// Legs that facts name and nobody knows.
     pub unknown_legs: Vec<Uuid>,
     /// First days of months that facts came for after they were final.
@@ -44,6 +49,42 @@ pub struct Used {
     pub hour: Timestamp,
     /// The greatest count of each leg, added.
     pub quantity: i64,
+}
+
+/// A meter as it is written.
+#[derive(Debug, Clone)]
+pub struct MeterRow {
+    /// What prices call it.
+    pub name: String,
+    /// Its place among the tenant's meters.
+    pub number: i32,
+    /// To what it listens.
+    pub event_type: String,
+    /// `sum`, `maximum`, `latest`, `unique_count` or `time_weighted_sum`.
+    pub aggregation: String,
+    /// Where the value stands in the data; null counts events.
+    pub value_property: Option<String>,
+    /// `[{"property": …, "in": […]}]`.
+    pub filters: Value,
+    /// What tells series apart.
+    pub dimensions: Vec<String>,
+}
+
+/// An event as it was reported.
+#[derive(Debug, Clone)]
+pub struct EventRow {
+    /// Who reported it.
+    pub source: String,
+    /// Under which name.
+    pub id: String,
+    /// What happened.
+    pub event_type: String,
+    /// When.
+    pub at: Timestamp,
+    /// What meters read.
+    pub data: Value,
+    /// The number of the last meter that was there.
+    pub meters_known: i32,
 }
 
 /// A subscription with the prices of a plan version that it was on.

@@ -110,6 +110,8 @@ impl Kept {
             account: books.account.account_id.0,
             currency: books.account.currency.to_string(),
             used: used(books),
+            meters: Vec::new(),
+            events: Vec::new(),
             unknown_legs: Vec::new(),
             late: books.late.iter().map(|month| month.first_day()).collect(),
             sold: books.subscriptions.iter().map(sold).collect(),
@@ -134,7 +136,11 @@ fn used(books: &Books) -> Vec<Used> {
     let meters = [crate::usage::Meter::ParticipantMs, crate::usage::Meter::EgressBytes];
     let of = |meter: crate::usage::Meter| {
         let hours = books.usage.hours(meter, whole.clone());
-        hours.map(move |(hour, quantity)| Used { meter: meter.to_string(), hour: hour.start(), quantity })
+        hours.map(move |(hour, tally)| Used {
+            meter: meter.to_string(),
+            hour: hour.start(),
+            quantity: tally.quantity(),
+        })
     };
     meters.into_iter().flat_map(of).collect()
 }

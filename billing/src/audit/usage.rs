@@ -3,10 +3,11 @@
 use super::{
     Findings, Rule,
     changed::{self, Span},
+    events,
     evidence::{Evidence, Line, PriceRow, Sold},
     price::{Stretch, micros},
 };
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -32,10 +33,12 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     }
 }
 
-/// Facts only grow: what was billed once has been used for ever.
+/// Counters only grow: what was billed once has been used for ever. Events may be corrected.
 fn never_falls(evidence: &Evidence, month: Date, billed: &BTreeMap<Key, (i64, i64)>, found: &mut Findings) {
     for sold in &evidence.sold {
-        for price in &sold.prices {
+        let is_counter =
+            |price: &&PriceRow| !evidence.meters.iter().any(|it| price.meter.as_ref() == Some(&it.name));
+        for price in sold.prices.iter().filter(is_counter) {
             let key = (sold.subscription, price.price, month);
             let (quantity, _) = billed.get(&key).copied().unwrap_or_default();
             let used = owed(evidence, sold, price, month, end(month)).map_or(0, |(used, _)| used);
@@ -121,11 +124,7 @@ fn owed(
     }
     let used = match &price.meter {
         None => hours(starts, ends),
-        Some(meter) => evidence
-            .used
-            .iter()
-            .filter(|used| used.meter == *meter && starts <= used.hour && used.hour < ends)
-            .try_fold(0_i64, |sum, used| sum.checked_add(used.quantity))?,
+        Some(meter) => events::used(evidence, meter, &each_hour(starts, ends))?,
     };
     let stretch =
         Stretch { from: hours(first, starts), to: hours(first, ends), length: hours(first, last), index };
@@ -148,6 +147,11 @@ fn begun(until: Timestamp) -> Timestamp {
     let whole = seconds.rem_euclid(3_600) == 0 && until.subsec_nanosecond() == 0;
     let next = seconds.div_euclid(3_600) * 3_600 + 3_600;
     if whole { until } else { Timestamp::from_second(next).unwrap_or(Timestamp::MAX) }
+}
+
+fn each_hour(from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
+    let hour = |hours| from.checked_add(SignedDuration::from_hours(hours)).ok();
+    (0..hours(from, to)).filter_map(hour).collect()
 }
 
 fn hours(from: Timestamp, to: Timestamp) -> i64 {

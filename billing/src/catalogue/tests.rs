@@ -133,7 +133,7 @@ fn a_version_that_makes_no_sense_is_refused_with_its_field_and_reason() {
         (version(vec![seats(json!({})), seats(json!({ "amount_micros": -1 }))]), "prices[2].amount_micros: "),
     ] {
         let parsed: NewVersion = serde_json::from_value(version.clone()).expect("fields that there are");
-        let refused = parsed.check().expect_err(&version.to_string()).to_string();
+        let refused = parsed.check(&BTreeSet::new()).expect_err(&version.to_string()).to_string();
         assert!(refused.starts_with(refusal), "{version}: {refused}");
     }
 }
@@ -151,8 +151,10 @@ fn fields_that_there_are_not_are_refused() {
 fn currencies_with_no_two_and_three_digits_are_sold_in() {
     for code in ["JPY", "USD", "KWD", "CLP", "EUR", "TND"] {
         let version = json!({ "currency": code, "prices": [seats(json!({}))] });
-        let (currency, _) =
-            serde_json::from_value::<NewVersion>(version).expect("fields").check().expect(code);
+        let (currency, _) = serde_json::from_value::<NewVersion>(version)
+            .expect("fields")
+            .check(&BTreeSet::new())
+            .expect(code);
         assert_eq!(currency.code(), code);
     }
 }
@@ -167,7 +169,7 @@ proptest! {
             ..NewVersion::default()
         };
         let json = serde_json::to_string(&version).expect("plain");
-        let (_, prices) = serde_json::from_str::<NewVersion>(&json).expect("its own").check().expect("sound");
+        let (_, prices) = serde_json::from_str::<NewVersion>(&json).expect("its own").check(&BTreeSet::new()).expect("sound");
         prop_assert_eq!(&prices[0].1, &price.pricing);
     }
 }

@@ -66,6 +66,7 @@ pub struct Line {
     /// For people.
     pub description: String,
     /// Which meter; null when recurring.
+    #[schema(value_type = Option<String>, example = "participant_ms")]
     pub meter: Option<Meter>,
     /// In the meter's own unit, or hours when recurring; where seats, rooms or mailboxes are counted, an hour for each held.
     pub quantity: Option<i64>,

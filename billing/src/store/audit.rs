@@ -1,10 +1,14 @@
 //! Reads the rows that an audit is about.
 
-use super::{StoreError, row::month, statements};
+use super::{
+    StoreError,
+    row::{month, stored},
+    statements,
+};
 use crate::{
     audit::{
-        Charged, Decision, Entry, Evidence, Line, PriceRow, Series, Sold, Statement, TaxBuyer, TaxFacts,
-        TaxRow, Used,
+        Charged, Decision, Entry, EventRow, Evidence, Line, MeterRow, PriceRow, Series, Sold, Statement,
+        TaxBuyer, TaxFacts, TaxRow, Used,
     },
     db::{Db, DbError, Transaction},
     ids::TenantId,
@@ -42,6 +46,8 @@ pub async fn evidence(db: &Db, tenant: TenantId, now: Timestamp) -> Result<Optio
         account: id,
         currency: account.get("currency"),
         used: used(&tx, tenant).await?,
+        meters: meters(&tx, tenant).await?,
+        events: events(&tx, tenant, id).await?,
         unknown_legs: unknown_legs(&tx, tenant).await?,
         late: late.iter().map(|row| month(row).first_day()).collect::<BTreeSet<Date>>(),
         sold: sold(&tx, tenant, id).await?,
@@ -82,6 +88,35 @@ async fn used(tx: &Transaction, tenant: TenantId) -> Result<Vec<Used>, DbError> 
     let read =
         |row: &Row| Used { meter: row.get("meter"), hour: row.get("hour"), quantity: row.get("quantity") };
     Ok(rows.iter().map(read).collect())
+}
+
+async fn meters(tx: &Transaction, tenant: TenantId) -> Result<Vec<MeterRow>, DbError> {
+    let read = |row: &Row| {
+        Ok(MeterRow {
+            name: row.get("name"),
+            number: row.get("number"),
+            event_type: row.get("event_type"),
+            aggregation: row.get("aggregation"),
+            value_property: row.get("value_property"),
+            filters: serde_json::from_str(row.get("filters")).map_err(stored)?,
+            dimensions: row.get("dimensions"),
+        })
+    };
+    tx.all(include_str!("meters.sql"), &[&tenant.0]).await?.iter().map(read).collect()
+}
+
+async fn events(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<EventRow>, DbError> {
+    let read = |row: &Row| {
+        Ok(EventRow {
+            source: row.get("source"),
+            id: row.get("id"),
+            event_type: row.get("type"),
+            at: row.get("occurred_at"),
+            data: serde_json::from_str(row.get("data")).map_err(stored)?,
+            meters_known: row.get("meters_known"),
+        })
+    };
+    tx.all(include_str!("audit_events.sql"), &[&tenant.0, &account]).await?.iter().map(read).collect()
 }
 
 async fn unknown_legs(tx: &Transaction, tenant: TenantId) -> Result<Vec<Uuid>, DbError> {

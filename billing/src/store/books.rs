@@ -3,6 +3,7 @@
 use super::{
     StoreError,
     catalogue::offers,
+    own_usage::{self, Wanted},
     row::{currency, meter, money, month, stored},
     subscriptions::{phase, plans_of},
     tax,
@@ -116,7 +117,10 @@ pub(super) async fn fill_all(
             false => tx.all(include_str!("billed_lines.sql"), &[&ids, &accounts, &days]).await,
         }
     };
+    let own: Vec<Wanted> =
+        all.iter().flat_map(|(tenant, books, month)| own_usage::wanted(*tenant, books, *month)).collect();
     let (mut usage, billed) = tokio::try_join!(Box::pin(usage_of(tx, &wanted)), Box::pin(billed))?;
+    own_usage::add(tx, &own, &mut usage).await?;
     let mut lines: BTreeMap<TenantId, Vec<BilledLine>> = BTreeMap::new();
     for row in &billed {
         lines.entry(tenant_of(row)).or_default().push(billed_line(row)?);
@@ -128,14 +132,21 @@ pub(super) async fn fill_all(
     Ok(())
 }
 
-/// What a tenant used in some months, by the hour.
+/// What a tenant used in a month, by the hour; of its own meters, what its account used of those that prices name.
 pub(super) async fn usage(
     tx: &Transaction,
     tenant: TenantId,
-    months: &BTreeSet<Month>,
+    account: AccountId,
+    prices: impl IntoIterator<Item = &Price>,
+    month: Month,
 ) -> Result<Usage, DbError> {
-    let wanted: Vec<_> = months.iter().map(|month| (tenant, *month)).collect();
-    Ok(usage_of(tx, &wanted).await?.remove(&tenant).unwrap_or_default())
+    let own: Vec<Wanted> = own_usage::meters_of(prices)
+        .into_iter()
+        .map(|meter| Wanted { tenant, account, meter, month })
+        .collect();
+    let mut usage = usage_of(tx, &[(tenant, month)]).await?;
+    own_usage::add(tx, &own, &mut usage).await?;
+    Ok(usage.remove(&tenant).unwrap_or_default())
 }
 
 /// What tenants used in months, by the hour.

@@ -186,7 +186,8 @@ pub async fn insert_version(
     new: &NewVersion,
     now: Timestamp,
 ) -> Result<Result<Option<PlanVersion>, Refused>, StoreError> {
-    let (currency, prices) = match new.check() {
+    let own = super::meters(tx, tenant).await?.iter().map(|meter| meter.key).collect();
+    let (currency, prices) = match new.check(&own) {
         Ok(checked) => checked,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -221,7 +222,7 @@ pub async fn insert_version(
 
 /// The columns in which kinds of prices differ.
 struct Columns<'a> {
-    meter: Option<&'static str>,
+    meter: Option<&'a str>,
     unit: &'a str,
     unit_size: i64,
     model: &'static str,

@@ -20,7 +20,7 @@ pub async fn record_facts(
     let (mut legs, mut meters, mut hours, mut quantities) = (vec![], vec![], vec![], vec![]);
     for (key, quantity) in merge(facts) {
         legs.push(key.leg.0);
-        meters.push(key.meter.as_str());
+        meters.push(key.meter.to_string());
         hours.push(key.hour.start());
         quantities.push(i64::try_from(quantity).map_err(stored)?);
     }
@@ -104,7 +104,7 @@ async fn refuse(
     let (mut legs, mut meters, mut hours, mut quantities) = (vec![], vec![], vec![], vec![]);
     for (key, quantity) in merge(facts) {
         legs.push(key.leg.0);
-        meters.push(key.meter.as_str());
+        meters.push(key.meter.to_string());
         hours.push(key.hour.start());
         quantities.push(quantity.to_string());
     }

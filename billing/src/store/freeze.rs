@@ -13,6 +13,7 @@ use crate::{
     period::Month,
     statement::{Line, Statement, Summary},
     tax::Taxed,
+    usage::Meter,
 };
 use jiff::Timestamp;
 
@@ -151,7 +152,7 @@ async fn insert_lines(tx: &Transaction, all: &[Numbered]) -> Result<(), DbError>
                 &column(&lines, |(_, place, _)| *place),
                 &column(&lines, |(.., line)| line.kind.as_str()),
                 &column(&lines, |(.., line)| line.description.as_str()),
-                &column(&lines, |(.., line)| line.meter.map(|meter| meter.as_str())),
+                &column(&lines, |(.., line)| line.meter.as_ref().map(Meter::as_str)),
                 &column(&lines, |(.., line)| line.quantity),
                 &column(&lines, |(.., line)| line.unit.as_str()),
                 &column(&lines, |(.., line)| line.unit_size),

@@ -214,7 +214,8 @@ async fn considered(
     let decided = &then.history.decisions()[known..];
     check_payers(tx, tenant, then.account_id, decided, catalogue).await?;
     let id = then.subscription_id;
-    let usage = usage(tx, tenant, &[Hour::of(at).month()].into()).await?;
+    let prices = catalogue.values().flat_map(|offer| &offer.prices);
+    let usage = usage(tx, tenant, then.account_id, prices, Hour::of(at).month()).await?;
     let paid = before.map_or(Vec::new(), |kept| kept.history.subscriptions(id, None, catalogue));
     let paid_then = then.history.subscriptions(id, None, catalogue);
     let currency = decided

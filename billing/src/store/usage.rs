@@ -24,7 +24,8 @@ pub async fn usage_month(
     let as_of = tenant_clock(tx, tenant, now).await?.now;
     let month = month.unwrap_or(Month::of(as_of));
     let mut books = books::open(tx, tenant).await?;
-    books.usage = books::usage(tx, tenant, &[month].into()).await?;
+    let prices = books.subscriptions.iter().flat_map(|subscription| &subscription.prices);
+    books.usage = books::usage(tx, tenant, books.account.account_id, prices, month).await?;
     let hours = hours(&books, month)?;
     let sum = |of: fn(&UsageHour) -> i64| hours.iter().map(of).fold(0, i64::saturating_add);
     let totals = UsageTotals {
@@ -38,7 +39,7 @@ pub async fn usage_month(
 
 fn hours(books: &Books, month: Month) -> Result<Vec<UsageHour>, MoneyError> {
     let amounts = amounts(books, month)?;
-    let used = [Meter::ParticipantMs, Meter::EgressBytes, Meter::MessageCount]
+    let used = Meter::BUILT_IN
         .into_iter()
         .flat_map(|meter| books.usage.hours(meter, month.hours()))
         .map(|(hour, _)| (hour, Money::zero(books.account.currency)));

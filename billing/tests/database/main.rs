@@ -4,6 +4,7 @@ mod audit;
 mod chain;
 mod close;
 mod cluster;
+mod events;
 mod export;
 mod facts;
 mod finalising;

@@ -28,8 +28,10 @@ pub enum Right {
     SeeCalls,
     /// Usage and statements.
     SeeMoney,
-    /// Vendors, plans and prices, to make.
+    /// Vendors, plans, prices and meters, to make.
     ManagePlans,
+    /// Events of the business's own meters.
+    RecordUsage,
     /// Accounts and subscriptions, to begin and to change.
     Subscribe,
     /// The headers of a connection's packets.
@@ -77,7 +79,8 @@ impl Right {
             Right::MakeRooms => "make rooms and tokens",
             Right::SeeCalls => "see calls",
             Right::SeeMoney => "see usage and statements",
-            Right::ManagePlans => "make plans",
+            Right::ManagePlans => "make plans and meters",
+            Right::RecordUsage => "record usage",
             Right::Subscribe => "change subscriptions",
             Right::CaptureHeaders => "capture the headers of a connection",
             Right::ManageKeys => "manage API keys",
@@ -99,6 +102,7 @@ mod tests {
             Right::SeeCalls,
             Right::SeeMoney,
             Right::ManagePlans,
+            Right::RecordUsage,
             Right::Subscribe,
             Right::CaptureHeaders,
             Right::ManageKeys,
@@ -106,10 +110,10 @@ mod tests {
             Right::DecideForSeller,
         ];
         for (role, expected) in [
-            (Role::Owner, [true, true, true, true, true, true, true, true, true, false]),
-            (Role::Admin, [true, true, true, true, true, true, true, true, false, false]),
-            (Role::Agent, [true, true, true, false, false, false, false, false, false, false]),
-            (Role::Finance, [true, false, true, true, false, false, false, false, false, false]),
+            (Role::Owner, [true, true, true, true, true, true, true, true, true, true, false]),
+            (Role::Admin, [true, true, true, true, true, true, true, true, true, false, false]),
+            (Role::Agent, [true, true, true, false, false, false, false, false, false, false, false]),
+            (Role::Finance, [true, false, true, true, false, false, false, false, false, false, false]),
         ] {
             assert_eq!(rights.map(|right| role.has(right)), expected, "{role:?}");
             assert_eq!(Role::from_stored(role.as_str()), Some(role));

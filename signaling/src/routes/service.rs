@@ -1,8 +1,8 @@
 //! All routes together, and what holds for each of them.
 
 use super::{
-    accounts, calls, captures, clock, demo, entitlements, health, keys, me, plans, quality, resources, rooms,
-    sessions, statements, subscriptions, taxes, tokens, usage, vendors, visits, whep, whip,
+    accounts, calls, captures, clock, demo, entitlements, events, health, keys, me, meters, plans, quality,
+    resources, rooms, sessions, statements, subscriptions, taxes, tokens, usage, vendors, visits, whep, whip,
 };
 use crate::api::Api;
 use crate::input::BODY_BYTES_MAX;
@@ -77,6 +77,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(quality::read))
         .routes(routes!(captures::create))
         .routes(routes!(usage::read))
+        .routes(routes!(usage::read_meter))
         .routes(routes!(statements::list))
         .routes(routes!(statements::read))
         .routes(routes!(statements::hours))
@@ -95,6 +96,8 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(subscriptions::change))
         .routes(routes!(subscriptions::preview_change))
         .routes(routes!(entitlements::read))
+        .routes(routes!(meters::create, meters::list))
+        .routes(routes!(events::record).layer(DefaultBodyLimit::max(events::BODY_BYTES_MAX)))
         .routes(routes!(clock::read))
         .routes(routes!(clock::advance))
         .routes(routes!(health::live))

@@ -6,6 +6,7 @@ mod clock;
 #[path = "../../../billing/tests/database/cluster.rs"]
 mod cluster;
 mod documents;
+mod events;
 mod guests;
 mod idempotency;
 mod input;

@@ -1,0 +1,340 @@
+//! Events on their way in: a batch is one transaction, whole columns at a time.
+
+use super::{StoreError, clock::tenant_clock, freeze::column, row::stored};
+use crate::{
+    db::{Db, DbError, Transaction},
+    event::{self, Door, Event, EventRefused, Reading, Reported, merge},
+    ids::{AccountId, TenantId},
+    meter::{Aggregation, OwnMeter},
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// What became of an event.
+type Recorded = Result<(), EventRefused>;
+
+/// An event of a batch, by its place.
+type Placed = (usize, Event);
+
+/// Records events of a tenant, and answers for each of them in their order. What is taken is committed when this returns,
+/// what is refused has changed nothing. All of it may be sent again.
+pub async fn record_events(
+    db: &Db,
+    tenant: TenantId,
+    reported: Vec<Result<Reported, EventRefused>>,
+    now: Timestamp,
+) -> Result<Vec<Recorded>, StoreError> {
+    let tx = db.tenant(tenant).await?;
+    // Nothing becomes final and no meter is made between here and the commit.
+    tx.all(include_str!("lock_tenant_shared.sql"), &[&tenant.0.to_string()]).await?;
+    let meters = super::meters(&tx, tenant).await?;
+    let mut batch = admitted(&tx, tenant, &meters, reported, now).await?;
+    let others = batch.set_aside();
+    let recorder = Recorder { tx: &tx, tenant, meters: &meters, now };
+    let (corrections, plain) = batch.events.into_iter().partition(|(_, it)| it.reported.corrects.is_some());
+    recorder.record(plain, &BTreeMap::new(), &mut batch.answers).await?;
+    recorder.correct(corrections, &mut batch.answers).await?;
+    recorder.compare(&others, &mut batch.answers).await?;
+    tx.commit().await?;
+    Ok(batch.answers)
+}
+
+/// A batch on its way.
+struct Batch {
+    /// One for each event that was reported.
+    answers: Vec<Recorded>,
+    /// Those that are still to be recorded, by source and id; none is there twice.
+    events: Vec<Placed>,
+}
+
+impl Batch {
+    /// Sorts the events. Of those with one name the first stays; others are set aside until it is known what is recorded.
+    fn set_aside(&mut self) -> Vec<Placed> {
+        self.events.sort_by(|(_, one), (_, other)| key(one).cmp(&key(other)));
+        let mut others = Vec::new();
+        self.events.dedup_by(|later, (_, first)| {
+            let is_repeated = key(&later.1) == key(first);
+            if is_repeated {
+                others.push(later.clone());
+            }
+            is_repeated
+        });
+        others
+    }
+}
+
+fn key(event: &Event) -> (&str, &str) {
+    (&event.reported.source, &event.reported.id)
+}
+
+/// Looks at each event by itself.
+async fn admitted(
+    tx: &Transaction,
+    tenant: TenantId,
+    meters: &[OwnMeter],
+    reported: Vec<Result<Reported, EventRefused>>,
+    now: Timestamp,
+) -> Result<Batch, StoreError> {
+    let named: BTreeSet<Uuid> = reported.iter().flatten().filter_map(|it| Some(it.account?.0)).collect();
+    let named: Vec<Uuid> = named.into_iter().collect();
+    let mut own = None;
+    let mut accounts = BTreeSet::new();
+    for row in tx.all(include_str!("known_accounts.sql"), &[&tenant.0, &named]).await? {
+        let account = AccountId(row.get("account_id"));
+        own = row.get::<_, bool>("is_tenant").then_some(account).or(own);
+        accounts.insert(account);
+    }
+    let own = own.ok_or(StoreError::NoAccount)?;
+    let now = tenant_clock(tx, tenant, now).await?.now;
+    let door = Door { own, accounts: &accounts, meters, now };
+    let mut batch = Batch { answers: Vec::with_capacity(reported.len()), events: Vec::new() };
+    for (place, reported) in reported.into_iter().enumerate() {
+        let admitted = reported.and_then(|reported| door.admit(reported));
+        batch.answers.push(admitted.map(|event| batch.events.push((place, event))));
+    }
+    Ok(batch)
+}
+
+/// Events that were recorded, by source and id.
+type Known = BTreeMap<(String, String), Row>;
+
+/// Writes in one transaction.
+struct Recorder<'a> {
+    tx: &'a Transaction,
+    tenant: TenantId,
+    meters: &'a [OwnMeter],
+    now: Timestamp,
+}
+
+impl Recorder<'_> {
+    /// Records events, and takes back what was read of those that they correct.
+    async fn record(
+        &self,
+        events: Vec<Placed>,
+        corrected: &Known,
+        answers: &mut [Recorded],
+    ) -> Result<(), StoreError> {
+        let new = self.insert(events, answers).await?;
+        let mut written = merge(new.iter().flat_map(|(_, event)| event.readings.iter().cloned()));
+        let mut removed = Vec::new();
+        for (_, event) in &new {
+            let Some(row) = corrects(&event.reported).and_then(|name| corrected.get(&name)) else { continue };
+            for reading in stored_readings(self.meters, row)? {
+                if reading.aggregation == Aggregation::Sum {
+                    let event = Some(event.reported.name());
+                    written.push(Reading { quantity: -reading.quantity, event, ..reading });
+                } else {
+                    removed.push(reading);
+                }
+            }
+        }
+        self.insert_readings(&written).await?;
+        self.remove_readings(&removed).await?;
+        self.mark_late_months(written.iter().chain(&removed)).await
+    }
+
+    /// Records corrections after what they correct, which may be corrections of the same batch.
+    async fn correct(&self, mut waiting: Vec<Placed>, answers: &mut [Recorded]) -> Result<(), StoreError> {
+        while !waiting.is_empty() {
+            let known = self.find(&waiting).await?;
+            let is_known =
+                |(_, event): &Placed| corrects(&event.reported).is_some_and(|name| known.contains_key(&name));
+            let (ready, rest): (Vec<Placed>, Vec<Placed>) = waiting.into_iter().partition(is_known);
+            if ready.is_empty() {
+                rest.iter()
+                    .for_each(|(place, event)| answers[*place] = Err(corrects_nothing(&event.reported)));
+                return Ok(());
+            }
+            self.record(ready, &known, answers).await?;
+            waiting = rest;
+        }
+        Ok(())
+    }
+
+    /// What events correct, as far as it is recorded.
+    async fn find(&self, corrections: &[Placed]) -> Result<Known, DbError> {
+        let names: Vec<_> = corrections.iter().filter_map(|(_, event)| corrects(&event.reported)).collect();
+        let (sources, ids): (Vec<String>, Vec<String>) = names.into_iter().unzip();
+        let rows = self.tx.all(include_str!("find_events.sql"), &[&self.tenant.0, &sources, &ids]).await?;
+        Ok(rows.into_iter().map(|row| ((row.get("source"), row.get("id")), row)).collect())
+    }
+
+    /// Inserts what is new, and tells what that is.
+    async fn insert(&self, events: Vec<Placed>, answers: &mut [Recorded]) -> Result<Vec<Placed>, StoreError> {
+        if events.is_empty() {
+            return Ok(events);
+        }
+        let known = self.meters.iter().map(|meter| meter.number).max().unwrap_or(0);
+        let Columns { sources, ids, accounts, types, times, data, corrects } = Columns::of(&events);
+        let inserted = self
+            .tx
+            .run(
+                include_str!("insert_events.sql"),
+                &[
+                    &self.tenant.0,
+                    &known,
+                    &self.now,
+                    &sources,
+                    &ids,
+                    &accounts,
+                    &types,
+                    &times,
+                    &data,
+                    &corrects,
+                ],
+            )
+            .await?;
+        if usize::try_from(inserted).is_ok_and(|inserted| inserted == events.len()) {
+            return Ok(events);
+        }
+        let is_new = self.compare(&events, answers).await?;
+        Ok(events.into_iter().zip(is_new).filter_map(|(event, is_new)| is_new.then_some(event)).collect())
+    }
+
+    /// Answers for events by what is recorded under their names, and tells which of them this transaction has recorded.
+    async fn compare(&self, events: &[Placed], answers: &mut [Recorded]) -> Result<Vec<bool>, DbError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Columns { sources, ids, accounts, types, times, data, corrects } = Columns::of(events);
+        let rows = self
+            .tx
+            .all(
+                include_str!("compare_events.sql"),
+                &[&self.tenant.0, &sources, &ids, &accounts, &types, &times, &data, &corrects],
+            )
+            .await?;
+        for ((place, event), row) in events.iter().zip(&rows) {
+            let (is_there, is_same): (bool, bool) = (row.get("is_there"), row.get("is_same"));
+            answers[*place] = match (is_there, is_same) {
+                (true, true) => Ok(()),
+                (true, false) => Err(EventRefused::KeyReused),
+                (false, _) => Err(not_to_correct(&event.reported)),
+            };
+        }
+        Ok(rows.iter().map(|row| row.get("is_new")).collect())
+    }
+
+    async fn insert_readings(&self, readings: &[Reading]) -> Result<(), DbError> {
+        if readings.is_empty() {
+            return Ok(());
+        }
+        let dimensions = |it: &Reading| serde_json::to_string(&it.dimensions).expect("a list of text");
+        self.tx
+            .run(
+                include_str!("insert_readings.sql"),
+                &[
+                    &self.tenant.0,
+                    &column(readings, |it| it.account.0),
+                    &column(readings, |it| it.meter.as_str()),
+                    &column(readings, |it| it.hour.start()),
+                    &column(readings, |it| it.at),
+                    &column(readings, dimensions),
+                    &column(readings, |it| it.quantity),
+                    &column(readings, |it| it.item),
+                    &column(readings, |it| it.event.as_deref()),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    async fn remove_readings(&self, readings: &[Reading]) -> Result<(), DbError> {
+        if readings.is_empty() {
+            return Ok(());
+        }
+        self.tx
+            .run(
+                include_str!("remove_readings.sql"),
+                &[
+                    &self.tenant.0,
+                    &column(readings, |it| it.account.0),
+                    &column(readings, |it| it.meter.as_str()),
+                    &column(readings, |it| it.hour.start()),
+                    &column(readings, |it| it.event.as_deref()),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    async fn mark_late_months(&self, readings: impl Iterator<Item = &Reading>) -> Result<(), StoreError> {
+        let of = |it: &Reading| {
+            (it.account.0, it.hour.month().start(), it.aggregation == Aggregation::TimeWeightedSum)
+        };
+        let touched: BTreeSet<_> = readings.map(of).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let touched: Vec<_> = touched.into_iter().collect();
+        let (accounts, months) = (column(&touched, |it| it.0), column(&touched, |it| it.1));
+        let lasts = column(&touched, |it| it.2);
+        let sql = include_str!("mark_late_months.sql");
+        self.tx.run(sql, &[&self.tenant.0, &self.now, &accounts, &months, &lasts]).await?;
+        Ok(())
+    }
+}
+
+/// Source and id of what an event corrects.
+fn corrects(reported: &Reported) -> Option<(String, String)> {
+    Some((reported.source.clone(), reported.corrects.clone()?))
+}
+
+fn refused_correction(reported: &Reported, why: impl Fn(&str) -> String) -> EventRefused {
+    let id = reported.corrects.as_deref().unwrap_or("");
+    EventRefused::Field { field: "corrects".into(), why: why(id) }
+}
+
+fn corrects_nothing(reported: &Reported) -> EventRefused {
+    refused_correction(reported, |id| format!("this source has reported no event {id:?}"))
+}
+
+fn not_to_correct(reported: &Reported) -> EventRefused {
+    refused_correction(reported, |id| {
+        format!("{id:?} is not there, or was corrected by another event; correct that one")
+    })
+}
+
+/// Events as columns.
+struct Columns<'a> {
+    sources: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    accounts: Vec<Uuid>,
+    types: Vec<&'a str>,
+    times: Vec<Timestamp>,
+    data: Vec<&'a str>,
+    corrects: Vec<Option<&'a str>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(events: &'a [Placed]) -> Self {
+        Self {
+            sources: column(events, |(_, it)| it.reported.source.as_str()),
+            ids: column(events, |(_, it)| it.reported.id.as_str()),
+            accounts: column(events, |(_, it)| it.account.0),
+            types: column(events, |(_, it)| it.reported.event_type.as_str()),
+            times: column(events, |(_, it)| it.reported.at),
+            data: column(events, |(_, it)| it.data.as_str()),
+            corrects: column(events, |(_, it)| it.reported.corrects.as_deref()),
+        }
+    }
+}
+
+/// What was read of an event when it came.
+fn stored_readings(meters: &[OwnMeter], row: &Row) -> Result<Vec<Reading>, StoreError> {
+    let last: i32 = row.get("meters_known");
+    let there: Vec<OwnMeter> = meters.iter().filter(|meter| meter.number <= last).cloned().collect();
+    let account = AccountId(row.get("account_id"));
+    let reported = Reported {
+        source: row.get("source"),
+        id: row.get("id"),
+        event_type: row.get("type"),
+        at: row.get("occurred_at"),
+        account: Some(account),
+        data: serde_json::from_str(row.get("data")).map_err(stored)?,
+        corrects: row.get("corrects"),
+    };
+    Ok(event::readings(&there, &reported, account).map_err(stored)?)
+}
