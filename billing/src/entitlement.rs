@@ -59,8 +59,10 @@ pub struct Usable {
 /// What an account may do now. `null` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Entitlements {
-    /// May calls begin at all? Not while every subscription is paused or over.
+    /// May calls begin at all? Not while every subscription is paused or over, nor while a spending cap is used up.
     pub calls: bool,
+    /// Is the cap on what all usage may cost this month used up?
+    pub spending_cap_reached: bool,
     /// As many rooms at a time.
     pub rooms_max: Option<u32>,
     /// As many people in one room.
@@ -75,6 +77,7 @@ impl Entitlements {
     /// Of whoever never subscribed to anything: nobody limits what nobody sells.
     pub const UNLIMITED: Self = Self {
         calls: true,
+        spending_cap_reached: false,
         rooms_max: None,
         participants_max: None,
         recording: true,
@@ -83,11 +86,17 @@ impl Entitlements {
     /// Of whoever did, and has nothing left that can be used.
     pub const NOTHING: Self = Self {
         calls: false,
+        spending_cap_reached: false,
         rooms_max: Some(0),
         participants_max: Some(0),
         recording: false,
         bitrate_kbps_max: Some(0),
     };
+
+    /// Once a spending cap is used up: calls that have begun go on, no other begins.
+    pub fn used_up(self) -> Self {
+        Self { calls: false, spending_cap_reached: true, ..self }
+    }
 
     /// What subscriptions allow together: of plans the most generous, and what add-ons add to it.
     pub fn of(usable: &[Usable]) -> Self {
@@ -102,6 +111,7 @@ impl Entitlements {
         };
         Self {
             calls: true,
+            spending_cap_reached: false,
             rooms_max: limit(|it| it.features.rooms_max.map(|rooms| rooms.saturating_add(it.held.rooms))),
             participants_max: limit(|it| it.features.participants_max),
             recording: plans.iter().any(|it| it.features.recording.unwrap_or(true))

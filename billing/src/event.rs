@@ -7,6 +7,7 @@
 use crate::{
     ids::AccountId,
     meter::{self, Aggregation, OwnMeter},
+    money::Money,
     period::{Hour, Month},
     usage::MeterName,
 };
@@ -50,6 +51,14 @@ pub enum EventRefused {
     /// Something else was reported under the same name.
     #[error("another event with this source and id says something else; an id is used once, for ever")]
     KeyReused,
+    /// It would cost more than the business lets itself spend.
+    #[error("the spending cap of {limit} a month on {} leaves no room for it", if *is_of_key { "this key" } else { "usage" })]
+    CapReached {
+        /// What may be spent.
+        limit: Money,
+        /// Of the key that reports, or of all usage?
+        is_of_key: bool,
+    },
 }
 
 fn field(field: impl Into<String>, why: impl Into<String>) -> EventRefused {

@@ -24,6 +24,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod audit;
+pub mod cap;
 pub mod catalogue;
 pub mod charge;
 pub mod clock;

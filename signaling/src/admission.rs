@@ -83,6 +83,9 @@ async fn not_entitled(
     allowed: &Entitlements,
 ) -> Result<Option<Refusal>, DbError> {
     let refusal = |message: String| Some(Refusal::new(RefusalCode::NotEntitled, message));
+    if allowed.spending_cap_reached {
+        return Ok(refusal("The business has spent what it lets itself spend on usage this month.".into()));
+    }
     if !allowed.calls {
         return Ok(refusal("The business has no subscription that can be used now.".into()));
     }

@@ -39,8 +39,8 @@ pub struct Caller {
 /// As whom a [`Caller`] acts.
 #[derive(Debug, Clone)]
 pub enum Who {
-    /// A program with a secret key.
-    SecretKey,
+    /// A program with the secret key of this name.
+    SecretKey(Uuid),
     /// A person in the console.
     Member(Member),
     /// Whoever runs the service.
@@ -59,12 +59,20 @@ pub struct Member {
 }
 
 impl Caller {
+    /// The key that was presented, if it was one.
+    pub fn key_id(&self) -> Option<Uuid> {
+        match self.who {
+            Who::SecretKey(key_id) => Some(key_id),
+            Who::Member(_) | Who::Operator => None,
+        }
+    }
+
     /// Refuses whoever has not the right. A secret key has every right of the business's.
     pub fn must_have(&self, right: Right) -> Result<(), Problem> {
         match &self.who {
             Who::Operator => Ok(()),
-            Who::SecretKey if right != Right::DecideForSeller => Ok(()),
-            Who::SecretKey => {
+            Who::SecretKey(_) if right != Right::DecideForSeller => Ok(()),
+            Who::SecretKey(_) => {
                 Err(Problem::new(Code::Forbidden, "only an operator of the service may do that"))
             }
             Who::Member(member) if member.role.has(right) => Ok(()),
@@ -99,9 +107,9 @@ async fn by_token(api: &Api, text: &str, headers: &HeaderMap) -> Result<Caller, 
             None => unauthorized("the key is not a secret key of this service"),
         });
     };
-    let tenant = store::keys::tenant_of_secret(api.db(), &credential).await?;
-    let tenant = tenant.ok_or_else(|| unauthorized("the key is unknown or revoked"))?;
-    Ok(Caller { tenant, who: Who::SecretKey, credential })
+    let found = store::keys::secret(api.db(), &credential).await?;
+    let (tenant, key_id) = found.ok_or_else(|| unauthorized("the key is unknown or revoked"))?;
+    Ok(Caller { tenant, who: Who::SecretKey(key_id), credential })
 }
 
 async fn by_session(api: &Api, parts: &Parts) -> Result<Caller, Problem> {

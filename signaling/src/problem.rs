@@ -84,6 +84,8 @@ codes! {
         "Real time cannot be advanced. Use a sandbox tenant for tests.";
     NotEntitled "not_entitled" FORBIDDEN "The plan of the business does not include this"
         "The detail says what. GET /v1/entitlements has the limits; another plan, an add-on or resuming a paused subscription raises them.";
+    SpendingCapReached "spending_cap_reached" FORBIDDEN "The business lets itself spend no more this month"
+        "GET /v1/caps shows what is spent of which cap. Set a higher one, end it, or wait for the next month.";
     NotFound "not_found" NOT_FOUND "There is no such thing"
         "Check the address and the id. Another tenant's things are not found either.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The method is not allowed here"

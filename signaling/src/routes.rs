@@ -2,6 +2,7 @@
 
 mod accounts;
 mod calls;
+mod caps;
 mod captures;
 mod clock;
 mod demo;

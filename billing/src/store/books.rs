@@ -120,7 +120,7 @@ pub(super) async fn fill_all(
     let own: Vec<Wanted> =
         all.iter().flat_map(|(tenant, books, month)| own_usage::wanted(*tenant, books, *month)).collect();
     let (mut usage, billed) = tokio::try_join!(Box::pin(usage_of(tx, &wanted)), Box::pin(billed))?;
-    own_usage::add(tx, &own, &mut usage).await?;
+    own_usage::add(tx, &own, None, &mut usage).await?;
     let mut lines: BTreeMap<TenantId, Vec<BilledLine>> = BTreeMap::new();
     for row in &billed {
         lines.entry(tenant_of(row)).or_default().push(billed_line(row)?);
@@ -145,7 +145,7 @@ pub(super) async fn usage(
         .map(|meter| Wanted { tenant, account, meter, month })
         .collect();
     let mut usage = usage_of(tx, &[(tenant, month)]).await?;
-    own_usage::add(tx, &own, &mut usage).await?;
+    own_usage::add(tx, &own, None, &mut usage).await?;
     Ok(usage.remove(&tenant).unwrap_or_default())
 }
 

@@ -1,11 +1,21 @@
 //! Events on their way in: a batch is one transaction, whole columns at a time.
 
-use super::{StoreError, clock::tenant_clock, freeze::column, row::stored};
+use super::{
+    StoreError,
+    caps::{in_force, spending, warn},
+    clock::tenant_clock,
+    finalise::lock,
+    freeze::column,
+    row::stored,
+};
 use crate::{
+    cap::Cap,
     db::{Db, DbError, Transaction},
     event::{self, Door, Event, EventRefused, Reading, Reported, merge},
     ids::{AccountId, TenantId},
     meter::{Aggregation, OwnMeter},
+    money::Money,
+    period::Month,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,22 +33,45 @@ type Placed = (usize, Event);
 pub async fn record_events(
     db: &Db,
     tenant: TenantId,
+    key: Option<Uuid>,
     reported: Vec<Result<Reported, EventRefused>>,
     now: Timestamp,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let tx = db.tenant(tenant).await?;
-    // Nothing becomes final and no meter is made between here and the commit.
-    tx.all(include_str!("lock_tenant_shared.sql"), &[&tenant.0.to_string()]).await?;
+    let (tx, caps) = begin(db, tenant, key).await?;
     let meters = super::meters(&tx, tenant).await?;
     let mut batch = admitted(&tx, tenant, &meters, reported, now).await?;
     let others = batch.set_aside();
-    let recorder = Recorder { tx: &tx, tenant, meters: &meters, now };
+    let recorder = Recorder { tx: &tx, tenant, key, meters: &meters, caps: &caps, now };
     let (corrections, plain) = batch.events.into_iter().partition(|(_, it)| it.reported.corrects.is_some());
-    recorder.record(plain, &BTreeMap::new(), &mut batch.answers).await?;
+    recorder.record_within_caps(plain, &mut batch.answers).await?;
     recorder.correct(corrections, &mut batch.answers).await?;
-    recorder.compare(&others, &mut batch.answers).await?;
+    recorder.answer_others(others, &mut batch.answers).await?;
+    if !caps.is_empty() {
+        warn(&tx, tenant, now).await?;
+    }
     tx.commit().await?;
     Ok(batch.answers)
+}
+
+/// Begins, with the caps that bind what the key reports. Nothing becomes final and no meter is made until the end. Events of a
+/// tenant come in side by side, but one after the other where a cap counts what the others have spent.
+async fn begin(db: &Db, tenant: TenantId, key: Option<Uuid>) -> Result<(Transaction, Vec<Cap>), StoreError> {
+    let mut is_alone = false;
+    loop {
+        let tx = db.tenant(tenant).await?;
+        if is_alone {
+            lock(&tx, tenant).await?;
+        } else {
+            tx.all(include_str!("lock_tenant_shared.sql"), &[&tenant.0.to_string()]).await?;
+        }
+        let mut caps = in_force(&tx, tenant).await?;
+        caps.retain(|cap| cap.key_id.is_none() || cap.key_id == key);
+        if is_alone || caps.is_empty() {
+            return Ok((tx, caps));
+        }
+        tx.rollback().await?;
+        is_alone = true;
+    }
 }
 
 /// A batch on its way.
@@ -50,14 +83,15 @@ struct Batch {
 }
 
 impl Batch {
-    /// Sorts the events. Of those with one name the first stays; others are set aside until it is known what is recorded.
-    fn set_aside(&mut self) -> Vec<Placed> {
+    /// Sorts the events. Of those with one name the first stays; others are set aside, with its place, until it is known what
+    /// became of it.
+    fn set_aside(&mut self) -> Vec<(usize, Placed)> {
         self.events.sort_by(|(_, one), (_, other)| key(one).cmp(&key(other)));
         let mut others = Vec::new();
-        self.events.dedup_by(|later, (_, first)| {
+        self.events.dedup_by(|later, (place, first)| {
             let is_repeated = key(&later.1) == key(first);
             if is_repeated {
-                others.push(later.clone());
+                others.push((*place, later.clone()));
             }
             is_repeated
         });
@@ -104,7 +138,9 @@ type Known = BTreeMap<(String, String), Row>;
 struct Recorder<'a> {
     tx: &'a Transaction,
     tenant: TenantId,
+    key: Option<Uuid>,
     meters: &'a [OwnMeter],
+    caps: &'a [Cap],
     now: Timestamp,
 }
 
@@ -117,22 +153,99 @@ impl Recorder<'_> {
         answers: &mut [Recorded],
     ) -> Result<(), StoreError> {
         let new = self.insert(events, answers).await?;
-        let mut written = merge(new.iter().flat_map(|(_, event)| event.readings.iter().cloned()));
-        let mut removed = Vec::new();
+        let written = merge(new.iter().flat_map(|(_, event)| event.readings.iter().cloned()));
+        self.insert_readings(&written, self.key).await?;
+        let mut touched = written;
         for (_, event) in &new {
             let Some(row) = corrects(&event.reported).and_then(|name| corrected.get(&name)) else { continue };
-            for reading in stored_readings(self.meters, row)? {
-                if reading.aggregation == Aggregation::Sum {
-                    let event = Some(event.reported.name());
-                    written.push(Reading { quantity: -reading.quantity, event, ..reading });
-                } else {
-                    removed.push(reading);
-                }
+            touched.extend(self.take_back(row, &event.reported.name()).await?);
+        }
+        self.mark_late_months(&touched).await
+    }
+
+    /// Takes back what was read of an event that another one corrects: from the key that reported it.
+    async fn take_back(&self, row: &Row, by: &str) -> Result<Vec<Reading>, StoreError> {
+        let all = stored_readings(self.meters, row)?;
+        let (sums, others): (Vec<Reading>, Vec<Reading>) =
+            all.into_iter().partition(|reading| reading.aggregation == Aggregation::Sum);
+        let back = |sum: Reading| Reading { quantity: -sum.quantity, event: Some(by.to_owned()), ..sum };
+        let sums: Vec<Reading> = sums.into_iter().map(back).collect();
+        self.insert_readings(&sums, row.get("key_id")).await?;
+        self.remove_readings(&others).await?;
+        Ok([sums, others].concat())
+    }
+
+    /// Records as many of some events as the caps allow, in their order. What is there already and what costs nothing more is
+    /// always taken.
+    async fn record_within_caps(
+        &self,
+        events: Vec<Placed>,
+        answers: &mut [Recorded],
+    ) -> Result<(), StoreError> {
+        if self.caps.is_empty() {
+            return self.record(events, &Known::new(), answers).await;
+        }
+        let months: BTreeSet<Month> = events.iter().map(|(_, it)| Month::of(it.reported.at)).collect();
+        let mut new = self.leave_out_recorded(events, answers).await?;
+        new.sort_by_key(|(place, _)| *place);
+        let mut waiting = vec![new];
+        let mut used_up = None;
+        let mut before = self.spending(&months).await?;
+        while let Some(mut piece) = waiting.pop() {
+            if let Some(cap) = used_up {
+                let rest = piece.extract_if(.., |(_, event)| !event.readings.is_empty());
+                rest.for_each(|(place, _)| answers[place] = Err(cap_reached(cap)));
+            }
+            self.tx.batch_execute("savepoint piece").await.map_err(DbError::from)?;
+            let mut sorted = piece.clone();
+            sorted.sort_by(|(_, one), (_, other)| key(one).cmp(&key(other)));
+            self.record(sorted, &Known::new(), answers).await?;
+            let after = self.spending(&months).await?;
+            let Some(cap) = exceeded(&before, &after) else {
+                self.tx.batch_execute("release savepoint piece").await.map_err(DbError::from)?;
+                before = after;
+                continue;
+            };
+            let undo = "rollback to savepoint piece; release savepoint piece";
+            self.tx.batch_execute(undo).await.map_err(DbError::from)?;
+            if let [(place, _)] = &piece[..] {
+                answers[*place] = Err(cap_reached(cap));
+                used_up = Some(cap);
+            } else {
+                let second = piece.split_off(piece.len() / 2);
+                waiting.extend([second, piece]);
             }
         }
-        self.insert_readings(&written).await?;
-        self.remove_readings(&removed).await?;
-        self.mark_late_months(written.iter().chain(&removed)).await
+        Ok(())
+    }
+
+    /// Answers for events whose names are known, and tells which are not. Nobody else reports meanwhile, so these will be new:
+    /// behind a savepoint it could not be told afterwards.
+    async fn leave_out_recorded(
+        &self,
+        events: Vec<Placed>,
+        answers: &mut [Recorded],
+    ) -> Result<Vec<Placed>, DbError> {
+        let recorded = self.recorded(&events).await?;
+        let mut new = Vec::new();
+        for (event, row) in events.into_iter().zip(&recorded) {
+            match (row.get("is_there"), row.get("is_same")) {
+                (false, _) => new.push(event),
+                (true, true) => {}
+                (true, false) => answers[event.0] = Err(EventRefused::KeyReused),
+            }
+        }
+        Ok(new)
+    }
+
+    /// What is spent of each cap in each month.
+    async fn spending(&self, months: &BTreeSet<Month>) -> Result<Vec<(Cap, Money)>, StoreError> {
+        let mut all = Vec::new();
+        for month in months {
+            let spending = spending(self.tx, self.tenant, self.caps, *month).await?;
+            all.extend(spending.into_iter().map(|(cap, spent)| (*cap, spent)));
+        }
+        Ok(all)
     }
 
     /// Records corrections after what they correct, which may be corrections of the same batch.
@@ -183,6 +296,7 @@ impl Recorder<'_> {
                     &times,
                     &data,
                     &corrects,
+                    &self.key,
                 ],
             )
             .await?;
@@ -195,20 +309,9 @@ impl Recorder<'_> {
 
     /// Answers for events by what is recorded under their names, and tells which of them this transaction has recorded.
     async fn compare(&self, events: &[Placed], answers: &mut [Recorded]) -> Result<Vec<bool>, DbError> {
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Columns { sources, ids, accounts, types, times, data, corrects } = Columns::of(events);
-        let rows = self
-            .tx
-            .all(
-                include_str!("compare_events.sql"),
-                &[&self.tenant.0, &sources, &ids, &accounts, &types, &times, &data, &corrects],
-            )
-            .await?;
+        let rows = self.recorded(events).await?;
         for ((place, event), row) in events.iter().zip(&rows) {
-            let (is_there, is_same): (bool, bool) = (row.get("is_there"), row.get("is_same"));
-            answers[*place] = match (is_there, is_same) {
+            answers[*place] = match (row.get("is_there"), row.get("is_same")) {
                 (true, true) => Ok(()),
                 (true, false) => Err(EventRefused::KeyReused),
                 (false, _) => Err(not_to_correct(&event.reported)),
@@ -217,7 +320,34 @@ impl Recorder<'_> {
         Ok(rows.iter().map(|row| row.get("is_new")).collect())
     }
 
-    async fn insert_readings(&self, readings: &[Reading]) -> Result<(), DbError> {
+    /// Answers for events that came after one of the same name: as for that one, or by comparing.
+    async fn answer_others(
+        &self,
+        others: Vec<(usize, Placed)>,
+        answers: &mut [Recorded],
+    ) -> Result<(), DbError> {
+        // If the first was not what is recorded, the other one may be.
+        let is_there = |answer: &Recorded| matches!(answer, Ok(()) | Err(EventRefused::KeyReused));
+        let is_refused = |(first, _): &(usize, Placed)| !is_there(&answers[*first]);
+        let (refused, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_refused);
+        for (first, (place, _)) in refused {
+            answers[place] = answers[first].clone();
+        }
+        let others: Vec<Placed> = others.into_iter().map(|(_, other)| other).collect();
+        self.compare(&others, answers).await.map(drop)
+    }
+
+    /// What is recorded under the names of events.
+    async fn recorded(&self, events: &[Placed]) -> Result<Vec<Row>, DbError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Columns { sources, ids, accounts, types, times, data, corrects } = Columns::of(events);
+        let sql = include_str!("compare_events.sql");
+        self.tx.all(sql, &[&self.tenant.0, &sources, &ids, &accounts, &types, &times, &data, &corrects]).await
+    }
+
+    async fn insert_readings(&self, readings: &[Reading], key: Option<Uuid>) -> Result<(), DbError> {
         if readings.is_empty() {
             return Ok(());
         }
@@ -235,6 +365,7 @@ impl Recorder<'_> {
                     &column(readings, |it| it.quantity),
                     &column(readings, |it| it.item),
                     &column(readings, |it| it.event.as_deref()),
+                    &key,
                 ],
             )
             .await?;
@@ -260,11 +391,11 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    async fn mark_late_months(&self, readings: impl Iterator<Item = &Reading>) -> Result<(), StoreError> {
+    async fn mark_late_months(&self, readings: &[Reading]) -> Result<(), StoreError> {
         let of = |it: &Reading| {
             (it.account.0, it.hour.month().start(), it.aggregation == Aggregation::TimeWeightedSum)
         };
-        let touched: BTreeSet<_> = readings.map(of).collect();
+        let touched: BTreeSet<_> = readings.iter().map(of).collect();
         if touched.is_empty() {
             return Ok(());
         }
@@ -275,6 +406,18 @@ impl Recorder<'_> {
         self.tx.run(sql, &[&self.tenant.0, &self.now, &accounts, &months, &lasts]).await?;
         Ok(())
     }
+}
+
+/// The first cap of which more is spent than before and than it allows.
+fn exceeded(before: &[(Cap, Money)], after: &[(Cap, Money)]) -> Option<Cap> {
+    let is_exceeded = |((_, before), (cap, after)): &(&(Cap, Money), &(Cap, Money))| {
+        after.micros > before.micros && !cap.allows(*after)
+    };
+    before.iter().zip(after).find(is_exceeded).map(|(_, (cap, _))| *cap)
+}
+
+fn cap_reached(cap: Cap) -> EventRefused {
+    EventRefused::CapReached { limit: cap.limit, is_of_key: cap.key_id.is_some() }
 }
 
 /// Source and id of what an event corrects.

@@ -1,6 +1,10 @@
 //! Usage facts on their way in.
 
-use super::row::stored;
+use super::{
+    StoreError,
+    caps::{in_force, warn},
+    row::stored,
+};
 use crate::{
     db::{Db, DbError, Transaction},
     ids::TenantId,
@@ -75,8 +79,24 @@ async fn record_for(
 ) -> Result<u64, DbError> {
     let tx = db.tenant(tenant).await?;
     let grown = record_facts(&tx, tenant, facts, now).await?;
+    let is_capped = !in_force(&tx, tenant).await?.is_empty();
     tx.commit().await?;
+    if is_capped {
+        warn_of_caps(db, tenant, now).await;
+    }
     Ok(grown)
+}
+
+/// What was used is recorded whatever it costs; a warning that fails comes with the next facts.
+async fn warn_of_caps(db: &Db, tenant: TenantId, now: Timestamp) {
+    let warned = async {
+        let tx = db.tenant(tenant).await?;
+        warn(&tx, tenant, now).await?;
+        Ok::<_, StoreError>(tx.commit().await?)
+    };
+    if let Err(error) = warned.await {
+        tracing::warn!(%tenant, %error, "what is spent of a cap could not be looked at");
+    }
 }
 
 /// Sets facts aside that must not be billed, for a person to look at. Tells how many.

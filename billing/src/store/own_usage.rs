@@ -38,10 +38,11 @@ pub(super) fn wanted(tenant: TenantId, books: &Books, month: Month) -> Vec<Wante
     meters.into_iter().flat_map(of_meter).collect()
 }
 
-/// Adds it to what is known of tenants; asks nothing where nothing is wanted.
+/// Adds it to what is known of tenants, all of it or what one key reported; asks nothing where nothing is wanted.
 pub(super) async fn add(
     tx: &Transaction,
     wanted: &[Wanted],
+    key: Option<Uuid>,
     usage: &mut BTreeMap<TenantId, Usage>,
 ) -> Result<(), DbError> {
     if wanted.is_empty() {
@@ -52,7 +53,7 @@ pub(super) async fn add(
     let accounts: Vec<Uuid> = wanted.iter().map(|it| it.account.0).collect();
     let starts: Vec<Timestamp> = wanted.iter().map(|it| it.month.start()).collect();
     let ends: Vec<Timestamp> = wanted.iter().map(|it| it.month.end()).collect();
-    let params: [&(dyn ToSql + Sync); 5] = [&tenants, &accounts, &names, &starts, &ends];
+    let params: [&(dyn ToSql + Sync); 6] = [&tenants, &accounts, &names, &starts, &ends, &key];
     for row in tx.all(include_str!("own_usage.sql"), &params).await? {
         let tenant = TenantId(row.get("tenant_id"));
         let (hour, tally) = (Hour::of(row.get("hour")), tally(&row)?);
@@ -103,7 +104,7 @@ pub(super) async fn series(
     meter: Meter,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Series, DbError> {
-    let params: [&(dyn ToSql + Sync); 5] =
-        [&vec![tenant.0], &vec![account.0], &vec![meter.as_str()], &vec![from], &vec![to]];
+    let params: [&(dyn ToSql + Sync); 6] =
+        [&vec![tenant.0], &vec![account.0], &vec![meter.as_str()], &vec![from], &vec![to], &None::<Uuid>];
     Ok(levels(tx, &params).await?.into_values().next().unwrap_or_default())
 }

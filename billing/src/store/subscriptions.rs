@@ -6,6 +6,7 @@
 use super::{
     OpenedAccount, StoreError, account_of_tenant,
     books::usage,
+    caps::is_used_up,
     catalogue::{features, offers},
     clock::tenant_clock,
     finalise::lock,
@@ -369,5 +370,6 @@ pub async fn entitlements(
         let (_, features, is_add_on) = features.iter().find(|(plan, ..)| *plan == phase.plan)?;
         Some(Usable { features: *features, is_add_on: *is_add_on, held: phase.held })
     };
-    Ok(Entitlements::of(&phases.iter().filter_map(of).collect::<Vec<_>>()))
+    let allowed = Entitlements::of(&phases.iter().filter_map(of).collect::<Vec<_>>());
+    Ok(if is_used_up(tx, tenant, now).await? { allowed.used_up() } else { allowed })
 }

@@ -77,7 +77,7 @@ fn event(kind: &str, id: &str, time: &str, value: Value) -> Value {
 async fn record(db: &Db, tenant: TenantId, events: &[Value], now: &str) -> Vec<Result<(), EventRefused>> {
     let body = Value::Array(events.to_vec()).to_string();
     let events = event::read_batch(body.as_bytes()).expect("a list");
-    store::record_events(db, tenant, events, at(now)).await.expect("the database is there")
+    store::record_events(db, tenant, None, events, at(now)).await.expect("the database is there")
 }
 
 async fn accepted(db: &Db, tenant: TenantId, events: &[Value], now: &str) {

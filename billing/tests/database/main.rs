@@ -1,6 +1,7 @@
 //! Billing on a real PostgreSQL: what the database itself enforces, and what the queries do.
 
 mod audit;
+mod caps;
 mod chain;
 mod close;
 mod cluster;

@@ -58,7 +58,7 @@ pub(super) async fn create(
     let seconds = within("seconds", ask.seconds.unwrap_or(10), SECONDS)?;
     let packets = within("packets", ask.packets.unwrap_or(2_000), PACKETS)?;
     let by = match &caller.who {
-        Who::SecretKey => "a secret key".to_owned(),
+        Who::SecretKey(_) => "a secret key".to_owned(),
         Who::Operator => "an operator".to_owned(),
         Who::Member(member) => member.member_id.to_string(),
     };

@@ -69,6 +69,7 @@ fn problem(refused: &EventRefused) -> Problem {
         EventRefused::NotAnEvent(_) | EventRefused::Field { .. } => Code::BadInput,
         EventRefused::UnknownType(_) => Code::UnknownEventType,
         EventRefused::KeyReused => Code::EventKeyReused,
+        EventRefused::CapReached { .. } => Code::SpendingCapReached,
     };
     Problem::new(code, refused.to_string())
 }
@@ -94,7 +95,7 @@ pub(super) enum Answer {
     Accepted,
     /// It is not, and has changed nothing.
     Refused {
-        /// For a program: `bad_input`, `unknown_event_type` or `event_key_reused`.
+        /// For a program: `bad_input`, `unknown_event_type`, `event_key_reused` or `spending_cap_reached`.
         code: Code,
         /// For a person.
         detail: String,
@@ -157,7 +158,8 @@ pub(super) async fn record(
         Events::One(event) => (vec![Ok(event)], true),
         Events::Many(events) => (events, false),
     };
-    let recorded = billing::store::record_events(api.db(), caller.tenant, events, api.now()).await?;
+    let recorded =
+        billing::store::record_events(api.db(), caller.tenant, caller.key_id(), events, api.now()).await?;
     match recorded.first() {
         Some(Err(refused)) if is_one => Err(problem(refused)),
         _ => Ok(Json(Answers::of(recorded))),

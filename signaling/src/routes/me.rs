@@ -61,7 +61,7 @@ pub(super) async fn read(State(api): State<Api>, caller: Caller) -> Result<Json<
         Who::Member(member) => {
             Some(MeMember { member_id: member.member_id, name: member.name, role: member.role })
         }
-        Who::SecretKey | Who::Operator => None,
+        Who::SecretKey(_) | Who::Operator => None,
     };
     let now = tenant.now(api.now());
     let tenant = MeTenant { tenant_id: tenant.tenant_id, name: tenant.name, sandbox: tenant.sandbox };

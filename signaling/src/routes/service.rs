@@ -1,8 +1,9 @@
 //! All routes together, and what holds for each of them.
 
 use super::{
-    accounts, calls, captures, clock, demo, entitlements, events, health, keys, me, meters, plans, quality,
-    resources, rooms, sessions, statements, subscriptions, taxes, tokens, usage, vendors, visits, whep, whip,
+    accounts, calls, caps, captures, clock, demo, entitlements, events, health, keys, me, meters, plans,
+    quality, resources, rooms, sessions, statements, subscriptions, taxes, tokens, usage, vendors, visits,
+    whep, whip,
 };
 use crate::api::Api;
 use crate::input::BODY_BYTES_MAX;
@@ -97,6 +98,9 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(subscriptions::preview_change))
         .routes(routes!(entitlements::read))
         .routes(routes!(meters::create, meters::list))
+        .routes(routes!(caps::set, caps::list))
+        .routes(routes!(caps::warnings))
+        .routes(routes!(caps::delete))
         .routes(routes!(events::record).layer(DefaultBodyLimit::max(events::BODY_BYTES_MAX)))
         .routes(routes!(clock::read))
         .routes(routes!(clock::advance))

@@ -43,17 +43,17 @@ fn kind_str(kind: SecretKind) -> &'static str {
     if kind == SecretKind::SecretKey { "secret" } else { "publishable" }
 }
 
-/// Whose secret key is it, if it is not revoked?
-pub async fn tenant_of_secret(db: &Db, key: &Secret) -> Result<Option<TenantId>, DbError> {
+/// Whose secret key is it, if it is not revoked, and what is it called?
+pub async fn secret(db: &Db, key: &Secret) -> Result<Option<(TenantId, Uuid)>, DbError> {
     let tx = db.presented(&key.hash()).await?;
     let row = tx
         .optional(
-            "select tenant_id from api_key where key_hash = $1 and kind = 'secret' and revoked_at is null",
+            "select tenant_id, key_id from api_key where key_hash = $1 and kind = 'secret' and revoked_at is null",
             &[&key.hash_hex()],
         )
         .await?;
     tx.commit().await?;
-    Ok(row.map(|row| TenantId(row.get(0))))
+    Ok(row.map(|row| (TenantId(row.get(0)), row.get(1))))
 }
 
 /// Whose publishable key is it, if it is not revoked, and from which origins does it work?

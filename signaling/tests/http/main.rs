@@ -2,6 +2,7 @@
 
 mod away;
 mod bootstrap;
+mod caps;
 mod clock;
 #[path = "../../../billing/tests/database/cluster.rs"]
 mod cluster;
