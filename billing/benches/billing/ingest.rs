@@ -1,17 +1,25 @@
-//! Facts that come in, against a bare staged `COPY` and merge.
+//! Facts that come in through HTTP, against a bare staged `COPY` and merge of the same rows.
 
-use crate::{clock, rows::Row, server::Server};
-use anyhow::Result;
+use crate::{
+    clock,
+    rows::Row,
+    server::Server,
+    service::{Client, Service},
+};
+use anyhow::{Result, ensure};
 use billing::{
     TenantId,
+    catalogue::NewVersion,
     db::Db,
-    ids::LegId,
-    period::Hour,
-    store,
-    usage::{Fact, FactKey, Meter},
+    meter::NewMeter,
+    store::{self, Start},
+    subscription::Patch,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::{
+    fmt::Write,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -25,25 +33,25 @@ use uuid::Uuid;
 const BATCH: u64 = 5_000;
 /// Batches at once.
 const WRITERS: u64 = 3;
-/// One in so many facts of a batch is a counter that was reported before and has grown.
-const GROWN_EVERY: u64 = 4;
 /// How often somebody looks how long a fact takes to its charge.
 const PROBE_EVERY: Duration = Duration::from_millis(50);
+const LINES: &str = "application/x-ndjson";
+const ONE: &str = "application/cloudevents+json";
 
 /// How many facts come in, and how soon they are charged at half of that.
 pub(crate) async fn measure(server: &Server, seconds: u64) -> Result<Vec<Row>> {
     let url = server.database("ingesting").await?;
     let db = Db::connect(&url).await?;
-    let tenant = business(&db, 1).await?;
+    let (flooded, probed) = (business(server, &url, &db, 1).await?, business(server, &url, &db, 2).await?);
+    let service = Service::start(&url).await?;
     let span = Duration::from_secs(seconds);
-    let (top, _) = flood(&db, tenant, span, None, 0).await?;
-    let bare = staged(server, &url, tenant, span).await?;
-    let probe = business(&db, 2).await?;
-    let (flood, waits) = tokio::try_join!(
-        flood(&db, tenant, span, Some(top / 2.0), 1 << 40),
-        probe_charges(&db, probe, span)
+    let top = flood(&service, &flooded, span, None, 0).await?;
+    let bare = staged(server, &url, &flooded, span).await?;
+    let (rate, waits) = tokio::try_join!(
+        flood(&service, &flooded, span, Some(top / 2.0), 1 << 40),
+        probe_charges(&service, &probed, span)
     )?;
-    eprintln!("billing: {:.0} facts/s came in while {} charges were awaited", flood.0, waits.len());
+    eprintln!("billing: {rate:.0} facts/s came in while {} charges were awaited", waits.len());
     Ok(vec![
         Row::at_least("billing", "ingest_facts_per_s", top, "1/s", 150_000.0).against(bare),
         Row::at_most("billing", "fact_to_charge_p99_ms", percentile_ms(waits, 99), "ms", 1_000.0),
@@ -52,17 +60,17 @@ pub(crate) async fn measure(server: &Server, seconds: u64) -> Result<Vec<Row>> {
 
 /// Some writers at once for a while, as fast as they can or at a rate of all of them together. Facts a second.
 async fn flood(
-    db: &Db,
-    tenant: TenantId,
+    service: &Service,
+    business: &Business,
     span: Duration,
     rate: Option<f64>,
     first: u64,
-) -> Result<(f64, u64)> {
+) -> Result<f64> {
     let next = Arc::new(AtomicU64::new(first / BATCH));
     let began = clock::now();
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
-        let (db, next) = (db.clone(), next.clone());
+        let (mut client, next) = (service.client(&business.key).await?, next.clone());
         writers.push(tokio::spawn(async move {
             let mut facts = 0;
             while began.elapsed() < span {
@@ -70,8 +78,10 @@ async fn flood(
                     let due = (facts * WRITERS) as f64 / rate;
                     tokio::time::sleep(Duration::from_secs_f64(due).saturating_sub(began.elapsed())).await;
                 }
-                let batch = batch(tenant, next.fetch_add(1, Relaxed));
-                store::record_batch(&db, &batch, at()).await?;
+                let body = lines(next.fetch_add(1, Relaxed));
+                let answer = client.post("/v1/events", LINES, body.as_bytes()).await?;
+                let taken = format!("{{\"accepted\":{BATCH},\"refused\":0,");
+                ensure!(answer.starts_with(&taken), "{}", answer.get(..400).unwrap_or(&answer));
                 facts += BATCH;
             }
             anyhow::Ok(facts)
@@ -81,48 +91,56 @@ async fn flood(
     for writer in writers {
         facts += writer.await??;
     }
-    Ok((facts as f64 / began.elapsed().as_secs_f64(), facts))
+    Ok(facts as f64 / began.elapsed().as_secs_f64())
 }
 
-/// A batch of its own facts and of some that have grown since an earlier batch.
-fn batch(tenant: TenantId, number: u64) -> Vec<(TenantId, Fact)> {
-    let fact = |place: u64| {
-        let earlier = number > 0 && place.is_multiple_of(GROWN_EVERY);
-        let key = if earlier { (number - 1) * BATCH + place + 1 } else { number * BATCH + place };
-        (tenant, fact(key, 1_000 + u64::from(earlier)))
-    };
-    (0..BATCH).map(fact).collect()
+/// A batch of facts, an event a line: each is new.
+fn lines(number: u64) -> String {
+    let mut body = String::with_capacity(1 << 20);
+    for place in 0..BATCH {
+        let Fact { id, at, data } = fact(number * BATCH + place);
+        let written = writeln!(
+            body,
+            r#"{{"specversion":"1.0","id":"{id}","source":"/inference/eu-1","type":"completion","time":"{at}","data":{data}}}"#
+        );
+        written.expect("a string takes everything");
+    }
+    body
 }
 
-fn fact(key: u64, quantity: u64) -> Fact {
-    let first = Hour::of(at()).0 - 200;
-    let hour = Hour(first + i64::try_from(key / 4 % 100).unwrap_or(0));
-    let meter = if key.is_multiple_of(2) { Meter::ParticipantMs } else { Meter::EgressBytes };
-    // Legs are spread as random ids are.
-    let leg = u128::from(key / 2).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-    Fact { key: FactKey { leg: LegId(Uuid::from_u128(leg)), meter, hour }, quantity }
+/// A fact as its event says it.
+struct Fact {
+    id: String,
+    at: Timestamp,
+    data: String,
 }
 
-/// The same rows by `COPY` into a table of one session and a merge from there into one with the same key, index and
-/// checks: no roles, no policies, no legs, no late months. Facts a second of as many writers.
-async fn staged(server: &Server, url: &str, tenant: TenantId, span: Duration) -> Result<f64> {
+/// Ids are counted, as sources do; the times are those of the last 100 hours.
+fn fact(key: u64) -> Fact {
+    let seconds = i64::try_from(key % 360_000).unwrap_or(0);
+    Fact {
+        id: format!("completion-{key:012}"),
+        at: at().checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(at()),
+        data: format!(r#"{{"model":"m{}","tokens":{}}}"#, key % 3, 100 + key % 900),
+    }
+}
+
+/// The same rows by `COPY` into a table of one session and a merge from there into one with the same key, indexes and checks:
+/// no requests, no policies, no readings, no late months. Facts a second of as many writers.
+async fn staged(server: &Server, url: &str, business: &Business, span: Duration) -> Result<f64> {
     let admin = server.client(url).await?;
-    admin.batch_execute("create table bare_fact (like usage_fact including all)").await?;
+    admin.batch_execute("create table bare_event (like event including all)").await?;
     let next = Arc::new(AtomicU64::new(0));
     let began = clock::now();
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
-        let (mut client, next) = (server.client(url).await?, next.clone());
+        let (mut client, next, business) = (server.client(url).await?, next.clone(), business.clone());
         writers.push(tokio::spawn(async move {
-            client
-                .batch_execute(
-                    "create temp table stage (leg_id uuid, meter text, hour timestamptz, quantity bigint)",
-                )
-                .await?;
+            let stage = "create temp table stage (source text, id text, type text, occurred_at timestamptz, data text)";
+            client.batch_execute(stage).await?;
             let mut facts = 0;
             while began.elapsed() < span {
-                let batch = batch(tenant, next.fetch_add(1, Relaxed));
-                stage_and_merge(&mut client, tenant, &batch).await?;
+                stage_and_merge(&mut client, &business, next.fetch_add(1, Relaxed)).await?;
                 facts += BATCH;
             }
             anyhow::Ok(facts)
@@ -137,41 +155,44 @@ async fn staged(server: &Server, url: &str, tenant: TenantId, span: Duration) ->
 
 async fn stage_and_merge(
     client: &mut tokio_postgres::Client,
-    tenant: TenantId,
-    batch: &[(TenantId, Fact)],
+    business: &Business,
+    number: u64,
 ) -> Result<()> {
     let tx = client.transaction().await?;
     tx.batch_execute("truncate stage").await?;
     let sink = tx.copy_in("copy stage from stdin binary").await?;
-    let writer = BinaryCopyInWriter::new(sink, &[Type::UUID, Type::TEXT, Type::TIMESTAMPTZ, Type::INT8]);
-    let mut writer = std::pin::pin!(writer);
-    for (_, Fact { key, quantity }) in batch {
-        let (hour, quantity) = (key.hour.start(), i64::try_from(*quantity)?);
-        writer.as_mut().write(&[&key.leg.0, &key.meter.as_str(), &hour, &quantity]).await?;
+    let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT];
+    let mut writer = std::pin::pin!(BinaryCopyInWriter::new(sink, &types));
+    for place in 0..BATCH {
+        let Fact { id, at, data } = fact(number * BATCH + place);
+        writer.as_mut().write(&[&"/inference/eu-1", &id, &"completion", &at, &data]).await?;
     }
     writer.finish().await?;
-    let merge = "insert into bare_fact as f select $1, leg_id, meter, hour, quantity, $2, $2 from stage order by 2, 3, 4
-                 on conflict (tenant_id, leg_id, meter, hour) do update
-                 set quantity = excluded.quantity, updated_at = excluded.updated_at where f.quantity < excluded.quantity";
-    tx.execute(merge, &[&tenant.0, &at()]).await?;
+    let merge = "insert into bare_event
+                   (tenant_id, source, id, account_id, type, occurred_at, data, meters_known, received_at)
+                 select $1, source, id, $2, type, occurred_at, data, 1, $3 from stage order by 2, 3
+                 on conflict do nothing";
+    tx.execute(merge, &[&business.tenant.0, &business.account, &at()]).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// How long it takes from a fact to the draft that charges it, again and again.
-async fn probe_charges(db: &Db, tenant: TenantId, span: Duration) -> Result<Vec<Duration>> {
-    let (began, mut waits, mut charged) = (clock::now(), Vec::new(), 0);
+/// How long it takes from a fact to the draft that charges it, again and again, both through HTTP.
+async fn probe_charges(service: &Service, business: &Business, span: Duration) -> Result<Vec<Duration>> {
+    let mut client = service.client(&business.key).await?;
+    let (began, mut waits) = (clock::now(), Vec::new());
+    let mut charged = subtotal(&mut client).await?;
     while began.elapsed() < span {
         let asked = clock::now();
-        // Beyond the allowance, each more of ten minutes costs half a cent.
-        let minutes = 2_000 + 10 * (waits.len() as u64 + 1);
-        store::record_batch(db, &[(tenant, fact(0, minutes * 60_000))], at()).await?;
+        let event = json!({
+            "specversion": "1.0", "id": waits.len().to_string(), "source": "probe", "type": "completion", "time": at(),
+            "data": { "model": "m1", "tokens": 1_000 },
+        });
+        client.post("/v1/events", ONE, event.to_string().as_bytes()).await?;
         loop {
-            let tx = db.tenant(tenant).await?;
-            let draft = store::draft(&tx, tenant, at()).await?;
-            tx.rollback().await?;
-            if draft.subtotal.micros > charged {
-                charged = draft.subtotal.micros;
+            let now = subtotal(&mut client).await?;
+            if now > charged {
+                charged = now;
                 break;
             }
         }
@@ -181,23 +202,67 @@ async fn probe_charges(db: &Db, tenant: TenantId, span: Duration) -> Result<Vec<
     Ok(waits)
 }
 
+async fn subtotal(client: &mut Client) -> Result<i64> {
+    let draft: Value = serde_json::from_str(&client.get("/v1/statements/draft").await?)?;
+    Ok(draft["subtotal"]["micros"].as_i64().unwrap_or(0))
+}
+
 fn percentile_ms(mut waits: Vec<Duration>, percent: usize) -> f64 {
     waits.sort_unstable();
     let place = (waits.len() * percent).div_ceil(100).saturating_sub(1);
     waits.get(place).map_or(f64::NAN, |wait| wait.as_secs_f64() * 1e3)
 }
 
-/// A tenant with the business plan.
-async fn business(db: &Db, id: u128) -> Result<TenantId> {
-    let tenant = TenantId(Uuid::from_u128(id));
-    let tx = db.tenant(tenant).await?;
-    let sql = "insert into tenant (tenant_id, name, sandbox, created_at) values ($1, 'Bakery', false, now())";
-    tx.run(sql, &[&tenant.0]).await?;
-    store::open_account(&tx, tenant, "Bakery", "2026-10-01T00:00:00Z".parse()?).await?;
-    tx.commit().await?;
-    Ok(tenant)
+/// A business with a key, a meter and a plan that prices it.
+#[derive(Clone)]
+struct Business {
+    tenant: TenantId,
+    account: Uuid,
+    key: String,
 }
 
+async fn business(server: &Server, url: &str, db: &Db, id: u128) -> Result<Business> {
+    let (tenant, now) = (TenantId(Uuid::from_u128(id)), at());
+    let tx = db.tenant(tenant).await?;
+    let sql = "insert into tenant (tenant_id, name, sandbox, created_at) values ($1, 'Bakery', false, $2)";
+    tx.run(sql, &[&tenant.0, &now]).await?;
+    let account = store::open_account(&tx, tenant, "Bakery", now).await?.0;
+    let meter: NewMeter = serde_json::from_value(json!({
+        "name": "tokens", "unit": "token", "event_type": "completion", "aggregation": "sum", "value_property": "tokens",
+        "dimensions": ["model"],
+    }))?;
+    store::insert_meter(&tx, tenant, meter, now).await??;
+    let version: NewVersion = serde_json::from_value(json!({
+        "currency": "USD",
+        "prices": [{ "description": "Tokens", "model": "per_unit", "meter": "tokens", "unit": "1,000 tokens",
+                     "unit_size": 1_000, "amount_micros": 1_000 }],
+    }))?;
+    let vendor = store::insert_vendor(&tx, tenant, "Shop", now).await?.map(|it| it.vendor_id);
+    let Some(vendor) = vendor else { anyhow::bail!("no vendor") };
+    let plan = store::insert_plan(&tx, tenant, vendor, "Plan", false, now).await?.map(|it| it.plan_id);
+    let Some(plan) = plan else { anyhow::bail!("no plan") };
+    let version = store::insert_version(&tx, tenant, plan, &version, now).await??;
+    let Some(version) = version else { anyhow::bail!("no version") };
+    let start = Start {
+        plan_version_id: version.plan_version_id,
+        account_id: None,
+        sponsor_id: None,
+        quantities: Patch::default(),
+    };
+    let considered = store::consider_start(&tx, tenant, start, now).await?;
+    store::keep(&tx, tenant, &considered, now).await?;
+    tx.commit().await?;
+    let key = format!("sk_{}{id}AA", "A".repeat(40));
+    let hash = Sha256::digest(key.as_bytes());
+    let hash = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let sql = "insert into api_key (tenant_id, key_id, kind, prefix, key_hash, created_at)
+               values ($1, $1, 'secret', left($2::text, 8), $3, now())";
+    server.client(url).await?.execute(sql, &[&tenant.0, &key, &hash]).await?;
+    Ok(Business { tenant, account, key })
+}
+
+/// The service works in real time.
 fn at() -> Timestamp {
-    "2026-10-20T12:00:00Z".parse().expect("a time")
+    static NOW: std::sync::OnceLock<Timestamp> = std::sync::OnceLock::new();
+    *NOW.get_or_init(|| billing::clock::Clock::system().now())
 }

@@ -1,9 +1,9 @@
 //! `billing`: facts that come in, and the end of a month, on this machine's PostgreSQL.
 //!
-//! Facts go through `billing::store::record_batch`, which is what the hub calls with what its nodes report; there is no
-//! HTTP request for facts yet. Each limit is bare SQL with the same rows in the same run, on the same cluster.
+//! Facts go through HTTP into the service's own binary, which `TUPPENCE_BIN` names. Each limit is bare SQL with the same rows in
+//! the same run, on the same cluster.
 //!
-//!     cargo bench -p billing --bench billing -- [--json] [--accounts 1000000] [--facts 6] [--seconds 10]
+//!     TUPPENCE_BIN=target/release/tuppence cargo bench -p billing --bench billing -- [--json] [--accounts 1000000] [--facts 6] [--seconds 10]
 
 mod clock;
 mod close;
@@ -14,6 +14,7 @@ mod ingest;
 #[path = "../../../tests/src/rows.rs"]
 mod rows;
 mod server;
+mod service;
 
 use clap::Parser;
 use server::Server;
