@@ -5,6 +5,7 @@ mod calm;
 mod churn;
 mod client;
 mod crowd;
+mod decoder;
 mod forgery;
 mod handshakes;
 mod hostility;

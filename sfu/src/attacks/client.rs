@@ -13,6 +13,7 @@ use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc, RtcConfig};
 use uuid::Uuid;
 
+use super::decoder::{Decoder, Part};
 use super::seals::Seals;
 use crate::control::{LegId, SendLine, Slot, Source};
 use crate::keys::{self, Handshake};
@@ -31,7 +32,7 @@ pub(super) struct Layer {
     pub(super) width: u16,
 }
 
-/// Something of a picture came.
+/// A frame could be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Glimpse {
     /// The mark of who wrote it.
@@ -62,8 +63,10 @@ pub(super) struct Client {
     received_from: BTreeMap<u8, usize>,
     /// When a packet of a picture last came, by the width of its layer.
     pub(super) seen_at: BTreeMap<u16, Instant>,
-    /// What came of pictures, without what came with it.
+    /// The frames that it could show.
     pub(super) pictures: Vec<Glimpse>,
+    /// By SSRC.
+    decoders: BTreeMap<u32, Decoder>,
     layers: &'static [Layer],
     /// By layer: for how long its encoder is silent after a keyframe, on which it spent what it may. It makes keyframes of
     /// all layers at once then.
@@ -72,6 +75,8 @@ pub(super) struct Client {
     voices_heard: usize,
     /// Whether it sends a keyframe when asked.
     pub(super) heeds_requests: bool,
+    /// How long that takes besides the wait for its next frame: the way there and back.
+    pub(super) heeds_after: Duration,
     /// The last byte of all that it writes.
     mark: u8,
     pub(super) received_payloads: Option<Vec<Vec<u8>>>,
@@ -86,8 +91,8 @@ pub(super) struct Client {
     outbox: Vec<Vec<u8>>,
     /// Layers that it does not send.
     rests: &'static [&'static str],
-    /// By layer.
-    keyframes_due: Vec<bool>,
+    /// By layer: from when on its next frame is a keyframe.
+    keyframes_due: Vec<Option<Instant>>,
     frames: u32,
     voices: u32,
     /// Of the voice and of each layer.
@@ -147,11 +152,13 @@ impl Client {
             received_from: BTreeMap::new(),
             seen_at: BTreeMap::new(),
             pictures: Vec::new(),
+            decoders: BTreeMap::new(),
             layers,
             spent_for: &[],
             silent_until: vec![now; layers.len()],
             voices_heard: 0,
             heeds_requests: true,
+            heeds_after: Duration::ZERO,
             mark: n as u8,
             received_payloads: None,
             keyframes_asked: Vec::new(),
@@ -161,7 +168,7 @@ impl Client {
             handshake,
             outbox: Vec::new(),
             rests: &[],
-            keyframes_due: vec![true; layers.len()],
+            keyframes_due: vec![Some(now); layers.len()],
             frames: 0,
             voices: 0,
             seq: vec![65_500; 1 + layers.len()],
@@ -270,8 +277,9 @@ impl Client {
                     let rid = request.rid.map(|rid| rid.to_string());
                     let layers = self.layers.iter().zip(&mut self.keyframes_due);
                     let all = !self.spent_for.is_empty();
-                    for (_, due) in layers.filter(|(layer, _)| all || layer.rid == rid.as_deref()) {
-                        *due |= self.heeds_requests;
+                    let asked = layers.filter(|(layer, _)| all || layer.rid == rid.as_deref());
+                    for (_, due) in asked.filter(|_| self.heeds_requests) {
+                        due.get_or_insert(now + self.heeds_after);
                     }
                     self.keyframes_asked.push(now);
                 }
@@ -287,9 +295,11 @@ impl Client {
                     {
                         let width = u16::from_be_bytes([*high, *low]);
                         self.seen_at.insert(width, now);
-                        let glimpse = Glimpse { of: *mark, width, at: now };
-                        if self.pictures.last() != Some(&glimpse) {
-                            self.pictures.push(glimpse);
+                        let part =
+                            Part { begins_keyframe: begins_keyframe(&packet.payload), ends: packet.header.marker };
+                        let decoder = self.decoders.entry(*packet.header.ssrc).or_default();
+                        if decoder.take(*packet.seq_no, part) {
+                            self.pictures.push(Glimpse { of: *mark, width, at: now });
                         }
                     }
                     if let Some(payloads) = &mut self.received_payloads {
@@ -337,14 +347,14 @@ impl Client {
             let rests = |layer: &&Layer| layer.rid.is_some_and(|rid| self.rests.contains(&rid));
             let (rests, sent): (Vec<_>, Vec<_>) = (1..).zip(layers).partition(|(_, layer)| rests(layer));
             // What comes back begins with a keyframe.
-            rests.into_iter().for_each(|(line, _): (usize, _)| self.keyframes_due[line - 1] = true);
+            rests.into_iter().for_each(|(line, _): (usize, _)| self.keyframes_due[line - 1] = Some(now));
             sent.into_iter().for_each(|(line, layer)| self.write_frame(line, layer, now));
         }
     }
 
     fn write_frame(&mut self, line: usize, layer: &Layer, now: Instant) {
         let place = line - 1;
-        let key = std::mem::take(&mut self.keyframes_due[place]);
+        let key = self.keyframes_due[place].take_if(|due| *due <= now).is_some();
         if let Some(span) = self.spent_for.get(place).filter(|_| key) {
             self.silent_until[place] = now + *span;
         } else if now < self.silent_until[place] {
@@ -387,6 +397,11 @@ impl Client {
             self.drain(now);
         }
     }
+}
+
+/// Whether such a packet is a keyframe's first.
+fn begins_keyframe(payload: &[u8]) -> bool {
+    payload[0] & 0x10 != 0 && payload[6] & 1 == 0
 }
 
 /// A packet of a VP8 frame, with the descriptor of RFC 7741 in full.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Layer};
 use super::lab::{Lab, ROOM};
+use crate::congestion::tests::link::Nature;
 use crate::control::{Command, Source, TrackKey, Want};
 
 /// About 130 and 1,150 kbit/s.
@@ -37,7 +38,7 @@ fn width_of(client: &Client) -> Option<u16> {
     client.pictures.last().map(|seen| seen.width)
 }
 
-/// The longest time without anything of a picture since then, in ms, and how often its width changed.
+/// The longest time without a new picture since then, in ms, and how often its width changed.
 fn stood_still(client: &Client, since: Instant) -> (u128, usize) {
     let seen: Vec<_> = client.pictures.iter().filter(|seen| seen.at >= since).collect();
     let longest = seen.windows(2).map(|pair| (pair[1].at - pair[0].at).as_millis()).max();
@@ -56,6 +57,29 @@ fn a_picture_goes_on_in_its_old_layer_until_the_new_one_flows() {
         assert_eq!((changes, width_of(&clients[1])), (1, Some(width)));
         // What the larger layer's encoder needs, and a frame on either side.
         assert!(longest_ms <= 370, "{width}: {longest_ms} ms");
+    }
+}
+
+/// What a line does not take ends at once. To let it go on, until the smaller layer is there or until something waits, was
+/// tried here and only made the keyframe come later: pictures stood still for up to 1,270 ms.
+#[test]
+fn a_line_that_narrows_lets_a_picture_stand_still_for_half_a_second() {
+    for heeds_after in [0, 100].map(Duration::from_millis) {
+        for begins_after in [0, 37, 71] {
+            let (mut lab, mut clients) = call();
+            clients[0].spent_for = &[];
+            clients[0].heeds_after = heeds_after;
+            lab.set_line(&clients[1], Nature::of(3e6));
+            lab.run(&mut clients, 2_000 + begins_after);
+            let since = lab.now.instant - Duration::from_millis(100);
+            lab.set_line(&clients[1], Nature::of(3e5));
+            lab.run(&mut clients, 6_000);
+            let (longest_ms, changes) = stood_still(&clients[1], since);
+            assert_eq!((changes, width_of(&clients[1])), (1, Some(SMALL)));
+            assert!(longest_ms <= 500, "{longest_ms} ms, with {heeds_after:?}");
+            let last = clients[1].pictures.last().expect("pictures come").at;
+            assert!(lab.now.instant - last < Duration::from_millis(100), "and goes on");
+        }
     }
 }
 
