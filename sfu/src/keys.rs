@@ -15,6 +15,7 @@ use str0m::crypto::{CryptoError, CryptoProvider, from_feature_flags};
 
 use crate::aead::AeadDtls;
 use crate::dtls::pass_dtls_on_to;
+use crate::streams::Streams;
 
 thread_local! {
     /// What the newest handshake of this thread will say: str0m begins it while it builds a connection.
@@ -137,16 +138,18 @@ impl DtlsProvider for Eavesdropper {
         let inner = self.dtls.new_dtls(cert, now, version, mtu)?;
         let handshake = Handshake::default();
         NEWEST.set(Some(handshake.clone()));
-        Ok(Box::new(Overheard { inner, handshake, connected: false }))
+        let streams = Streams::default();
+        Ok(Box::new(Overheard { inner, handshake, connected: false, streams }))
     }
 }
 
-/// A DTLS connection that notes its keying material in passing.
+/// A DTLS connection that notes its keying material in passing, and ends when its messages are on too many streams.
 #[derive(Debug)]
 struct Overheard {
     inner: Box<dyn DtlsInstance>,
     handshake: Handshake,
     connected: bool,
+    streams: Streams,
 }
 
 impl DtlsInstance for Overheard {
@@ -164,6 +167,9 @@ impl DtlsInstance for Overheard {
             // Keys come in the turn in which the handshake ends.
             DtlsOutput::Timeout(_) if self.connected => {
                 let _said_before = self.handshake.said.set(Err(NoProfile));
+            }
+            DtlsOutput::ApplicationData(packet) if !self.streams.admit(packet) => {
+                return DtlsOutput::CloseNotify;
             }
             _ => {}
         }
@@ -230,7 +236,8 @@ mod tests {
     fn a_handshake_without_a_profile_was_in_vain() {
         let handshake = Handshake::default();
         let inner = Box::new(WithoutSrtp(false));
-        let mut overheard = Overheard { inner, handshake: handshake.clone(), connected: false };
+        let streams = Streams::default();
+        let mut overheard = Overheard { inner, handshake: handshake.clone(), connected: false, streams };
         for expected in [false, true] {
             let _said = overheard.poll_output(&mut []);
             assert_eq!(handshake.is_in_vain(), expected);

@@ -104,6 +104,7 @@ mod slots;
 mod sources;
 mod speaker;
 mod srtp;
+mod streams;
 mod svc;
 mod tap;
 mod track;

@@ -21,7 +21,7 @@ const LEG_BYTES: usize = 16;
 /// With the largest head: what is announced to pages, and what SCTP puts together.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2 + RECIPIENTS_MAX * LEG_BYTES + BODY_BYTES_MAX;
 /// Channels that a page may open without being asked; each is closed at once.
-const UNASKED_MAX: usize = 64;
+pub(crate) const UNASKED_MAX: usize = 64;
 
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

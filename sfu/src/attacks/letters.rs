@@ -6,7 +6,8 @@ use super::client::Client;
 use super::lab::{Lab, ROOM};
 use crate::control::{Command, Event, LegId, Meter};
 
-/// Channels that are opened without being asked for: what str0m offers at once without slowing a test down.
+/// Channels that are opened without being asked for. To number its own takes str0m, as whoever opens them, the cube of their
+/// number; the node ends the leg at the 65th.
 const STREAMS: usize = 300;
 
 /// A page's two channels.
@@ -133,6 +134,34 @@ fn channels_without_end_end_the_leg_that_opens_them() {
     let [a, b, c, _] = all;
     honest = [a, b, c];
     assert!(honest.iter().all(|client| !lab.events.contains(&Event::Lost { leg: client.leg })));
+}
+
+/// Writes on channels of which nobody has told the node, which str0m takes for some that are yet to be named.
+#[test]
+fn letters_on_channels_that_nobody_opened_end_the_leg_that_writes_them() {
+    let mut lab = Lab::new();
+    let honest: [Client; 3] = people(&mut lab);
+    let untold = (2..).take(STREAMS);
+    let untold: Vec<_> =
+        untold.map(|stream| ChannelConfig { negotiated: Some(stream), ..ChannelConfig::default() }).collect();
+    let foul = lab.join_writing(ROOM, &untold, |offer| offer).unwrap();
+    let leg = foul.leg;
+    lab.command(Command::Enter { leg });
+    let [a, b, c] = honest;
+    let mut all = [a, b, c, foul];
+    lab.run(&mut all, 3_000);
+    assert!(!lab.events.contains(&Event::Lost { leg }), "nothing is said of them yet");
+    for channel in 0..STREAMS {
+        let now = lab.now.instant;
+        let _taken = all[3].message(channel, &letter(&[], b"untold"), now);
+        lab.run(&mut all, 10);
+    }
+    lab.run(&mut all, 500);
+    assert!(lab.events.contains(&Event::Lost { leg }));
+    let now = lab.now.instant;
+    assert!(all[0].message(0, &letter(&[], b"on"), now));
+    lab.run(&mut all, 500);
+    assert_eq!(bodies(&all[1]), [b"on"]);
 }
 
 /// Opens a channel in band (RFC 8832) on the streams that the node has for messages, as one whose own are elsewhere.

@@ -61,7 +61,7 @@ fn a_picture_goes_on_in_its_old_layer_until_the_new_one_flows() {
 }
 
 /// What a line does not take ends at once. To let it go on, until the smaller layer is there or until something waits, was
-/// tried here and only made the keyframe come later: pictures stood still for 500 to 2,200 ms.
+/// tried here and only made the keyframe come later: pictures stood still for up to 1,270 ms.
 #[test]
 fn a_line_that_narrows_lets_a_picture_stand_still_for_half_a_second() {
     for heeds_after in [0, 100].map(Duration::from_millis) {
