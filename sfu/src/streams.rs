@@ -42,7 +42,9 @@ fn streams_of(packet: &[u8]) -> impl Iterator<Item = u16> {
         Some((kind, chunk))
     });
     let data = chunks.filter(|(kind, _)| *kind == DATA);
-    data.filter_map(|(_, chunk)| chunk.get(STREAM_AT..)?.first_chunk().map(|stream| u16::from_be_bytes(*stream)))
+    data.filter_map(|(_, chunk)| {
+        chunk.get(STREAM_AT..)?.first_chunk().map(|stream| u16::from_be_bytes(*stream))
+    })
 }
 
 #[cfg(test)]

@@ -295,8 +295,10 @@ impl Client {
                     {
                         let width = u16::from_be_bytes([*high, *low]);
                         self.seen_at.insert(width, now);
-                        let part =
-                            Part { begins_keyframe: begins_keyframe(&packet.payload), ends: packet.header.marker };
+                        let part = Part {
+                            begins_keyframe: begins_keyframe(&packet.payload),
+                            ends: packet.header.marker,
+                        };
                         let decoder = self.decoders.entry(*packet.header.ssrc).or_default();
                         if decoder.take(*packet.seq_no, part) {
                             self.pictures.push(Glimpse { of: *mark, width, at: now });
