@@ -135,7 +135,7 @@ pub struct Head {
     pub hash: String,
 }
 
-/// All books, one tenant after the other. Runs beside the service: each tenant is read in one snapshot.
+/// All books, a few tenants at a time. Runs beside the service: each tenant is read in one snapshot.
 pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let service = db.service().await?;
@@ -149,18 +149,50 @@ pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
         service.rollback().await?;
         let Some(last) = page.last() else { break };
         after = *last;
-        for tenant in page {
-            if let Some(evidence) = store::evidence(db, tenant, now).await? {
-                report.accounts += 1;
-                report.statements += evidence.statements.len() as u64;
-                numbers.extend(evidence.statements.iter().map(Number::of));
-                report.differences.extend(examine(&evidence));
-            }
+        for part in examine_all(db, &page, now).await? {
+            report.accounts += part.accounts;
+            report.statements += part.numbers.len() as u64;
+            numbers.extend(part.numbers);
+            report.differences.extend(part.differences);
         }
     }
     report.differences.extend(missing_numbers(&series, numbers));
     follow_chain(db, &mut report).await?;
     Ok(report)
+}
+
+/// What was found in the books of some tenants.
+#[derive(Default)]
+struct Part {
+    accounts: u64,
+    numbers: Vec<Number>,
+    differences: Vec<Difference>,
+}
+
+/// The books of tenants, several read and worked out at a time; what was found is in the order of the tenants.
+async fn examine_all(db: &Db, tenants: &[TenantId], now: Timestamp) -> Result<Vec<Part>, StoreError> {
+    let each = tenants.len().div_ceil(READERS).max(1);
+    let mut readers = Vec::new();
+    for some in tenants.chunks(each) {
+        readers.push(tokio::spawn(examine_some(db.clone(), some.to_vec(), now)));
+    }
+    let mut parts = Vec::new();
+    for reader in readers {
+        parts.push(reader.await.expect("an auditor neither panics nor is stopped")?);
+    }
+    Ok(parts)
+}
+
+async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<Part, StoreError> {
+    let mut part = Part::default();
+    for tenant in tenants {
+        if let Some(evidence) = store::evidence(&db, tenant, now).await? {
+            part.accounts += 1;
+            part.numbers.extend(evidence.statements.iter().map(Number::of));
+            part.differences.extend(examine(&evidence));
+        }
+    }
+    Ok(part)
 }
 
 /// Block after block, with the transactions that each covers.
@@ -180,6 +212,8 @@ async fn follow_chain(db: &Db, report: &mut Report) -> Result<(), StoreError> {
 
 /// Tenants listed at once.
 const PAGE: i64 = 500;
+/// Tenants whose books are read at a time.
+const READERS: usize = 4;
 
 /// One account's books.
 pub fn examine(evidence: &Evidence) -> Vec<Difference> {
