@@ -8,6 +8,7 @@ mod chain;
 mod changed;
 mod evidence;
 mod ledger;
+mod movements;
 mod numbers;
 mod price;
 mod statements;
@@ -15,7 +16,9 @@ mod usage;
 
 pub use chain::{Block, Posted, examine_block};
 pub use changed::Decision;
-pub use evidence::{Charged, Entry, Evidence, Line, PriceRow, Sold, Statement, Used};
+pub use evidence::{
+    Back, Charged, Entry, Evidence, Line, Part, Payment, Payout, PriceRow, Settlement, Sold, Statement, Used,
+};
 pub use numbers::{Number, Series, missing_numbers};
 
 use crate::{
@@ -67,7 +70,7 @@ pub enum Rule {
     TotalIsRoundedOnce,
     /// What the rounding left is carried on.
     RestIsCarriedOn,
-    /// The tab grows by each total from nothing.
+    /// The tab is what the ledger says it was, and grows by each total.
     TabGrowsByTotals,
     /// An account's statements follow each other month by month.
     MonthsFollow,
@@ -75,8 +78,28 @@ pub enum Rule {
     StatementIsAMonth,
     /// A statement is posted as it says, under its own id.
     StatementIsPosted,
+    /// Money that moved is posted as it moved, once.
+    MovementIsPosted,
     /// Nothing else is posted.
     PostingHasAStatement,
+    /// A payment that succeeded lowers the tab by what it took, and nothing else does as a collection.
+    PaymentIsSettled,
+    /// Money is laid against the oldest statement first.
+    OldestIsPaidFirst,
+    /// What was paid falls to those who earned it, with the platform's share and the fee's parts, and adds up.
+    SharesAddUp,
+    /// No more of a payment goes back than came.
+    NoMoreGoesBack,
+    /// What a payout is made of adds up to it.
+    PayoutLinesAddUp,
+    /// Each transaction on a vendor's account is paid once, and none is passed over.
+    PayoutPaysWhatIsOwed,
+    /// What is given up was approved by somebody else than who proposed it.
+    WriteOffIsApproved,
+    /// A draw bears the part of the top-ups' fees that falls to it.
+    DrawBearsItsFee,
+    /// A wallet never holds less than nothing.
+    WalletIsNeverNegative,
     /// A transaction adds to zero in every currency.
     TransactionBalances,
     /// A number is its series' prefix and its place in it, and a sandbox has a series of its own.
@@ -174,6 +197,7 @@ pub fn examine(evidence: &Evidence) -> Vec<Difference> {
     usage::examine(evidence, &mut found);
     statements::examine(evidence, &mut found);
     ledger::examine(evidence, &mut found);
+    movements::examine(evidence, &mut found);
     numbers::examine(evidence, &mut found);
     found.differences
 }
