@@ -2,6 +2,9 @@
 //!
 //! The doc comments here are the help text, and `.env.example` is made from them (`tuppence config --env-example`, compared in a test).
 
+use billing::collection::DEFAULT_POLICY;
+use billing::collector::{PayoutFloor, Terms};
+use billing::store::PlatformShare;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use sfu::{EgressKind, Ways};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -210,6 +213,9 @@ pub(crate) struct Config {
     /// Where data lives.
     #[command(flatten)]
     pub database: DatabaseConfig,
+    /// Money.
+    #[command(flatten)]
+    pub billing: BillingConfig,
     /// Who may look inside.
     #[command(flatten)]
     pub metrics: MetricsConfig,
@@ -315,6 +321,29 @@ pub(crate) struct MetricsConfig {
     /// How many rooms have metrics of their own, the busiest first; the rest is one
     #[arg(long, env = "TUPPENCE_METRICS_ROOMS", value_name = "COUNT", default_value_t = 20)]
     pub metrics_rooms: usize,
+}
+
+/// Money.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Money")]
+pub(crate) struct BillingConfig {
+    /// What the platform keeps of what it collects for vendors, in thousandths; what a vendor is credited afterwards says it
+    #[arg(long, env = "TUPPENCE_PLATFORM_SHARE_PER_MILLE", value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub platform_share_per_mille: u16,
+    /// The least that a vendor is paid at once, in hundredths of the currency's unit (cents); of a yen, so many
+    #[arg(long, env = "TUPPENCE_PAYOUT_FLOOR", value_name = "COUNT", default_value_t = 1_000)]
+    pub payout_floor: u32,
+}
+
+impl BillingConfig {
+    /// What collecting goes by.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            policy: DEFAULT_POLICY,
+            platform: PlatformShare(self.platform_share_per_mille),
+            payout_floor: PayoutFloor(self.payout_floor),
+        }
+    }
 }
 
 /// What it says.

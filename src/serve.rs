@@ -11,7 +11,9 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::serve::ListenerExt;
 use billing::clock::Clock;
+use billing::collector::Collector;
 use billing::db::Db;
+use billing::processor::Sandbox;
 use signaling::hub::{Hub, HubConfig};
 use signaling::nodes::{self, Local, Nodes};
 use std::io::ErrorKind;
@@ -140,7 +142,10 @@ impl Roles {
         let sources =
             Sources { media: media.clone(), hub: Some(hub.clone()), rooms: config.metrics.metrics_rooms };
         metrics::start(&config.metrics, sources).await?;
-        let billing = tokio::spawn(billing::jobs::run(db, clock));
+        let collector =
+            Collector::new(db.clone(), clock.clone(), Sandbox::new(db.clone()), config.billing.terms());
+        info!(processor = "sandbox", "payments are rehearsed: no money moves");
+        let billing = tokio::spawn(billing::jobs::run(db, clock, collector));
         let secure = public_url.starts_with("https://");
         let router = signaling::router(hub.clone()).merge(nodes::routes(nodes)).merge(pages::router(secure));
         let http = Http::start(listener, router);

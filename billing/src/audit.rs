@@ -9,6 +9,7 @@ mod changed;
 mod events;
 mod evidence;
 mod ledger;
+mod movements;
 mod numbers;
 mod price;
 mod statements;
@@ -18,8 +19,8 @@ mod usage;
 pub use chain::{Block, Posted, examine_block};
 pub use changed::Decision;
 pub use evidence::{
-    Charged, Entry, EventRow, Evidence, Line, MeterRow, PriceRow, Sold, Statement, TaxBuyer, TaxFacts,
-    TaxRow, Used,
+    Back, Charged, Entry, EventRow, Evidence, Line, MeterRow, Part, Payment, Payout, PriceRow, Settlement,
+    Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
 };
 pub use numbers::{Number, Series, missing_numbers};
 
@@ -80,7 +81,7 @@ pub enum Rule {
     TaxIsItsRate,
     /// The taxes of a statement add up to its tax.
     TaxesAddUp,
-    /// The tab grows by each total from nothing.
+    /// The tab is what the ledger says it was, and grows by each total.
     TabGrowsByTotals,
     /// An account's statements follow each other month by month.
     MonthsFollow,
@@ -88,8 +89,28 @@ pub enum Rule {
     StatementIsAMonth,
     /// A statement is posted as it says, under its own id.
     StatementIsPosted,
+    /// Money that moved is posted as it moved, once.
+    MovementIsPosted,
     /// Nothing else is posted.
     PostingHasAStatement,
+    /// A payment that succeeded lowers the tab by what it took, and nothing else does as a collection.
+    PaymentIsSettled,
+    /// Money is laid against the oldest statement first.
+    OldestIsPaidFirst,
+    /// What was paid falls to those who earned it, with the platform's share and the fee's parts, and adds up.
+    SharesAddUp,
+    /// No more of a payment goes back than came.
+    NoMoreGoesBack,
+    /// What a payout is made of adds up to it.
+    PayoutLinesAddUp,
+    /// Each transaction on a vendor's account is paid once, and none is passed over.
+    PayoutPaysWhatIsOwed,
+    /// What is given up was approved by somebody else than who proposed it.
+    WriteOffIsApproved,
+    /// A draw bears the part of the top-ups' fees that falls to it.
+    DrawBearsItsFee,
+    /// A wallet never holds less than nothing.
+    WalletIsNeverNegative,
     /// A transaction adds to zero in every currency.
     TransactionBalances,
     /// A number is its series' prefix and its place in it, and a sandbox has a series of its own.
@@ -163,14 +184,14 @@ pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
 
 /// What was found in the books of some tenants.
 #[derive(Default)]
-struct Part {
+struct Examined {
     accounts: u64,
     numbers: Vec<Number>,
     differences: Vec<Difference>,
 }
 
 /// The books of tenants, several read and worked out at a time; what was found is in the order of the tenants.
-async fn examine_all(db: &Db, tenants: &[TenantId], now: Timestamp) -> Result<Vec<Part>, StoreError> {
+async fn examine_all(db: &Db, tenants: &[TenantId], now: Timestamp) -> Result<Vec<Examined>, StoreError> {
     let each = tenants.len().div_ceil(READERS).max(1);
     let mut readers = Vec::new();
     for some in tenants.chunks(each) {
@@ -183,8 +204,8 @@ async fn examine_all(db: &Db, tenants: &[TenantId], now: Timestamp) -> Result<Ve
     Ok(parts)
 }
 
-async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<Part, StoreError> {
-    let mut part = Part::default();
+async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<Examined, StoreError> {
+    let mut part = Examined::default();
     for tenant in tenants {
         if let Some(evidence) = store::evidence(&db, tenant, now).await? {
             part.accounts += 1;
@@ -221,6 +242,7 @@ pub fn examine(evidence: &Evidence) -> Vec<Difference> {
     usage::examine(evidence, &mut found);
     statements::examine(evidence, &mut found);
     ledger::examine(evidence, &mut found);
+    movements::examine(evidence, &mut found);
     numbers::examine(evidence, &mut found);
     found.differences
 }

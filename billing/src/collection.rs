@@ -1,14 +1,23 @@
 //! When to ask for money: a policy, not a date. Collecting 25 ¢ by card costs 31 ¢, so small tabs wait.
 //!
 //! [`decide`] is a function of what is owed, of the way to collect it and of what the payer wants. [`settle`] pays a tab
-//! from a wallet first; [`dunning`] says what follows when a collection failed.
+//! from a wallet first; [`dunning`] says what follows when a collection failed; [`next`] puts the three together into what
+//! is to be done about a payer now. What came in is laid against the oldest statements ([`allocate`]) and falls to whoever
+//! earned it ([`parts`]); [`posting`] says both to the ledger.
 
+mod allocation;
 pub mod dunning;
 mod fees;
+pub mod posting;
+mod shares;
+mod turn;
 mod wallet;
 
-pub use fees::{FeeSchedule, US_BANK_DEBIT, US_CARD};
-pub use wallet::{Settled, TopUp, settle};
+pub use allocation::{Bill, Standing, Stands, allocate, standings};
+pub use fees::{FeeSchedule, US_BANK_DEBIT, US_CARD, price_list};
+pub use shares::{Claim, Part, apportion, parts, parts_back};
+pub use turn::{Failures, Next, Situation, Way, next};
+pub use wallet::{Filled, Settled, TopUp, fee_of_draw, settle};
 
 use crate::{
     currency::Currency,
@@ -131,6 +140,45 @@ pub enum Reason {
         /// So long.
         months: i64,
     },
+    /// The payer has named no way to pay.
+    NoWayYet {
+        /// What is owed.
+        amount: Money,
+    },
+    /// A payment is on its way.
+    UnderWay,
+    /// A payment failed for now.
+    TryAgain {
+        /// What is owed.
+        amount: Money,
+        /// When it is tried again.
+        at: Timestamp,
+    },
+    /// A payment failed before and is due again.
+    Again {
+        /// What is owed.
+        amount: Money,
+    },
+    /// The way to pay does not work any more.
+    AnotherWay {
+        /// What is owed.
+        amount: Money,
+    },
+    /// Nothing that happens by itself will bring it in.
+    Person {
+        /// What is owed.
+        amount: Money,
+    },
+    /// The wallet pays.
+    Drawn {
+        /// So much.
+        amount: Money,
+    },
+    /// The wallet fills itself up.
+    Refill {
+        /// With so much.
+        amount: Money,
+    },
     /// The fee is too large a part, or the payer wants to be asked for more at a time.
     NotYet {
         /// What it would cost.
@@ -229,6 +277,28 @@ impl fmt::Display for Reason {
             Reason::Old { amount, months } => {
                 write!(f, "The oldest part of {amount} has waited {months} months.")
             }
+            Reason::NoWayYet { amount } => {
+                write!(f, "{amount} stands on the tab. Nothing is taken before a way to pay is named.")
+            }
+            Reason::UnderWay => f.write_str("A payment is on its way."),
+            Reason::TryAgain { amount, at } => {
+                let day = at.to_zoned(TimeZone::UTC).date();
+                write!(f, "{amount} could not be collected for now. The next attempt is on {day}.")
+            }
+            Reason::Again { amount } => {
+                write!(f, "{amount} could not be collected before and is tried again.")
+            }
+            Reason::AnotherWay { amount } => {
+                write!(f, "{amount} could not be collected. Please name another way to pay.")
+            }
+            Reason::Person { amount } => {
+                write!(
+                    f,
+                    "{amount} could not be collected for three months. A person decides what becomes of it."
+                )
+            }
+            Reason::Drawn { amount } => write!(f, "{amount} is about to be taken from the wallet."),
+            Reason::Refill { amount } => write!(f, "The wallet fills itself up with {amount}."),
             Reason::NotYet { fee: Fee { fee, percent, amount }, threshold, due } => {
                 write!(
                     f,

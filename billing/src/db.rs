@@ -117,6 +117,16 @@ impl Db {
         self.begin("tuppence.scope", "seal").await
     }
 
+    /// A transaction that looks through everybody's tabs and payments for what is to be done, and changes nothing.
+    pub async fn collecting(&self) -> Result<Transaction, DbError> {
+        self.begin("tuppence.scope", "collect").await
+    }
+
+    /// A transaction that sees the sandbox processor's own tables and nothing of ours.
+    pub(crate) async fn processing(&self) -> Result<Transaction, DbError> {
+        self.begin("tuppence.scope", "processor").await
+    }
+
     /// A transaction that sees the one key, session or sign-in link whose SHA-256 is presented.
     pub async fn presented(&self, hash: &[u8; 32]) -> Result<Transaction, DbError> {
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();

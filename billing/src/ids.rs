@@ -39,20 +39,29 @@ ids! {
     LegId;
     /// A finalised statement. Also names its transaction in the ledger.
     StatementId;
+    /// A way to pay that a payer named.
+    PaymentMethodId;
+    /// An attempt to take money. Also names its order at the processor and, where it succeeds, its transaction in the ledger.
+    PaymentId;
     /// A line of a statement, the same in every draft and in the final one.
     LineId;
 }
 
 impl LineId {
     /// Derives the id from what the line is about, so that a line keeps its name while its amount grows.
-    /// The words are mixed by FNV-1a in 128 bits into a UUID of version 8 (RFC 9562 §5.8).
     pub fn derived(parts: &[&[u8]]) -> Self {
-        const OFFSET: u128 = 0x6c62272e07bb014262b821756295c58d;
-        const PRIME: u128 = 0x0000000001000000000000000000013b;
-        let mixed = parts
-            .iter()
-            .flat_map(|part| part.iter())
-            .fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME));
-        Self(uuid::Builder::from_custom_bytes(mixed.to_be_bytes()).into_uuid())
+        Self(derived(parts))
     }
+}
+
+/// An id that follows from what it is about: the same every time, so that whoever tries again means the same thing.
+/// The words are mixed by FNV-1a in 128 bits into a UUID of version 8 (RFC 9562 §5.8).
+pub fn derived(parts: &[&[u8]]) -> Uuid {
+    const OFFSET: u128 = 0x6c62272e07bb014262b821756295c58d;
+    const PRIME: u128 = 0x0000000001000000000000000000013b;
+    let mixed = parts
+        .iter()
+        .flat_map(|part| part.iter())
+        .fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME));
+    uuid::Builder::from_custom_bytes(mixed.to_be_bytes()).into_uuid()
 }

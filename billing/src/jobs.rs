@@ -1,11 +1,13 @@
-//! What billing does by itself: every hour it makes ended months final and prepares the next ones, and every minute it
-//! seals the ledger.
+//! What billing does by itself: every hour it makes ended months final, prepares the next ones and collects what is due; every
+//! minute it seals the ledger; every second it finishes the payments that were begun.
 
 use crate::{
     clock::Clock,
+    collector::{Collector, Swept, Whom},
     db::{Db, DbError},
     ids::TenantId,
     period::Month,
+    processor::Processor,
     statement::Summary,
     store::{self, Due, Progress, Seen, StoreError},
 };
@@ -18,6 +20,10 @@ use uuid::Uuid;
 const TICK: Duration = Duration::from_secs(3_600);
 /// How often the ledger is sealed.
 const SEAL_EVERY: Duration = Duration::from_secs(60);
+/// How often payments are finished that were begun: whoever pays by hand looks at the answer a moment later.
+const FINISH_EVERY: Duration = Duration::from_secs(1);
+/// How often sandboxes are looked through, whose clocks may have been advanced.
+const REHEARSE_EVERY: Duration = Duration::from_secs(5);
 /// A month is made final this long after its end, when the nodes have reported its last hour. What comes still later
 /// becomes an adjustment.
 const SETTLING: SignedDuration = SignedDuration::from_hours(1);
@@ -41,8 +47,51 @@ pub struct Round {
 }
 
 /// Runs for ever. Any number of processes may do this at the same time.
-pub async fn run(db: Db, clock: Clock) {
-    tokio::join!(close_hourly(&db, &clock), seal_every_minute(&db, &clock));
+pub async fn run(db: Db, clock: Clock, collector: Collector<impl Processor>) {
+    tokio::join!(
+        hourly(&db, &clock, &collector),
+        seal_every_minute(&db, &clock),
+        finish_payments(&collector),
+        rehearse(&collector),
+    );
+}
+
+async fn finish_payments(collector: &Collector<impl Processor>) {
+    let mut ticks = tokio::time::interval(FINISH_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = finish(collector).await {
+            tracing::warn!(%error, "payments were not finished; the next try is in a second");
+        }
+    }
+}
+
+async fn finish(collector: &Collector<impl Processor>) -> Result<(), StoreError> {
+    collector.resume().await?;
+    collector.resume_refunds().await?;
+    collector.resume_payouts().await?;
+    collector.hear().await?;
+    Ok(())
+}
+
+async fn rehearse(collector: &Collector<impl Processor>) {
+    let mut ticks = tokio::time::interval(REHEARSE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        collect(collector, Whom::Sandboxes).await;
+    }
+}
+
+async fn collect(collector: &Collector<impl Processor>, whom: Whom) {
+    match collector.sweep(whom).await {
+        Ok(Swept { acted: 0, failed: 0, .. }) => {}
+        Ok(Swept { payers, acted, failed }) => {
+            tracing::info!(payers, acted, failed, "tabs were looked through");
+        }
+        Err(error) => tracing::warn!(%error, "tabs were not looked through; the next round tries again"),
+    }
 }
 
 /// What was posted becomes part of the chain of blocks in which tampering shows.
@@ -59,7 +108,7 @@ async fn seal_every_minute(db: &Db, clock: &Clock) {
     }
 }
 
-async fn close_hourly(db: &Db, clock: &Clock) {
+async fn hourly(db: &Db, clock: &Clock, collector: &Collector<impl Processor>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let told = |tenant: TenantId, summary: &Summary| {
@@ -69,6 +118,12 @@ async fn close_hourly(db: &Db, clock: &Clock) {
         ticks.tick().await;
         if let Err(error) = round(db, clock, told).await {
             tracing::warn!(%error, "a round of billing failed; the next one is in an hour");
+        }
+        collect(collector, Whom::All).await;
+        match collector.pay_out().await {
+            Ok(0) => {}
+            Ok(payouts) => tracing::info!(payouts, "vendors were paid"),
+            Err(error) => tracing::warn!(%error, "vendors were not paid; the next round tries again"),
         }
     }
 }

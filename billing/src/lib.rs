@@ -11,14 +11,15 @@
 //! 3. The [`statement`] of a month is a pure function of facts, prices, [`subscription`]s and what earlier statements
 //!    said. It rounds once, to whole cents, and carries the rest on; [`tax`] is worked out of the whole cents.
 //! 4. Making a month final numbers it, freezes it and posts it to the [`ledger`], where everything adds to zero.
-//! 5. What is owed stands on the tab until [`collection`] is worth its fee.
+//! 5. What is owed stands on the tab until [`collection`] is worth its fee. Then a [`payment`] asks the [`processor`], and what
+//!    came in falls to whoever earned it.
 //! 6. The [`audit`] works all of it out again, sharing only [`money`]'s rounding with the code that bills, and compares.
 //!
 //! # Core and shell
 //!
 //! The modules named above touch no database and no clock: time is an argument. [`store`] loads and keeps their values,
-//! each function on a [`db::Transaction`] of one tenant, or of many where a month ends; [`jobs`] does every hour what must
-//! happen by itself.
+//! each function on a [`db::Transaction`] of one tenant, or of many where a month ends; the [`collector`] has payers charged;
+//! [`jobs`] does every hour what must happen by itself.
 //! [`export`] writes the ledger for programs of accountants; [`drilldown`] holds the answers for those who take a statement apart.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -29,6 +30,7 @@ pub mod catalogue;
 pub mod charge;
 pub mod clock;
 pub mod collection;
+pub mod collector;
 pub mod currency;
 pub mod db;
 pub mod drilldown;
@@ -40,8 +42,10 @@ pub mod jobs;
 pub mod ledger;
 pub mod meter;
 pub mod money;
+pub mod payment;
 pub mod period;
 pub mod price;
+pub mod processor;
 pub mod statement;
 pub mod store;
 pub mod subscription;

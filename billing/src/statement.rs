@@ -29,14 +29,36 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Can it still change?
+/// Where a statement stands. It only moves along `draft → final → collecting → paid | void | uncollectible`, and may skip
+/// what it does not need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It grows with every hour.
     Draft,
-    /// It never changes again.
+    /// It never changes again, and what it says stands on the tab.
     Final,
+    /// The payer has been charged for it, without success so far.
+    Collecting,
+    /// Nothing of it is owed any more.
+    Paid,
+    /// It was taken back as a whole.
+    Void,
+    /// What was left of it was given up.
+    Uncollectible,
+}
+
+impl Status {
+    /// Is that one of the arrows?
+    pub fn may_become(self, next: Self) -> bool {
+        use Status::*;
+        match self {
+            Draft => next == Final,
+            Final => matches!(next, Collecting | Paid | Void | Uncollectible),
+            Collecting => matches!(next, Paid | Void | Uncollectible),
+            Paid | Void | Uncollectible => false,
+        }
+    }
 }
 
 /// A half-open stretch of time.
@@ -83,7 +105,7 @@ pub struct Statement {
     pub statement_id: Option<StatementId>,
     /// Without gaps per legal entity; null while it is a draft.
     pub number: Option<String>,
-    /// Can it still change?
+    /// Where it stands.
     pub status: Status,
     /// Whose it is.
     pub account: Payer,
@@ -122,7 +144,7 @@ pub struct Summary {
     pub statement_id: StatementId,
     /// Without gaps per legal entity.
     pub number: String,
-    /// Always final.
+    /// Where it stands; never a draft.
     pub status: Status,
     /// The calendar month in UTC.
     pub period: Period,

@@ -20,13 +20,19 @@ mod freeze;
 mod ledger;
 mod meters;
 mod own_usage;
+mod payers;
+mod payments;
+mod payouts;
+mod refunds;
 mod row;
+mod settlements;
 mod statements;
 mod subscriptions;
 mod tax;
 mod tenants;
 mod usage;
 mod usage_query;
+mod write_offs;
 
 pub use accounts::{
     BUSINESS, DEMO, OpenedAccount, account_of_tenant, accounts, open_account, open_account_on, open_person,
@@ -41,9 +47,22 @@ pub use drilldown::{StatementRef, hour_calls, line_hours};
 pub use events::record_events;
 pub use export::{Page, journal_after};
 pub use facts::{Recorded, record_batch, record_facts, set_aside};
+pub(crate) use finalise::lock as lock_tenant;
 pub use finalise::{FinaliseError, finalise, finalise_ended};
 pub use ledger::{balance, post};
 pub use meters::{MeterNotMade, insert_meter, meters};
+pub use payers::{NewMethod, Payer, Who, methods, name_method, owing_after, payers, set, settings};
+pub use payments::{NewPayment, OpenPayment, begin_payment, open_payments, payment, payments};
+pub use payouts::{
+    Payable, begin_payout, end_payout, name_destination, open_payouts, payable_after, payout, payouts,
+    vendor_owed,
+};
+pub use refunds::{
+    RefundError, begin_refund, end_refund, hear, hear_until, heard_until, open_refunds, refunds,
+    whose_payment,
+};
+pub(crate) use row::new_id;
+pub use settlements::{PlatformShare, draw, how_statements_stand, settle_payment, standings_said};
 pub use statements::{draft, statement, statements};
 pub use subscriptions::{
     Considered, Kept, Start, SubscribeError, consider_change, consider_start, entitlements, keep,
@@ -55,6 +74,7 @@ pub use tax::{
 pub use tenants::{make_partitions, tenants_after};
 pub use usage::usage_month;
 pub use usage_query::{USAGE_ROWS_MAX, UsageAsk, UsageAskError, UsageCursor, usage_rows};
+pub use write_offs::{WriteOffError, decide_write_off, propose_write_off, write_offs};
 
 use crate::{db::DbError, ledger::LedgerError, money::MoneyError};
 

@@ -4,7 +4,7 @@ use super::changed::Decision;
 use crate::ids::TenantId;
 use jiff::{Timestamp, civil::Date};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Everything about one tenant's account.
@@ -36,6 +36,20 @@ pub struct Evidence {
     pub statements: Vec<Statement>,
     /// All entries of the tenant's ledger.
     pub entries: Vec<Entry>,
+    /// The place of each transaction in the ledger: what was posted together has the same.
+    pub posted: BTreeMap<Uuid, i64>,
+    /// The tenant's own vendors.
+    pub vendors: Vec<Uuid>,
+    /// All payments.
+    pub payments: Vec<Payment>,
+    /// All that lowered a tab.
+    pub settlements: Vec<Settlement>,
+    /// What went back of payments.
+    pub backs: Vec<Back>,
+    /// What went out to vendors, in the order of their making.
+    pub payouts: Vec<Payout>,
+    /// Write-offs that two have decided: name, whose tab, how much and in what.
+    pub write_offs: Vec<(Uuid, Uuid, i64, String)>,
     /// Lines of the open month's draft, and until when it counts.
     pub draft: Option<(Date, Timestamp, Vec<Line>)>,
 }
@@ -276,4 +290,118 @@ pub struct Entry {
     pub currency: String,
     /// Debit above zero.
     pub amount: i64,
+}
+
+/// An attempt to take money.
+#[derive(Debug, Clone)]
+pub struct Payment {
+    /// Its name.
+    pub payment: Uuid,
+    /// Its place in the order of their making.
+    pub number: i64,
+    /// Who pays.
+    pub account: Uuid,
+    /// `collection`, or something that fills a wallet.
+    pub purpose: String,
+    /// `attempted`, `succeeded` or `failed`.
+    pub state: String,
+    /// In what.
+    pub currency: String,
+    /// How much.
+    pub amount: i64,
+    /// What the processor kept.
+    pub fee: i64,
+}
+
+/// Something that lowered a tab.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Its name, also in the ledger.
+    pub settlement: Uuid,
+    /// Whose tab.
+    pub account: Uuid,
+    /// `collection`, `wallet` or `write_off`.
+    pub kind: String,
+    /// In what.
+    pub currency: String,
+    /// How much.
+    pub amount: i64,
+    /// What it cost.
+    pub fee: i64,
+    /// What was laid against which statement.
+    pub allocated: BTreeMap<Uuid, i64>,
+    /// Whose it is.
+    pub parts: Vec<Part>,
+}
+
+/// Somebody's part of a settlement.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Where it was earned.
+    pub account: String,
+    /// Owed to a vendor?
+    pub passed_on: bool,
+    /// Of what was paid.
+    pub gross: i64,
+    /// What the platform keeps, in thousandths.
+    pub platform_per_mille: i32,
+    /// The same in micros.
+    pub platform: i64,
+    /// Its part of the fee.
+    pub fee: i64,
+    /// What is left.
+    pub net: i64,
+}
+
+/// Money that went back of a payment.
+#[derive(Debug, Clone)]
+pub struct Back {
+    /// Its name, also in the ledger.
+    pub back: Uuid,
+    /// Of which payment.
+    pub payment: Uuid,
+    /// In what.
+    pub currency: String,
+    /// How much.
+    pub amount: i64,
+    /// What the processor took for it, where the payer objected.
+    pub fee: i64,
+    /// The processor gave it again, or never sent it.
+    pub came_again: bool,
+}
+
+/// Money that went out to a vendor.
+#[derive(Debug, Clone)]
+pub struct Payout {
+    /// Its name, also in the ledger.
+    pub payout: Uuid,
+    /// To whom.
+    pub vendor: Uuid,
+    /// In what.
+    pub currency: String,
+    /// What the one before left.
+    pub carried_in: i64,
+    /// How much.
+    pub amount: i64,
+    /// What it leaves.
+    pub carried_out: i64,
+    /// It failed.
+    pub came_again: bool,
+    /// Which transactions it pays, and how much each added.
+    pub lines: BTreeMap<Uuid, i64>,
+}
+
+impl Evidence {
+    /// A transaction's place in the ledger.
+    pub(super) fn order_of(&self, transaction: Uuid) -> i64 {
+        self.posted.get(&transaction).copied().unwrap_or(i64::MAX)
+    }
+
+    /// What stood on a tab before a place in the ledger.
+    pub(super) fn receivable_before(&self, account: Uuid, place: i64) -> i128 {
+        let name = format!("receivable:{account}");
+        let before =
+            self.entries.iter().filter(|it| it.account == name && self.order_of(it.transaction) < place);
+        before.map(|it| i128::from(it.amount)).sum()
+    }
 }

@@ -3,13 +3,14 @@
 use super::{
     Findings, Rule,
     evidence::{Evidence, Statement, TaxRow},
+    movements,
 };
 use crate::money::apportion;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What stands on each account of a transaction.
-type Posting = BTreeMap<(String, String), i128>;
+pub(super) type Posting = BTreeMap<(String, String), i128>;
 
 pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     let mut posted: BTreeMap<Uuid, Posting> = BTreeMap::new();
@@ -24,6 +25,11 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
         let expected = expected(evidence, statement);
         let posting = posted.remove(&statement.statement).unwrap_or_default();
         found.compare(Rule::StatementIsPosted, &statement.number, text(&expected), text(&posting));
+    }
+    for (transaction, expected) in movements::expected(evidence) {
+        let posting = posted.remove(&transaction).unwrap_or_default();
+        let place = format!("transaction {transaction}");
+        found.compare(Rule::MovementIsPosted, place, text(&expected), text(&posting));
     }
     for transaction in posted.keys() {
         found.add(Rule::PostingHasAStatement, format!("transaction {transaction}"), "a statement", "none");

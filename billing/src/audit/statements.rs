@@ -12,7 +12,7 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     for statement in &evidence.statements {
         sums(statement, found);
         tax::examine(evidence, statement, found);
-        follows(statement, before, found);
+        follows(evidence, statement, before, found);
         for line in &statement.lines {
             lines(evidence, statement, line, found);
         }
@@ -32,11 +32,21 @@ fn sums(statement: &Statement, found: &mut Findings) {
     found.compare(Rule::StatementIsAMonth, place, true, whole_month);
 }
 
-fn follows(statement: &Statement, before: Option<&Statement>, found: &mut Findings) {
+/// What the ledger says was owed when a statement came: all that was posted before it, and the earlier months that were made
+/// final together with it.
+fn owed(evidence: &Evidence, statement: &Statement) -> i128 {
+    let place = evidence.order_of(statement.statement);
+    let together = |it: &&Statement| it.starts < statement.starts && evidence.order_of(it.statement) == place;
+    let totals = evidence.statements.iter().filter(together).map(|it| i128::from(it.total));
+    evidence.receivable_before(evidence.account, place) + totals.sum::<i128>()
+}
+
+fn follows(evidence: &Evidence, statement: &Statement, before: Option<&Statement>, found: &mut Findings) {
     let place = &statement.number;
-    let (carried, owed) = before.map_or((0, 0), |before| (before.carried_out, before.tab_after));
+    let carried = before.map_or(0, |before| before.carried_out);
     found.compare(Rule::CarriedComesIn, place, carried, statement.carried_in);
-    found.compare(Rule::TabGrowsByTotals, format!("{place}, before"), owed, statement.tab_before);
+    let owed = owed(evidence, statement);
+    found.compare(Rule::TabGrowsByTotals, format!("{place}, before"), owed, statement.tab_before.into());
     let after = statement.tab_before.saturating_add(statement.total);
     found.compare(Rule::TabGrowsByTotals, format!("{place}, after"), after, statement.tab_after);
     if let Some(before) = before {

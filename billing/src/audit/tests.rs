@@ -126,6 +126,13 @@ impl Kept {
                     amount: entry.amount.micros,
                 })
                 .collect(),
+            posted: (1..).zip(&self.statements).map(|(place, it)| (it.statement, place)).collect(),
+            vendors: Vec::new(),
+            payments: Vec::new(),
+            settlements: Vec::new(),
+            backs: Vec::new(),
+            payouts: Vec::new(),
+            write_offs: Vec::new(),
             draft: Some((month.first_day(), as_of, lines)),
         }
     }

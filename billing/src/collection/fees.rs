@@ -4,6 +4,7 @@ use super::Policy;
 use crate::{
     currency::Currency,
     money::{MICROS_PER_MINOR, Money, MoneyError, round_half_even},
+    processor::Rail,
 };
 
 /// What one collection costs and what the processor takes at all.
@@ -39,6 +40,42 @@ pub const US_BANK_DEBIT: FeeSchedule = FeeSchedule {
     cap_micros: Some(500 * MICROS_PER_MINOR),
     minimum_micros: 50 * MICROS_PER_MINOR,
 };
+
+/// What a card costs in currencies other than the dollar, as Stripe's price lists say it of the countries that use them:
+/// code, share, fixed part and minimum, the last two in minor units. Of a currency that is not here nothing is known.
+const CARDS: [(&str, i64, i64, i64); 11] = [
+    ("AUD", 17, 30, 50),
+    ("CAD", 29, 30, 50),
+    ("CHF", 29, 30, 50),
+    ("DKK", 15, 180, 250),
+    ("EUR", 15, 25, 50),
+    ("GBP", 15, 20, 30),
+    ("JPY", 36, 0, 50),
+    // Of dinars no price list is published: the dollar's, at three dollars a dinar.
+    ("KWD", 29, 100, 170),
+    ("NOK", 24, 200, 300),
+    ("PLN", 15, 100, 200),
+    ("SEK", 15, 180, 300),
+];
+
+/// What collecting costs by a rail in a currency; `None` where there is no price list for it.
+pub fn price_list(rail: Rail, currency: Currency) -> Option<FeeSchedule> {
+    match rail {
+        Rail::BankDebit => (currency == Currency::USD).then_some(US_BANK_DEBIT),
+        Rail::Card if currency == Currency::USD => Some(US_CARD),
+        Rail::Card => {
+            let (_, share_per_mille, fixed, minimum) =
+                *CARDS.iter().find(|(code, ..)| *code == currency.code())?;
+            Some(FeeSchedule {
+                currency,
+                share_per_mille,
+                fixed_micros: fixed * MICROS_PER_MINOR,
+                cap_micros: None,
+                minimum_micros: minimum * MICROS_PER_MINOR,
+            })
+        }
+    }
+}
 
 impl FeeSchedule {
     /// What collecting an amount costs, to the minor unit.
@@ -109,6 +146,22 @@ mod tests {
         ] {
             assert_eq!(fees.fee(cents(amount)), Ok(cents(fee)), "{amount}");
         }
+    }
+
+    /// Rows: a currency of no, two and three decimals, what is collected in minor units, the fee and the minimum.
+    #[test]
+    fn each_currency_has_a_price_list_of_its_own() {
+        for (code, amount, fee, minimum) in
+            [("JPY", 500, 18, 50), ("EUR", 1_000, 40, 50), ("GBP", 1_000, 35, 30), ("KWD", 5_000, 245, 170)]
+        {
+            let currency: Currency = code.parse().expect(code);
+            let minor = |minor: i64| Money::micros(minor * MICROS_PER_MINOR, currency);
+            let fees = price_list(Rail::Card, currency).expect(code);
+            assert_eq!((fees.fee(minor(amount)), fees.minimum()), (Ok(minor(fee)), minor(minimum)), "{code}");
+        }
+        let unheard_of: Currency = "XPF".parse().expect("a code");
+        assert_eq!(price_list(Rail::Card, unheard_of), None);
+        assert_eq!(price_list(Rail::BankDebit, "EUR".parse().expect("a code")), None);
     }
 
     proptest! {

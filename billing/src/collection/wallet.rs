@@ -56,6 +56,35 @@ impl TopUp {
     }
 }
 
+/// A charge that filled a wallet up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filled {
+    /// What came in.
+    pub amount: Money,
+    /// What the processor kept of it.
+    pub fee: Money,
+}
+
+/// The part of the top-ups' fees that falls to a draw. What was filled in first is drawn first, and each draw costs the
+/// difference of what all draws cost after and before it, so that an empty wallet has passed on every fee exactly once.
+pub fn fee_of_draw(filled: &[Filled], drawn_before: Money, drawn: Money) -> Result<Money, MoneyError> {
+    let after = fees_up_to(filled, drawn_before.plus(drawn)?)?;
+    after.minus(fees_up_to(filled, drawn_before)?)
+}
+
+/// What the first so many micros ever drawn cost, rounded down to a micro.
+fn fees_up_to(filled: &[Filled], drawn: Money) -> Result<Money, MoneyError> {
+    let (mut left, mut fees) = (drawn.micros, Money::zero(drawn.currency));
+    for Filled { amount, fee } in filled {
+        let part = left.min(amount.micros).max(0);
+        let micros = i128::from(fee.micros) * i128::from(part) / i128::from(amount.micros.max(1));
+        let micros = i64::try_from(micros).map_err(|_| MoneyError::Overflow)?;
+        fees = fees.plus(Money { micros, ..*fee })?;
+        left -= part;
+    }
+    Ok(fees)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +121,28 @@ mod tests {
     }
 
     proptest! {
+        /// However a wallet is drawn empty, its draws bear what filling it cost, and none bears less than nothing.
+        #[test]
+        fn draws_bear_the_fees_of_what_they_draw(
+            filled in prop::collection::vec((1_i64..5_000_000, 0_i64..90_000), 1..5),
+            cuts in prop::collection::vec(1_i64..3_000_000, 0..12),
+        ) {
+            let micros = |micros| Money::micros(micros, Currency::USD);
+            let filled: Vec<Filled> = filled
+                .into_iter()
+                .map(|(amount, fee)| Filled { amount: micros(amount), fee: micros(fee.min(amount)) })
+                .collect();
+            let all: i64 = filled.iter().map(|one| one.amount.micros).sum();
+            let (mut drawn, mut fees) = (0, 0);
+            for cut in cuts.into_iter().chain([i64::MAX]) {
+                let draw = cut.min(all - drawn);
+                let fee = fee_of_draw(&filled, micros(drawn), micros(draw)).expect("small");
+                prop_assert!((0..=draw).contains(&fee.micros), "{fee} of {draw}");
+                (drawn, fees) = (drawn + draw, fees + fee.micros);
+            }
+            prop_assert_eq!(fees, filled.iter().map(|one| one.fee.micros).sum::<i64>());
+        }
+
         #[test]
         fn nothing_is_lost_and_nothing_goes_below_zero(
             owed in 0_i64..100_000, balance in 0_i64..100_000, amount in 1_i64..5_000,

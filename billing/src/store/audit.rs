@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     audit::{
-        Charged, Decision, Entry, EventRow, Evidence, Line, MeterRow, PriceRow, Series, Sold, Statement,
-        TaxBuyer, TaxFacts, TaxRow, Used,
+        Back, Charged, Decision, Entry, EventRow, Evidence, Line, MeterRow, Part, Payment, Payout, PriceRow,
+        Series, Settlement, Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
     },
     db::{Db, DbError, Transaction},
     ids::TenantId,
@@ -54,6 +54,13 @@ pub async fn evidence(db: &Db, tenant: TenantId, now: Timestamp) -> Result<Optio
         tax: tax_facts(&tx, tenant, id).await?,
         statements: finals(&tx, tenant, id).await?,
         entries: entries(&tx, tenant).await?,
+        posted: posted(&tx, tenant).await?,
+        vendors: vendors(&tx, tenant).await?,
+        payments: payments(&tx, tenant).await?,
+        settlements: settlements(&tx, tenant).await?,
+        backs: backs(&tx, tenant).await?,
+        payouts: payouts(&tx, tenant).await?,
+        write_offs: write_offs(&tx, tenant).await?,
         draft: Some(draft),
     };
     tx.rollback().await?;
@@ -295,6 +302,114 @@ async fn entries(tx: &Transaction, tenant: TenantId) -> Result<Vec<Entry>, DbErr
         account: row.get("ledger_account"),
         currency: row.get("currency"),
         amount: row.get("amount_micros"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+async fn posted(tx: &Transaction, tenant: TenantId) -> Result<BTreeMap<Uuid, i64>, DbError> {
+    let rows = tx.all(include_str!("audit_posted.sql"), &[&tenant.0]).await?;
+    Ok(rows.iter().map(|row| (row.get("transaction_id"), row.get("place"))).collect())
+}
+
+async fn vendors(tx: &Transaction, tenant: TenantId) -> Result<Vec<Uuid>, DbError> {
+    let rows = tx.all(include_str!("audit_vendors.sql"), &[&tenant.0]).await?;
+    Ok(rows.iter().map(|row| row.get("vendor_id")).collect())
+}
+
+async fn payments(tx: &Transaction, tenant: TenantId) -> Result<Vec<Payment>, DbError> {
+    let rows = tx.all(include_str!("audit_payments.sql"), &[&tenant.0]).await?;
+    let read = |row: &Row| Payment {
+        payment: row.get("payment_id"),
+        number: row.get("number"),
+        account: row.get("account_id"),
+        purpose: row.get("purpose"),
+        state: row.get("state"),
+        currency: row.get("currency"),
+        amount: row.get("amount_micros"),
+        fee: row.get("fee_micros"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+async fn settlements(tx: &Transaction, tenant: TenantId) -> Result<Vec<Settlement>, DbError> {
+    let mut allocated: BTreeMap<Uuid, BTreeMap<Uuid, i64>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_allocations.sql"), &[&tenant.0]).await? {
+        let of = allocated.entry(row.get("settlement_id")).or_default();
+        of.insert(row.get("statement_id"), row.get("amount_micros"));
+    }
+    let mut parts: BTreeMap<Uuid, Vec<Part>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_parts.sql"), &[&tenant.0]).await? {
+        parts.entry(row.get("settlement_id")).or_default().push(part(&row));
+    }
+    let rows = tx.all(include_str!("audit_settlements.sql"), &[&tenant.0]).await?;
+    let read = |row: &Row| {
+        let settlement = row.get("settlement_id");
+        Settlement {
+            settlement,
+            account: row.get("account_id"),
+            kind: row.get("kind"),
+            currency: row.get("currency"),
+            amount: row.get("amount_micros"),
+            fee: row.get("fee_micros"),
+            allocated: allocated.remove(&settlement).unwrap_or_default(),
+            parts: parts.remove(&settlement).unwrap_or_default(),
+        }
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+fn part(row: &Row) -> Part {
+    Part {
+        account: row.get("ledger_account"),
+        passed_on: row.get("passed_on"),
+        gross: row.get("gross_micros"),
+        platform_per_mille: row.get("platform_per_mille"),
+        platform: row.get("platform_micros"),
+        fee: row.get("fee_micros"),
+        net: row.get("net_micros"),
+    }
+}
+
+async fn backs(tx: &Transaction, tenant: TenantId) -> Result<Vec<Back>, DbError> {
+    let rows = tx.all(include_str!("audit_backs.sql"), &[&tenant.0]).await?;
+    let read = |row: &Row| Back {
+        back: row.get("back_id"),
+        payment: row.get("payment_id"),
+        currency: row.get("currency"),
+        amount: row.get("amount_micros"),
+        fee: row.get("fee_micros"),
+        came_again: row.get("came_again"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+async fn write_offs(tx: &Transaction, tenant: TenantId) -> Result<Vec<(Uuid, Uuid, i64, String)>, DbError> {
+    let rows = tx.all(include_str!("audit_write_offs.sql"), &[&tenant.0]).await?;
+    let read = |row: &Row| {
+        (row.get("write_off_id"), row.get("account_id"), row.get("amount_micros"), row.get("currency"))
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+async fn payouts(tx: &Transaction, tenant: TenantId) -> Result<Vec<Payout>, DbError> {
+    let mut lines: BTreeMap<Uuid, BTreeMap<Uuid, i64>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_payout_lines.sql"), &[&tenant.0]).await? {
+        let of = lines.entry(row.get("payout_id")).or_default();
+        of.insert(row.get("transaction_id"), row.get("amount_micros"));
+    }
+    let rows = tx.all(include_str!("audit_payouts.sql"), &[&tenant.0]).await?;
+    let read = |row: &Row| {
+        let payout = row.get("payout_id");
+        Payout {
+            payout,
+            vendor: row.get("vendor_id"),
+            currency: row.get("currency"),
+            carried_in: row.get("carried_in_micros"),
+            amount: row.get("amount_micros"),
+            carried_out: row.get("carried_out_micros"),
+            came_again: row.get("came_again"),
+            lines: lines.remove(&payout).unwrap_or_default(),
+        }
     };
     Ok(rows.iter().map(read).collect())
 }

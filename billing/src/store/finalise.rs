@@ -86,7 +86,7 @@ pub async fn finalise_ended(
 }
 
 /// From here to the end of the transaction no fact of the tenant comes in and nobody else finalises.
-pub(super) async fn lock(tx: &Transaction, tenant: TenantId) -> Result<(), StoreError> {
+pub(crate) async fn lock(tx: &Transaction, tenant: TenantId) -> Result<(), StoreError> {
     Ok(lock_all(tx, &[tenant]).await?)
 }
 

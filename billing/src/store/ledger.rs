@@ -16,10 +16,21 @@ use jiff::Timestamp;
 /// What a final statement's transaction is of.
 const STATEMENT: &str = "statement";
 
-/// Writes a transaction once. One without entries is nothing, and nothing is written.
+/// Writes a statement's transaction once.
 pub async fn post(
     tx: &Transaction,
     tenant: TenantId,
+    transaction: &ledger::Transaction,
+    now: Timestamp,
+) -> Result<Posted, DbError> {
+    post_as(tx, tenant, STATEMENT, transaction, now).await
+}
+
+/// Writes a transaction of a kind once. One without entries is nothing, and nothing is written.
+pub(super) async fn post_as(
+    tx: &Transaction,
+    tenant: TenantId,
+    kind: &str,
     transaction: &ledger::Transaction,
     now: Timestamp,
 ) -> Result<Posted, DbError> {
@@ -27,7 +38,7 @@ pub async fn post(
         return Ok(Posted::Created);
     }
     let head = include_str!("insert_ledger_transaction.sql");
-    if tx.run(head, &[&tenant.0, &transaction.id, &STATEMENT, &now]).await? == 0 {
+    if tx.run(head, &[&tenant.0, &transaction.id, &kind, &now]).await? == 0 {
         return compare(tx, tenant, transaction).await;
     }
     insert_entries(tx, &[(tenant, transaction, now)]).await?;

@@ -43,7 +43,7 @@ pub(super) fn stored(error: impl std::fmt::Display) -> DbError {
 }
 
 /// A new id whose order is that of time. Its randomness comes from the operating system.
-pub(super) fn new_id(now: Timestamp) -> Uuid {
+pub(crate) fn new_id(now: Timestamp) -> Uuid {
     let (seconds, nanos) = (now.as_second().max(0).unsigned_abs(), now.subsec_nanosecond().unsigned_abs());
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
 }

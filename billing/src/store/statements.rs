@@ -1,12 +1,14 @@
 //! Statements as they are read.
 
 use super::{
-    StoreError, books,
+    StoreError, Who, books,
     clock::tenant_clock,
     row::{currency, meter, money, month, stored},
+    settlements::how_statements_stand,
 };
 use crate::{
     collection::{Collect, Decision},
+    currency::Currency,
     db::{DbError, Transaction},
     ids::{AccountId, LineId, PriceId, StatementId, SubscriptionId, TenantId, VendorId},
     money::Money,
@@ -15,6 +17,7 @@ use crate::{
     tax::{Taxed, Treatment},
 };
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
 /// What the open month comes to so far: the current one, or the last one while it is not final yet.
@@ -41,11 +44,13 @@ pub(super) async fn drafted(
 /// A tenant's final statements, newest first.
 pub async fn statements(tx: &Transaction, tenant: TenantId) -> Result<Vec<Summary>, StoreError> {
     let rows = tx.all(include_str!("statements.sql"), &[&tenant.0]).await?;
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let statuses = statuses(tx, tenant, AccountId(first.get("account_id")), currency(first)?).await?;
     let read = |row: &Row| {
         Ok(Summary {
             statement_id: StatementId(row.get("statement_id")),
             number: row.get("number"),
-            status: Status::Final,
+            status: status_of(&statuses, StatementId(row.get("statement_id"))),
             period: period(row),
             total: money(row, "total_micros")?,
             finalized_at: row.get("finalized_at"),
@@ -68,11 +73,12 @@ pub async fn statement(
     let total = money(&row, "total_micros")?;
     let taxes = taxes(tx, tenant, statement, &lines, total).await?;
     let tax = money(&row, "tax_micros")?;
+    let statuses = statuses(tx, tenant, AccountId(row.get("account_id")), currency(&row)?).await?;
     let account = Payer { account_id: AccountId(row.get("account_id")), name: row.get("name") };
     Ok(Some(Statement {
         statement_id: Some(statement),
         number: Some(row.get("number")),
-        status: Status::Final,
+        status: status_of(&statuses, statement),
         account,
         period: period(&row),
         as_of: row.get("as_of"),
@@ -119,6 +125,21 @@ fn taxed(row: &Row) -> Result<Taxed, DbError> {
         taxable: money(row, "taxable_micros")?,
         tax: money(row, "tax_micros")?,
     })
+}
+
+/// Where each statement of an account stands.
+async fn statuses(
+    tx: &Transaction,
+    tenant: TenantId,
+    account: AccountId,
+    currency: Currency,
+) -> Result<BTreeMap<StatementId, Status>, StoreError> {
+    let (stands, _) = how_statements_stand(tx, Who { tenant, account }, currency).await?;
+    Ok(stands.into_iter().map(|it| (it.statement_id, it.status)).collect())
+}
+
+fn status_of(statuses: &BTreeMap<StatementId, Status>, statement: StatementId) -> Status {
+    statuses.get(&statement).copied().unwrap_or(Status::Final)
 }
 
 fn period(row: &Row) -> Period {
