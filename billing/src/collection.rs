@@ -15,7 +15,7 @@ mod wallet;
 
 pub use allocation::{Bill, Standing, Stands, allocate, standings};
 pub use fees::{FeeSchedule, US_BANK_DEBIT, US_CARD, price_list};
-pub use shares::{Claim, Part, apportion, parts, parts_back};
+pub use shares::{Claim, Part, parts, parts_back};
 pub use turn::{Failures, Next, Situation, Way, next};
 pub use wallet::{Filled, Settled, TopUp, fee_of_draw, settle};
 

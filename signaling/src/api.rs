@@ -10,6 +10,7 @@ use crate::text;
 use crate::tokens::TokenKeys;
 use billing::TenantId;
 use billing::db::Db;
+use billing::processor::Sandbox;
 use jiff::Timestamp;
 use sfu::control::{self, Quality};
 use std::sync::Arc;
@@ -37,6 +38,11 @@ impl Api {
     /// The database.
     pub fn db(&self) -> &Db {
         self.0.hub.db()
+    }
+
+    /// Who moves money.
+    pub fn processor(&self) -> Sandbox {
+        Sandbox::new(self.db().clone())
     }
 
     /// The time of day.

@@ -28,6 +28,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi};
         (name = "calls", description = "What happened in rooms"),
         (name = "money", description = "Usage and statements"),
         (name = "metering", description = "What a business counts itself: meters and events"),
+        (name = "payments", description = "Ways to pay, what is owed, and paying it"),
         (name = "catalogue", description = "What is sold: vendors, plans and their versions"),
         (name = "subscriptions", description = "Who is on which plan, and what they may do"),
         (name = "operator", description = "What the operator of the service decides"),

@@ -108,6 +108,8 @@ codes! {
         "Source and id name one event for ever. Give a new event a new id; to change a recorded one, send an event that corrects it.";
     UnknownEventType "unknown_event_type" UNPROCESSABLE_ENTITY "No meter listens to events of this type"
         "Make a meter with this event_type (POST /v1/meters), or send the type that one listens to.";
+    PaymentConflict "payment_conflict" CONFLICT "Nothing can be paid this way now"
+        "The detail says why. GET /v1/accounts/{account_id}/tab shows what is owed and what happens next.";
     BadIdempotencyKey "bad_idempotency_key" BAD_REQUEST "The Idempotency-Key is not allowed"
         "Send one header of 1 to 255 visible ASCII characters.";
     IdempotencyMismatch "idempotency_mismatch" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for another request"

@@ -3,7 +3,7 @@
 
 use crate::{
     ledger::LedgerAccount,
-    money::{Money, MoneyError, round_half_even},
+    money::{self, Money, MoneyError, round_half_even},
 };
 use std::collections::BTreeMap;
 
@@ -35,24 +35,13 @@ pub struct Part {
     pub net: Money,
 }
 
-/// Divides a whole by weights: each gets its share rounded down, and the micros that are left go to those who lost most,
-/// the first of equals first. Weights below zero count as nothing; where none counts, nobody gets anything.
-pub fn apportion(whole: Money, weights: &[i64]) -> Vec<Money> {
-    let weight = |index: usize| i128::from(weights[index].max(0));
-    let all: i128 = (0..weights.len()).map(weight).sum();
-    if all == 0 {
+/// A whole in parts by weights ([`money::apportion`]); where no weight counts, nobody gets anything.
+fn divide(whole: Money, weights: &[i64]) -> Vec<Money> {
+    if weights.iter().all(|weight| *weight <= 0) {
         return vec![Money::zero(whole.currency); weights.len()];
     }
-    let exact = |index: usize| i128::from(whole.micros) * weight(index);
-    let mut parts: Vec<i128> = (0..weights.len()).map(|index| exact(index).div_euclid(all)).collect();
-    let left = i128::from(whole.micros) - parts.iter().sum::<i128>();
-    let mut order: Vec<usize> = (0..weights.len()).filter(|index| weight(*index) > 0).collect();
-    order.sort_by_key(|index| std::cmp::Reverse(exact(*index).rem_euclid(all)));
-    for index in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
-        parts[index] += 1;
-    }
-    let within = |micros| i64::try_from(micros).expect("a part is no more than the whole");
-    parts.into_iter().map(|micros| Money::micros(within(micros), whole.currency)).collect()
+    let parts = money::apportion(whole.micros, weights);
+    parts.into_iter().map(|micros| Money { micros, ..whole }).collect()
 }
 
 /// Takes a settlement apart: what was laid against each statement falls to that statement's claims, what was laid against
@@ -72,7 +61,7 @@ pub fn parts(
     let mut left = amount;
     for (paid, claims) in allocated {
         let weights: Vec<i64> = claims.iter().map(|claim| claim.weight).collect();
-        for (claim, part) in claims.iter().zip(apportion(*paid, &weights)) {
+        for (claim, part) in claims.iter().zip(divide(*paid, &weights)) {
             left = left.minus(part)?;
             add(claim.account, claim.passed_on, part)?;
         }
@@ -98,8 +87,8 @@ fn fees(fee: Money, gross: &BTreeMap<LedgerAccount, (bool, Money)>) -> Vec<Money
     };
     let weights: Vec<i64> = gross.iter().map(earned).collect();
     match weights.iter().any(|weight| *weight > 0) {
-        true => apportion(fee, &weights),
-        false => apportion(fee, &gross.values().map(|(_, part)| part.micros).collect::<Vec<_>>()),
+        true => divide(fee, &weights),
+        false => divide(fee, &gross.values().map(|(_, part)| part.micros).collect::<Vec<_>>()),
     }
 }
 
@@ -112,7 +101,7 @@ pub fn parts_back(
     back_after: Money,
 ) -> Result<Vec<Part>, MoneyError> {
     let gross: Vec<i64> = parts.iter().map(|part| part.gross.micros).collect();
-    let (before, after) = (apportion(back_before, &gross), apportion(back_after, &gross));
+    let (before, after) = (divide(back_before, &gross), divide(back_after, &gross));
     let back = |((part, before), after): ((&Part, Money), Money)| {
         let of = |back: Money| -> Result<Money, MoneyError> {
             let cut = i128::from(part.platform.micros) * i128::from(back.micros);
@@ -154,7 +143,7 @@ mod tests {
             (10, vec![], vec![]),
             (0, vec![3, 4], vec![0, 0]),
         ] {
-            let found: Vec<i64> = apportion(micros(whole), &weights).iter().map(|part| part.micros).collect();
+            let found: Vec<i64> = divide(micros(whole), &weights).iter().map(|part| part.micros).collect();
             assert_eq!(found, parts, "{whole} by {weights:?}");
         }
     }
@@ -184,7 +173,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_add_up_to_the_whole(whole in 0_i64..i64::MAX, weights in prop::collection::vec(any::<i64>(), 1..20)) {
-            let parts = apportion(micros(whole), &weights);
+            let parts = divide(micros(whole), &weights);
             let all: i128 = parts.iter().map(|part| i128::from(part.micros)).sum();
             let counts = weights.iter().any(|weight| *weight > 0);
             prop_assert_eq!(all, if counts { i128::from(whole) } else { 0 });

@@ -34,6 +34,8 @@ pub enum Right {
     RecordUsage,
     /// Accounts and subscriptions, to begin and to change.
     Subscribe,
+    /// Money: to pay, to refund, to give up.
+    MoveMoney,
     /// The headers of a connection's packets.
     CaptureHeaders,
     /// API keys.
@@ -82,6 +84,7 @@ impl Right {
             Right::ManagePlans => "make plans and meters",
             Right::RecordUsage => "record usage",
             Right::Subscribe => "change subscriptions",
+            Right::MoveMoney => "move money",
             Right::CaptureHeaders => "capture the headers of a connection",
             Right::ManageKeys => "manage API keys",
             Right::AdvanceClock => "advance the test clock",
@@ -104,16 +107,20 @@ mod tests {
             Right::ManagePlans,
             Right::RecordUsage,
             Right::Subscribe,
+            Right::MoveMoney,
             Right::CaptureHeaders,
             Right::ManageKeys,
             Right::AdvanceClock,
             Right::DecideForSeller,
         ];
         for (role, expected) in [
-            (Role::Owner, [true, true, true, true, true, true, true, true, true, true, false]),
-            (Role::Admin, [true, true, true, true, true, true, true, true, true, false, false]),
-            (Role::Agent, [true, true, true, false, false, false, false, false, false, false, false]),
-            (Role::Finance, [true, false, true, true, false, false, false, false, false, false, false]),
+            (Role::Owner, [true, true, true, true, true, true, true, true, true, true, true, false]),
+            (Role::Admin, [true, true, true, true, true, true, true, true, true, true, false, false]),
+            (Role::Agent, [true, true, true, false, false, false, false, false, false, false, false, false]),
+            (
+                Role::Finance,
+                [true, false, true, true, false, false, false, false, false, false, false, false],
+            ),
         ] {
             assert_eq!(rights.map(|right| role.has(right)), expected, "{role:?}");
             assert_eq!(Role::from_stored(role.as_str()), Some(role));

@@ -1,9 +1,9 @@
 //! All routes together, and what holds for each of them.
 
 use super::{
-    accounts, calls, caps, captures, clock, demo, entitlements, events, health, keys, me, meters, plans,
-    quality, resources, rooms, sessions, statements, subscriptions, taxes, tokens, usage, vendors, visits,
-    whep, whip,
+    accounts, calls, caps, captures, clock, demo, entitlements, events, giving_back, health, keys, me,
+    meters, payments, payouts, plans, quality, resources, rooms, sessions, statements, subscriptions, taxes,
+    tokens, usage, vendors, visits, whep, whip,
 };
 use crate::api::Api;
 use crate::input::BODY_BYTES_MAX;
@@ -91,6 +91,20 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(taxes::list_rates, taxes::create_rate))
         .routes(routes!(taxes::set_seller))
         .routes(routes!(taxes::read, taxes::set))
+        .routes(routes!(payments::create_method, payments::list_methods))
+        .routes(routes!(payments::set))
+        .routes(routes!(payments::read_tab))
+        .routes(routes!(payments::pay))
+        .routes(routes!(payments::create_top_up))
+        .routes(routes!(payments::list))
+        .routes(routes!(payments::read))
+        .routes(routes!(giving_back::refund, giving_back::refunds))
+        .routes(routes!(giving_back::propose))
+        .routes(routes!(giving_back::decide))
+        .routes(routes!(giving_back::write_offs))
+        .routes(routes!(payouts::create_destination))
+        .routes(routes!(payouts::list))
+        .routes(routes!(payouts::read))
         .routes(routes!(subscriptions::create, subscriptions::list))
         .routes(routes!(subscriptions::preview))
         .routes(routes!(subscriptions::read))

@@ -6,12 +6,15 @@ use crate::input::At;
 use crate::problem::{Document, Problem};
 use axum::Json;
 use axum::extract::State;
+use billing::collection::{DEFAULT_POLICY, Standing};
+use billing::db::Transaction;
 use billing::drilldown::{HourCalls, LineHours};
-use billing::ids::{LineId, StatementId};
+use billing::ids::{AccountId, LineId, StatementId};
 use billing::statement::{Statement, Summary};
-use billing::store::StatementRef;
+use billing::store::{StatementRef, Who};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -19,7 +22,25 @@ use uuid::Uuid;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Statements {
     /// Newest first.
-    statements: Vec<Summary>,
+    statements: Vec<Listed>,
+}
+
+/// A final statement in a list, with how it stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Listed {
+    #[serde(flatten)]
+    summary: Summary,
+    /// What is paid and what is on the tab, in plain words.
+    standing: Option<Standing>,
+}
+
+/// A statement, with how it stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Read {
+    #[serde(flatten)]
+    statement: Statement,
+    /// What is paid and what is on the tab, in plain words; null while it is a draft.
+    standing: Option<Standing>,
 }
 
 /// `draft`, or the id of a final statement.
@@ -48,8 +69,13 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
     caller.must_have(Right::SeeMoney)?;
     let tx = api.db().tenant(caller.tenant).await?;
     let statements = billing::store::statements(&tx, caller.tenant).await?;
+    let mut standings = match billing::store::account_of_tenant(&tx, caller.tenant, None).await? {
+        Some(own) => standings(&api, &tx, &caller, own.account_id).await?,
+        None => BTreeMap::new(),
+    };
     tx.commit().await?;
-    Ok(Json(Statements { statements }))
+    let listed = |summary: Summary| Listed { standing: standings.remove(&summary.statement_id), summary };
+    Ok(Json(Statements { statements: statements.into_iter().map(listed).collect() }))
 }
 
 /// Read a final statement, or what the current month comes to so far.
@@ -57,7 +83,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
     get, path = "/v1/statements/{statement_id}", operation_id = "read_statement", tag = "money",
     params(("statement_id" = String, Path, description = "A statement's id, or `draft` for the current month", example = "draft")),
     responses(
-        (status = 200, body = Statement),
+        (status = 200, body = Read),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
     ),
     security(("secret_key" = []), ("session" = [])),
@@ -66,7 +92,7 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     At(statement): At<String>,
-) -> Result<Json<Statement>, Problem> {
+) -> Result<Json<Read>, Problem> {
     caller.must_have(Right::SeeMoney)?;
     let which = which(&statement)?;
     let tx = api.db().tenant(caller.tenant).await?;
@@ -74,8 +100,24 @@ pub(super) async fn read(
         StatementRef::Draft => Some(billing::store::draft(&tx, caller.tenant, api.now()).await?),
         StatementRef::Final(id) => billing::store::statement(&tx, caller.tenant, id).await?,
     };
+    let statement = statement.ok_or_else(|| not_found("statement"))?;
+    let standing = match statement.statement_id {
+        None => None,
+        Some(id) => standings(&api, &tx, &caller, statement.account.account_id).await?.remove(&id),
+    };
     tx.commit().await?;
-    statement.map(Json).ok_or_else(|| not_found("statement"))
+    Ok(Json(Read { statement, standing }))
+}
+
+/// How the statements of an account stand.
+async fn standings(
+    api: &Api,
+    tx: &Transaction,
+    caller: &Caller,
+    account: AccountId,
+) -> Result<BTreeMap<StatementId, Standing>, Problem> {
+    let who = Who { tenant: caller.tenant, account };
+    Ok(billing::store::standings_said(tx, &api.processor(), &DEFAULT_POLICY, who, api.now()).await?)
 }
 
 /// Take a line apart into its hours. Their amounts add up to the line's.

@@ -14,6 +14,7 @@ mod input;
 #[expect(dead_code, reason = "the tests of calls use all of it")]
 #[path = "../calls/media.rs"]
 mod media;
+mod payments;
 mod service;
 mod sessions;
 mod subscriptions;
