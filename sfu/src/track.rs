@@ -47,6 +47,9 @@ pub(crate) struct Track {
     pub(crate) route: Route,
     /// Few: a layer is found by looking.
     layers: Vec<Layer>,
+    /// What they cost, and when that was worked out.
+    offers: Vec<Offered>,
+    looked_at: Option<Instant>,
     /// Of each encoding and its SSRC.
     readers: Vec<(Option<Rid>, u32, codec::Reader)>,
 }
@@ -93,9 +96,18 @@ struct Scalable {
 impl Track {
     /// A track of which nothing was heard yet.
     pub(crate) fn new(key: TrackKey, mid: Mid) -> Self {
-        let (route, layers, readers) = (Arc::default(), Vec::new(), Vec::new());
-        let demand = Demand::default();
-        Track { key, mid, muted: false, delivered: false, demand, route, layers, readers }
+        Track {
+            key,
+            mid,
+            muted: false,
+            delivered: false,
+            demand: Demand::default(),
+            route: Arc::default(),
+            layers: Vec::new(),
+            offers: Vec::new(),
+            looked_at: None,
+            readers: Vec::new(),
+        }
     }
 
     /// Whether the track may take a slot.
@@ -105,6 +117,7 @@ impl Track {
 
     /// Takes note of a packet that will be forwarded.
     pub(crate) fn note(&mut self, packet: &Arc<Packet>) {
+        self.looked_at = None;
         let known = self.layers.iter().position(|layer| layer.rid == packet.source.rid);
         let place = known.unwrap_or_else(|| {
             self.layers.push(Layer::new(packet));
@@ -125,14 +138,15 @@ impl Track {
     /// changed.
     pub(crate) fn demanded(&mut self, is_wanted: impl Fn(Rid) -> bool, now: Instant) -> Option<Vec<Rid>> {
         // Of a picture that stands still nothing is known.
-        if self.layers.iter().all(|layer| layer.measured(now).is_empty()) {
+        if !self.layers.iter().any(|layer| is_alive(layer.heard_at, now)) {
             return None;
         }
         let mut offered: Vec<Rid> = Vec::new();
-        for layer in self.offered(now) {
+        for layer in self.look(now) {
             offered.extend(layer.id.rid.filter(|rid| !offered.contains(rid)));
         }
         let told = self.demand.update(&offered, is_wanted, now)?;
+        self.looked_at = None;
         for layer in &mut self.layers {
             layer.rest(layer.rid.is_some_and(|rid| self.demand.rests(rid)), now);
         }
@@ -141,6 +155,7 @@ impl Track {
 
     /// Its publisher, who is on another shard, rests these encodings and no others.
     pub(crate) fn rest(&mut self, rids: &[Rid], now: Instant) {
+        self.looked_at = None;
         for layer in &mut self.layers {
             layer.rest(layer.rid.is_some_and(|rid| rids.contains(&rid)), now);
         }
@@ -172,22 +187,33 @@ impl Track {
         }
     }
 
-    /// The layer for a view of this width: the smallest that fills it, else the largest there is, else the `current` one.
-    pub(crate) fn layer_for(&self, width: Option<u32>, current: LayerId, now: Instant) -> LayerId {
-        let offered = self.offered(now);
+    /// The layer for a view of this width: the smallest that fills it, else the largest there is, else the `current` one. As
+    /// of the last look.
+    pub(crate) fn layer_for(&self, width: Option<u32>, current: LayerId) -> LayerId {
+        let offered = self.offered();
         let fills = |layer: &&Offered| width.is_some_and(|width| layer.width >= width);
         let smallest =
             offered.iter().filter(fills).min_by_key(|layer| (layer.width, Reverse(layer.id.svc.temporal)));
         smallest.or(offered.last()).map_or(current, |layer| layer.id)
     }
 
-    /// The layers that are sent and what each costs, the smallest first: by width, or by what they cost while a width is
-    /// missing, since a keyframe that would tell it may have been lost.
-    pub(crate) fn offered(&self, now: Instant) -> Vec<Offered> {
-        let mut offered: Vec<Offered> = self.layers.iter().flat_map(|layer| layer.offered(now)).collect();
-        let is_known = offered.iter().all(|layer| layer.width > 0);
-        offered.sort_by_key(|layer| (if is_known { layer.width } else { 0 }, layer.bps));
-        offered
+    /// Works out which layers are sent and what each costs, unless that was done this very moment: all subscribers of a room
+    /// are told in one turn. The smallest is the first: by width, or by what it costs while a width is missing, since a
+    /// keyframe that would tell it may have been lost.
+    pub(crate) fn look(&mut self, now: Instant) -> &[Offered] {
+        if self.looked_at != Some(now) {
+            self.looked_at = Some(now);
+            self.offers.clear();
+            self.layers.iter().for_each(|layer| layer.offer(now, &mut self.offers));
+            let is_known = self.offers.iter().all(|layer| layer.width > 0);
+            self.offers.sort_by_key(|layer| (if is_known { layer.width } else { 0 }, layer.bps));
+        }
+        &self.offers
+    }
+
+    /// What the last look found.
+    pub(crate) fn offered(&self) -> &[Offered] {
+        &self.offers
     }
 
     /// The kept picture that a newcomer sees soonest: the wanted layer's while it is little more than a keyframe, else
@@ -308,7 +334,11 @@ impl Layer {
     /// Its publisher was told to rest it, or to send it again.
     fn rest(&mut self, rests: bool, now: Instant) {
         self.rest = match (rests, std::mem::take(&mut self.rest)) {
-            (true, Rest::No) => Rest::Resting(self.measured(now)),
+            (true, Rest::No) => {
+                let mut was = Vec::new();
+                self.measure(now, &mut was);
+                Rest::Resting(was)
+            }
             (true, Rest::Resting(was) | Rest::Waking(was, _)) => Rest::Resting(was),
             (false, Rest::Resting(was)) => {
                 self.gate.want();
@@ -318,37 +348,35 @@ impl Layer {
         };
     }
 
-    /// What can be had of it, now or for the asking.
-    fn offered(&self, now: Instant) -> Vec<Offered> {
-        let measured = self.measured(now);
+    /// Adds what can be had of it, now or for the asking.
+    fn offer(&self, now: Instant, offers: &mut Vec<Offered>) {
         match &self.rest {
-            _ if !measured.is_empty() => measured,
-            Rest::Resting(was) => was.clone(),
-            Rest::Waking(was, until) if now < *until => was.clone(),
-            Rest::No | Rest::Waking(..) => measured,
+            _ if is_alive(self.heard_at, now) => self.measure(now, offers),
+            Rest::Resting(was) => offers.extend(was),
+            Rest::Waking(was, until) if now < *until => offers.extend(was),
+            Rest::No | Rest::Waking(..) => {}
         }
     }
 
-    /// What comes of it now. Of a scalable stream the smallest picture comes at its lowest frame rate, too: a line that
+    /// Adds what comes of it now. Of a scalable stream the smallest picture comes at its lowest frame rate, too: a line that
     /// takes no more shows at least that.
-    fn measured(&self, now: Instant) -> Vec<Offered> {
+    fn measure(&self, now: Instant, offers: &mut Vec<Offered>) {
         let bps = |rate: &RateMeter| rate.bps(self.age_us(now)).unwrap_or(0.0) as u32;
         let offer = |svc: svc::Layer, bps: u32| {
             let width = self.sizes.map_or(0, |sizes| sizes.width(svc.spatial));
             Offered { id: LayerId { rid: self.rid, svc }, bps, width }
         };
-        let (mut offered, mut sum_bps) = (Vec::new(), 0);
+        let (before, mut sum_bps) = (offers.len(), 0);
         for layer in self.scalable.iter().filter(|layer| is_alive(layer.heard_at, now)) {
             if layer.spatial == 0 && layer.faster_at.is_some_and(|at| is_alive(at, now)) {
-                offered.push(offer(svc::Layer::BASE, bps(&layer.base_rate)));
+                offers.push(offer(svc::Layer::BASE, bps(&layer.base_rate)));
             }
             sum_bps += bps(&layer.rate);
-            offered.push(offer(svc::Layer::full(layer.spatial), sum_bps));
+            offers.push(offer(svc::Layer::full(layer.spatial), sum_bps));
         }
-        if offered.is_empty() && is_alive(self.heard_at, now) {
-            offered.push(Offered { id: self.rid.into(), ..offer(svc::Layer::BASE, bps(&self.rate)) });
+        if offers.len() == before && is_alive(self.heard_at, now) {
+            offers.push(Offered { id: self.rid.into(), ..offer(svc::Layer::BASE, bps(&self.rate)) });
         }
-        offered
     }
 
     fn age_us(&self, now: Instant) -> i64 {
@@ -417,13 +445,13 @@ mod tests {
     #[test]
     fn the_layers_of_a_scalable_stream_are_offered_with_what_they_are_made_of() {
         let t0 = start();
-        let (track, now) = (scalable(t0), t0 + Duration::from_millis(950));
+        let (mut track, now) = (scalable(t0), t0 + Duration::from_millis(950));
         let offered: Vec<_> =
-            track.offered(now).iter().map(|layer| (layer.id.svc, layer.bps / 20_000)).collect();
+            track.look(now).iter().map(|layer| (layer.id.svc, layer.bps / 20_000)).collect();
         let (base, small, large) = (svc::Layer::BASE, svc::Layer::full(0), svc::Layer::full(1));
         assert_eq!(offered, [(base, 2), (small, 4), (large, 8)]);
-        assert_eq!(track.layer_for(None, LayerId::ALL, now).svc, large);
-        assert_eq!(track.offered(now + Duration::from_secs(3)), []);
+        assert_eq!(track.layer_for(None, LayerId::ALL).svc, large);
+        assert_eq!(track.look(now + Duration::from_secs(3)), []);
     }
 
     #[test]
@@ -455,8 +483,9 @@ mod tests {
             }
         }
         let now = t0 + Duration::from_millis(200);
-        assert_eq!(track.layer_for(None, LayerId::ALL, now).rid, rid(LARGE));
-        assert_eq!(track.layer_for(Some(300), LayerId::ALL, now).rid, rid(SMALL));
+        track.look(now);
+        assert_eq!(track.layer_for(None, LayerId::ALL).rid, rid(LARGE));
+        assert_eq!(track.layer_for(Some(300), LayerId::ALL).rid, rid(SMALL));
     }
 
     #[test]

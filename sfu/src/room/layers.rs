@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use crate::congestion::allocate::{Capacity, Offered, Wanted, goal_bps};
+use crate::congestion::allocate::{Allocator, Capacity, Offered, Wanted, goal_bps};
 use crate::control::{Event, Kind, TrackKey};
 use crate::forward::LayerId;
 use crate::peer::{Now, Peer};
 use crate::slab::Key;
+use crate::track::Track;
 
 use super::{Out, Room};
 
@@ -121,50 +122,61 @@ impl Room {
 
     /// What each picture of a subscriber is to do: by its line, where that is known, and by its size on screen.
     pub(super) fn choices(&mut self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
-        let Some(peer) = self.peers.get(at) else { return Vec::new() };
-        let Some(capacity) = peer.capacity(now) else { return self.choices_by_size(at, now) };
-        let shown: Vec<_> = peer
-            .slots
-            .tracks()
-            .filter_map(|(slot, key)| {
-                let track = self.track(key)?;
-                Some((slot, key, track.offered(now)))
-            })
-            .collect();
-        let mut wanted: Vec<Wanted<'_>> = shown
-            .iter()
-            .map(|(_, track, layers)| Wanted {
-                track: *track,
-                width: peer.width_of(*track),
-                speaks: self.speakers.is_speaking(track.leg),
-                layers,
-            })
-            .collect();
-        wanted.sort_by_key(|wanted| peer.importance_of(wanted.track));
         let Some(peer) = self.peers.get_mut(at) else { return Vec::new() };
-        peer.set_goal_bps(goal_bps(&wanted));
-        let given = peer.allocator.allocate(&capacity, &wanted, now);
-        let pictures = shown
-            .iter()
-            .filter(|(_, track, layers)| track.source.kind() == Kind::Video && !layers.is_empty());
-        pictures
-            .map(|(slot, track, layers)| {
-                let layer = given.iter().find(|given| given.track == *track).and_then(|given| given.layer);
-                let playing = peer.players[*slot].player.playing_rid(*track);
-                let playing = layers.iter().rfind(|layer| Some(layer.id.rid) == playing);
-                (*slot, *track, Choice::of(layer, playing, &capacity))
-            })
-            .collect()
+        let (capacity, mut allocator) = (peer.capacity(now), std::mem::take(&mut peer.allocator));
+        let shown: Vec<(usize, TrackKey)> = peer.slots.tracks().collect();
+        for (_, key) in &shown {
+            if let Some(track) = self.track_mut(*key) {
+                track.look(now);
+            }
+        }
+        let (choices, goal_bps) = match &capacity {
+            Some(capacity) => self.choices_by_line(at, &shown, capacity, &mut allocator, now),
+            None => (self.choices_by_size(at, &shown), None),
+        };
+        if let Some(peer) = self.peers.get_mut(at) {
+            peer.allocator = allocator;
+            goal_bps.into_iter().for_each(|goal_bps| peer.set_goal_bps(goal_bps));
+        }
+        choices
+    }
+
+    /// What a subscriber's line takes of what it is shown, and what all of that would be.
+    fn choices_by_line(
+        &self,
+        at: Key,
+        shown: &[(usize, TrackKey)],
+        capacity: &Capacity,
+        allocator: &mut Allocator,
+        now: Instant,
+    ) -> (Vec<(usize, TrackKey, Choice)>, Option<u64>) {
+        let Some(peer) = self.peers.get(at) else { return (Vec::new(), None) };
+        let offered = |key: TrackKey| self.track(key).map(Track::offered);
+        let want = |&(_, track): &(usize, TrackKey)| {
+            let (width, speaks) = (peer.width_of(track), self.speakers.is_speaking(track.leg));
+            offered(track).map(|layers| Wanted { track, width, speaks, layers })
+        };
+        let mut wanted: Vec<Wanted<'_>> = shown.iter().filter_map(want).collect();
+        wanted.sort_by_key(|wanted| peer.importance_of(wanted.track));
+        let given = allocator.allocate(capacity, &wanted, now);
+        let choose = |&(slot, track): &(usize, TrackKey)| {
+            let layers = offered(track).filter(|layers| track.source.kind() == Kind::Video && !layers.is_empty())?;
+            let layer = given.iter().find(|given| given.track == track).and_then(|given| given.layer);
+            let playing = peer.players[slot].player.playing_rid(track);
+            let playing = layers.iter().rfind(|layer| Some(layer.id.rid) == playing);
+            Some((slot, track, Choice::of(layer, playing, capacity)))
+        };
+        (shown.iter().filter_map(choose).collect(), Some(goal_bps(&wanted)))
     }
 
     /// The same for a subscriber of whose line nothing can be known.
-    pub(super) fn choices_by_size(&self, at: Key, now: Instant) -> Vec<(usize, TrackKey, Choice)> {
+    fn choices_by_size(&self, at: Key, shown: &[(usize, TrackKey)]) -> Vec<(usize, TrackKey, Choice)> {
         let Some(peer) = self.peers.get(at) else { return Vec::new() };
-        let pictures = peer.slots.tracks().filter(|(_, key)| key.source.kind() == Kind::Video);
-        let layer_of = |(slot, key): (usize, TrackKey)| {
+        let pictures = shown.iter().filter(|(_, key)| key.source.kind() == Kind::Video);
+        let layer_of = |&(slot, key): &(usize, TrackKey)| {
             let wanted = peer.players[slot].player.wanted().filter(|(track, _)| *track == key);
             let current = wanted.map_or(LayerId::ALL, |(_, layer)| layer);
-            let layer = self.track(key)?.layer_for(peer.width_of(key), current, now);
+            let layer = self.track(key)?.layer_for(peer.width_of(key), current);
             Some((slot, key, Choice::Layer(layer)))
         };
         pictures.filter_map(layer_of).collect()
