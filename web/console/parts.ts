@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { CallParticipant, Money, Statement } from './types.ts';
+import type { CallParticipant, Money, Statement, StatementStatus } from './types.ts';
 import { decimalsOf, minorDigits, moneyText, quantityExact, quantityText, together } from './words.ts';
 
 /**
@@ -17,6 +17,21 @@ export function moneyCell(money: Money, places: number): TemplateResult {
 /** The most digits behind the point in a column. */
 export function placesOf(amounts: readonly Money[]): number {
   return Math.max(0, ...amounts.map(decimalsOf));
+}
+
+const STATUSES: Record<StatementStatus, readonly [words: string, look: string]> = {
+  draft: ['draft', 'draft'],
+  final: ['on the tab', ''],
+  collecting: ['being collected', 'draft'],
+  paid: ['paid', 'live'],
+  void: ['taken back', ''],
+  uncollectible: ['given up', 'bad'],
+};
+
+/** Where a statement stands, in a word or two. */
+export function statusTag(status: StatementStatus): TemplateResult {
+  const [words, look] = STATUSES[status];
+  return html`<span class="tag ${look}">${words}</span>`;
 }
 
 /** What a statement comes to: a draft exactly so far, a final one in whole cents. */

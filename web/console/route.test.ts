@@ -11,6 +11,7 @@ const routes: readonly Route[] = [
   { at: 'statement', statementId: 'draft', lineId: null, hour: null },
   { at: 'statement', statementId: 's1', lineId: 'a/b', hour: null },
   { at: 'statement', statementId: 's1', lineId: 'l1', hour: '2026-11-21T22:00:00Z' },
+  { at: 'paying' },
   { at: 'keys' },
   { at: 'clock' },
 ];

@@ -6,6 +6,7 @@ export type Route =
   | { readonly at: 'usage'; readonly month: string | null }
   | { readonly at: 'statements' }
   | { readonly at: 'statement'; readonly statementId: string; readonly lineId: string | null; readonly hour: string | null }
+  | { readonly at: 'paying' }
   | { readonly at: 'keys' }
   | { readonly at: 'clock' }
   | { readonly at: 'nowhere' };
@@ -22,6 +23,8 @@ export function routeOf(path: string, search = ''): Route {
       return { at: 'usage', month: new URLSearchParams(search).get('month') };
     case 'statements':
       return statementRoute(rest);
+    case 'paying':
+      return { at: 'paying' };
     case 'keys':
       return { at: 'keys' };
     case 'clock':

@@ -95,13 +95,33 @@ interface Period {
   readonly end: string;
 }
 
+export type StatementStatus = 'draft' | 'final' | 'collecting' | 'paid' | 'void' | 'uncollectible';
+
+/** What is paid of a final statement, and what stands on the tab. */
+export interface Standing {
+  readonly paid: Money;
+  readonly open: Money;
+  readonly says: string;
+}
+
 export interface StatementSummary {
   readonly statement_id: string;
   readonly number: string;
-  readonly status: 'draft' | 'final';
+  readonly status: StatementStatus;
   readonly period: Period;
   readonly total: Money;
   readonly finalized_at: string | null;
+}
+
+/** What is taxed alike, by the categories of EN 16931. */
+export interface Taxed {
+  readonly category: 'S' | 'AA' | 'Z' | 'E' | 'AE' | 'O';
+  readonly country: string | null;
+  readonly rate_millionths: number;
+  readonly prices_include_tax: boolean;
+  readonly reason: string | null;
+  readonly taxable: Money;
+  readonly tax: Money;
 }
 
 export interface Line {
@@ -121,7 +141,7 @@ export interface Line {
 export interface Statement {
   readonly statement_id: string | null;
   readonly number: string | null;
-  readonly status: 'draft' | 'final';
+  readonly status: StatementStatus;
   readonly account: { readonly account_id: string; readonly name: string };
   readonly period: Period;
   readonly as_of: string;
@@ -129,9 +149,52 @@ export interface Statement {
   readonly lines: readonly Line[];
   readonly subtotal: Money;
   readonly carried_in: Money;
+  readonly taxes: readonly Taxed[];
+  readonly total_without_tax: Money;
+  readonly tax: Money;
   readonly total: Money;
   readonly carried_out: Money;
+  readonly standing: Standing | null;
   readonly tab: { readonly before: Money; readonly after: Money; readonly collect: { readonly decision: 'wait' | 'collect'; readonly why: string } };
+}
+
+export interface Account {
+  readonly account_id: string;
+  readonly is_business: boolean;
+  readonly name: string;
+  readonly currency: string;
+}
+
+export interface PaymentMethod {
+  readonly payment_method_id: string;
+  readonly processor: string;
+  readonly rail: string;
+  readonly label: string;
+  readonly created_at: string;
+}
+
+/** What an account owes, has paid ahead, and what happens next. */
+export interface Tab {
+  readonly account_id: string;
+  readonly owed: Money;
+  readonly wallet: Money;
+  readonly next: { readonly decision: 'wait' | 'collect'; readonly why: string };
+  readonly until: string | null;
+  readonly payment_method_id: string | null;
+  readonly at_least: Money | null;
+  readonly refill: { readonly amount: Money; readonly monthly_ceiling: Money; readonly this_month: Money } | null;
+  readonly processor: { readonly name: string; readonly says: string };
+}
+
+export interface Payment {
+  readonly payment_id: string;
+  readonly purpose: 'collection' | 'top_up' | 'refill';
+  readonly amount: Money;
+  readonly why: string;
+  readonly state: 'attempted' | 'succeeded' | 'failed';
+  readonly detail: string | null;
+  readonly fee: Money | null;
+  readonly attempted_at: string;
 }
 
 export interface LineHour {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bytesText, durationText, hourText, moneySpoken, moneyText, monthText, negative, quantityExact, together } from './words.ts';
+import { bytesText, durationText, hourText, microsTyped, moneySpoken, moneyText, monthText, negative, quantityExact, rateText, together } from './words.ts';
 
 const usd = (micros: number, amount: string) => ({ micros, currency: 'USD', amount });
 
@@ -29,6 +29,25 @@ test.each([
   [{ micros: 1_000_000, currency: 'JPY', amount: '1' }, { micros: 2_000_000, currency: 'JPY', amount: '2' }, '3'],
   [{ micros: 1_000_000, currency: 'KWD', amount: '0.001' }, { micros: 1_500_000_000, currency: 'KWD', amount: '1.500' }, '1.501'],
 ])('%j and %j together are %s', (a, b, amount) => expect(together(a, b).amount).toBe(amount));
+
+test.each([
+  ['5', 'USD', 500_000_000],
+  [' 5.5 ', 'USD', 550_000_000],
+  ['0,37', 'EUR', 37_000_000],
+  ['1500', 'JPY', 1_500_000_000],
+  ['1.5', 'JPY', null],
+  ['1.505', 'USD', null],
+  ['0', 'USD', null],
+  ['-5', 'USD', null],
+  ['5e3', 'USD', null],
+  ['', 'USD', null],
+])('%j typed in %s is %j', (text, currency, micros) => expect(microsTyped(text, currency)).toBe(micros));
+
+test.each([
+  [190_000, '19 %'],
+  [55_000, '5.5 %'],
+  [0, '0 %'],
+])('%i millionths are %s', (millionths, text) => expect(rateText(millionths)).toBe(text));
 
 test('the other sign', () => expect(negative(usd(-100_000, '-0.001'))).toEqual(usd(100_000, '0.001')));
 

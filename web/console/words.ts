@@ -33,6 +33,18 @@ export function together(a: Money, b: Money): Money {
   return { micros: Number(micros), currency: a.currency, amount };
 }
 
+/** What somebody typed, in micros: whole minor units, more than none. `null` if it is no such amount. */
+export function microsTyped(text: string, currency: string): number | null {
+  const [, whole = '', fraction = ''] = /^(\d{1,9})(?:[.,](\d+))?$/.exec(text.trim()) ?? [];
+  const digits: number = minorDigits(currency);
+  if (whole === '' || fraction.length > digits) return null;
+  const minor = Number(whole + fraction.padEnd(digits, '0'));
+  return minor > 0 ? minor * 1_000_000 : null;
+}
+
+/** A rate as people write it: `19 %`, `5.5 %`. */
+export const rateText = (millionths: number): string => `${Number((millionths / 10_000).toFixed(4))} %`;
+
 /** How many digits stand behind the point. */
 export function decimalsOf({ amount }: Money): number {
   return amount.split('.')[1]?.length ?? 0;

@@ -21,14 +21,17 @@ export interface Ask {
   readonly method?: 'GET' | 'POST' | 'DELETE';
   readonly body?: unknown;
   readonly key?: string;
+  /** The same for each try of one request: its effect then happens once, however often it is sent. */
+  readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
 }
 
 /** Asks the HTTP API and answers the JSON body (`undefined` for 204). Throws `ApiError`. */
-export async function ask<T>(path: string, { method = 'GET', body, key, signal }: Ask = {}): Promise<T> {
+export async function ask<T>(path: string, { method = 'GET', body, key, idempotencyKey, signal }: Ask = {}): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (key !== undefined) headers['Authorization'] = `Bearer ${key}`;
+  if (idempotencyKey !== undefined) headers['Idempotency-Key'] = idempotencyKey;
   const response: Response = await send(path, {
     method,
     headers,

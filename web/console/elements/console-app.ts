@@ -12,6 +12,7 @@ import './console-calls.ts';
 import './console-clock.ts';
 import './console-keys.ts';
 import './console-overview.ts';
+import './console-paying.ts';
 import './console-statement.ts';
 import './console-statements.ts';
 import './console-usage.ts';
@@ -125,6 +126,8 @@ export class ConsoleAppElement extends LitElement {
         return html`<console-statements></console-statements>`;
       case 'statement':
         return html`<console-statement .statementId=${route.statementId} .lineId=${route.lineId} .hour=${route.hour}></console-statement>`;
+      case 'paying':
+        return html`<console-paying></console-paying>`;
       case 'keys':
         return html`<console-keys></console-keys>`;
       case 'clock':
@@ -146,7 +149,7 @@ export class ConsoleAppElement extends LitElement {
       <nav aria-label="Console">
         ${tab('Overview', { at: 'overview' }, ['overview'])} ${tab('Calls', { at: 'calls' }, ['calls', 'call'])}
         ${tab('Usage', { at: 'usage', month: null }, ['usage'])} ${tab('Statements', { at: 'statements' }, ['statements', 'statement'])}
-        ${tab('Keys', { at: 'keys' }, ['keys'])} ${tenant.sandbox ? tab('Clock', { at: 'clock' }, ['clock']) : nothing}
+        ${tab('Paying', { at: 'paying' }, ['paying'])} ${tab('Keys', { at: 'keys' }, ['keys'])} ${tenant.sandbox ? tab('Clock', { at: 'clock' }, ['clock']) : nothing}
       </nav>
       <div class="who"><span class="tenant">${tenant.name}</span>${tenant.sandbox ? html`<span class="tag draft">sandbox</span>` : nothing}
         <button class="button small" title=${`Signed in as ${member.name}`} @click=${() => void this.#signOut()}>Sign out</button></div>

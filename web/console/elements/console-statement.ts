@@ -3,11 +3,11 @@ import { ask } from '../../sdk/http.ts';
 import { icon } from '../../theme/icons.ts';
 import { sheet } from '../../theme/sheets.ts';
 import { Loading } from '../loading.ts';
-import { moneyCell, placesOf, quantityCell, sumOfStatement } from '../parts.ts';
+import { moneyCell, placesOf, quantityCell, statusTag, sumOfStatement } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
-import type { Line, LineHour, LineHourCall, Money, Statement } from '../types.ts';
-import { dayText, hourText, minuteText, momentText, moneySpoken, moneyText, monthText, negative, quantityText } from '../words.ts';
+import type { Line, LineHour, LineHourCall, Money, Statement, Taxed } from '../types.ts';
+import { dayText, hourText, minuteText, momentText, moneySpoken, moneyText, monthText, negative, quantityText, rateText } from '../words.ts';
 import css from './console-statement.css?inline';
 
 /** A statement that can be taken apart: each line opens to its hours, each hour to the calls behind it. */
@@ -57,7 +57,7 @@ export class ConsoleStatementElement extends LitElement {
     const draft: boolean = status === 'draft';
     return html`
       <div class="head"><div>
-        <p><span class="tag ${draft ? 'draft' : ''}">${draft ? 'Draft: so far this month' : `Statement ${number}`}</span></p>
+        <p><span class="tag ${draft ? 'draft' : ''}">${draft ? 'Draft: so far this month' : `Statement ${number}`}</span> ${draft ? nothing : statusTag(status)}</p>
         <h1>${monthText(period.start)}</h1>
         <p class="soft">${account.name} · ${dayText(period.start)} up to, not including, ${dayText(period.end)} (UTC) · as of ${momentText(as_of)}</p></div>
         <p class="big">${moneySpoken(sumOfStatement(statement))}</p></div>
@@ -67,14 +67,17 @@ export class ConsoleStatementElement extends LitElement {
         ${this.#lines(statement)}</section>`;
   }
 
-  #tab({ tab, status }: Statement): TemplateResult {
+  #tab({ tab, status, standing }: Statement): TemplateResult {
+    if (standing !== null) return html`<div class="notice ${status === 'paid' ? 'good' : ''}"><strong>${standing.says}</strong>
+      ${tab.after.micros === 0 ? nothing : html`When it became final, the tab was ${moneySpoken(tab.after)}. `}<a href=${hrefOf({ at: 'paying' })}>See how you pay</a></div>`;
     const with_: string = status === 'draft' ? 'With this draft your tab would be' : 'With this statement your tab is';
     return html`<div class="notice ${tab.collect.decision === 'wait' ? 'good' : ''}"><strong>${with_} ${moneySpoken(tab.after)}.</strong>${tab.collect.why}</div>`;
   }
 
   #lines(statement: Statement): TemplateResult {
-    const { lines, subtotal, carried_in, total, carried_out } = statement;
+    const { lines, subtotal, carried_in, taxes, total_without_tax, total, carried_out } = statement;
     const places: number = placesOf([...lines.map(({ amount }) => amount), subtotal, carried_in, carried_out]);
+    const taxed: readonly Taxed[] = taxes.filter(({ category }) => category !== 'O');
     const sum = (label: string, amount: Money, note = ''): TemplateResult =>
       html`<tr><th scope="row">${label}${note ? html` <span class="soft note">${note}</span>` : nothing}</th><td class="wide"></td><td class="wide"></td><td class="number">${moneyCell(amount, places)}</td></tr>`;
     return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
@@ -84,6 +87,8 @@ export class ConsoleStatementElement extends LitElement {
         ${sum('Lines together', subtotal)}
         ${carried_in.micros === 0 ? nothing : sum('Brought from the month before', carried_in, 'below a cent')}
         ${carried_out.micros === 0 ? nothing : sum('Rounded to a whole cent', negative(carried_out), 'the rest is carried to the next month, never lost')}
+        ${taxed.length === 0 ? nothing : sum('Without tax', total_without_tax)}
+        ${taxed.map((part) => sum(taxWords(part), part.tax, taxNote(part)))}
         <tr class="total"><th scope="row">Total</th><td class="wide"></td><td class="wide"></td><td class="number">${moneyCell(total, places)}</td></tr>
       </tfoot></table></div>`;
   }
@@ -136,6 +141,15 @@ function callTable(calls: readonly LineHourCall[], line: Line): TemplateResult {
         <span class="note narrow">${parts(participants, line)}</span></th>
       <td class="wide">${parts(participants, line)}</td>
       <td class="number">${quantityCell(quantity, line.meter)}</td></tr>`)}</tbody></table>`;
+}
+
+function taxWords({ category, country, rate_millionths }: Taxed): string {
+  if (category === 'AE') return `Reverse charge ${country ?? ''}`;
+  return `Tax ${country ?? ''} ${rateText(rate_millionths)}`;
+}
+
+function taxNote({ taxable, prices_include_tax, reason }: Taxed): string {
+  return `${prices_include_tax ? 'within the prices, ' : ''}of ${moneyText(taxable)}${reason === null ? '' : `; ${reason}`}`;
 }
 
 /** A recurring price runs by the hour: what is charged so far is the hours so far. */

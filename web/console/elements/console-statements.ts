@@ -1,7 +1,7 @@
 import { html, LitElement, type TemplateResult } from 'lit';
 import { ask } from '../../sdk/http.ts';
 import { Loading } from '../loading.ts';
-import { moneyCell, placesOf, sumOfStatement } from '../parts.ts';
+import { moneyCell, placesOf, statusTag, sumOfStatement } from '../parts.ts';
 import { hrefOf } from '../route.ts';
 import { viewSheets } from '../sheets.ts';
 import type { Statement, StatementSummary } from '../types.ts';
@@ -28,7 +28,8 @@ function soFar(draft: Statement): TemplateResult {
       <p>This is a draft until ${dayText(period.end)}; nothing is due for it yet.</p>
       <a class="more" href=${hrefOf({ at: 'statement', statementId: 'draft', lineId: null, hour: null })}>Open the draft</a></section>
     <section class="card figure"><h2>Your tab</h2><strong>${moneySpoken(tab.before)}</strong>
-      <p>${tab.before.micros === 0 ? 'You owe nothing from earlier months. ' : `You owe ${moneySpoken(tab.before)} from earlier months. `}${tab.collect.why}</p></section>
+      <p>${tab.before.micros === 0 ? 'You owe nothing from earlier months. ' : `You owe ${moneySpoken(tab.before)} from earlier months. `}${tab.collect.why}</p>
+      <a class="more" href=${hrefOf({ at: 'paying' })}>See how you pay</a></section>
   </div>`;
 }
 
@@ -38,10 +39,10 @@ function finalised(statements: readonly StatementSummary[]): TemplateResult {
   }
   const places: number = placesOf(statements.map(({ total }) => total));
   return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
-    <thead><tr><th scope="col">Month</th><th scope="col">Finalised</th><th scope="col" class="number">Total</th></tr></thead>
-    <tbody>${statements.map(({ statement_id, number, period, total, finalized_at }) => html`<tr>
+    <thead><tr><th scope="col">Month</th><th scope="col">Finalised</th><th scope="col">Stands</th><th scope="col" class="number">Total</th></tr></thead>
+    <tbody>${statements.map(({ statement_id, number, status, period, total, finalized_at }) => html`<tr>
       <th scope="row"><a href=${hrefOf({ at: 'statement', statementId: statement_id, lineId: null, hour: null })}>${monthText(period.start)}, statement ${number}</a></th>
-      <td class="nowrap">${finalized_at === null ? '' : dayText(finalized_at)}</td><td class="number">${moneyCell(total, places)}</td></tr>`)}</tbody>
+      <td class="nowrap">${finalized_at === null ? '' : dayText(finalized_at)}</td><td>${statusTag(status)}</td><td class="number">${moneyCell(total, places)}</td></tr>`)}</tbody>
   </table></div>`;
 }
 
