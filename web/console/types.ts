@@ -95,13 +95,23 @@ interface Period {
   readonly end: string;
 }
 
+type StatementStatus = 'draft' | 'final' | 'collecting' | 'paid' | 'void' | 'uncollectible';
+
+/** How a final statement stands now; the statement itself never changes. */
+interface Standing {
+  readonly paid: Money;
+  readonly open: Money;
+  readonly says: string;
+}
+
 export interface StatementSummary {
   readonly statement_id: string;
   readonly number: string;
-  readonly status: 'draft' | 'final';
+  readonly status: StatementStatus;
   readonly period: Period;
   readonly total: Money;
   readonly finalized_at: string | null;
+  readonly standing?: Standing | null;
 }
 
 export interface Line {
@@ -121,7 +131,7 @@ export interface Line {
 export interface Statement {
   readonly statement_id: string | null;
   readonly number: string | null;
-  readonly status: 'draft' | 'final';
+  readonly status: StatementStatus;
   readonly account: { readonly account_id: string; readonly name: string };
   readonly period: Period;
   readonly as_of: string;
@@ -132,6 +142,7 @@ export interface Statement {
   readonly total: Money;
   readonly carried_out: Money;
   readonly tab: { readonly before: Money; readonly after: Money; readonly collect: { readonly decision: 'wait' | 'collect'; readonly why: string } };
+  readonly standing?: Standing | null;
 }
 
 export interface LineHour {

@@ -67,9 +67,9 @@ export class ConsoleStatementElement extends LitElement {
         ${this.#lines(statement)}</section>`;
   }
 
-  #tab({ tab, status }: Statement): TemplateResult {
-    const with_: string = status === 'draft' ? 'With this draft your tab would be' : 'With this statement your tab is';
-    return html`<div class="notice ${tab.collect.decision === 'wait' ? 'good' : ''}"><strong>${with_} ${moneySpoken(tab.after)}.</strong>${tab.collect.why}</div>`;
+  #tab({ tab, status, standing }: Statement): TemplateResult {
+    const with_: string = status === 'draft' ? 'With this draft your tab would be' : 'With this statement your tab was';
+    return html`<div class="notice ${status === 'collecting' || tab.collect.decision === 'collect' ? '' : 'good'}"><strong>${with_} ${moneySpoken(tab.after)}.</strong>${standing?.says ?? tab.collect.why}</div>`;
   }
 
   #lines(statement: Statement): TemplateResult {
