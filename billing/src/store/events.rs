@@ -152,8 +152,8 @@ impl Recorder<'_> {
         corrected: &Known,
         answers: &mut [Recorded],
     ) -> Result<(), StoreError> {
-        let new = self.insert(events, answers).await?;
-        let written = merge(new.iter().flat_map(|(_, event)| event.readings.iter().cloned()));
+        let mut new = self.insert(events, answers).await?;
+        let written = merge(new.iter_mut().flat_map(|(_, event)| std::mem::take(&mut event.readings)));
         self.insert_readings(&written, self.key).await?;
         let mut touched = written;
         for (_, event) in &new {

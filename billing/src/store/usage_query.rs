@@ -87,32 +87,23 @@ pub async fn usage_rows(
     let (from, to) = span(ask, now)?;
     let groups = places(&asked, "group_by", ask.group_by.iter())?;
     let only = places(&asked, "dimension", ask.only.keys())?;
+    let question = Question { tx, tenant, account, ask, groups, only };
     let mut rows = match asked.aggregation {
-        Aggregation::TimeWeightedSum => {
-            levels(tx, tenant, account, ask, (from, to.min(until(now))), &groups, &only).await?
-        }
-        _ => counted(tx, tenant, account, ask, &asked, (from, to), &groups, &only).await?,
+        Aggregation::TimeWeightedSum => question.levels(from, to.min(until(now))).await?,
+        aggregation => question.counted(aggregation, from, to).await?,
     };
     let limit = usize::try_from(ask.limit).unwrap_or(0);
     let is_last = rows.len() <= limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| !is_last).map(|(bucket, groups, _)| (*bucket, groups.clone()));
-    let named = |(start, groups, quantity): (Timestamp, Vec<String>, i64)| UsageRow {
+    let named = |(start, groups, quantity): Found| UsageRow {
         start,
         dimensions: ask.group_by.iter().cloned().zip(groups).collect(),
         quantity,
     };
     let rows = rows.into_iter().map(named).collect();
-    let page = UsagePage {
-        meter: ask.meter.to_string(),
-        unit: asked.unit,
-        by: ask.by,
-        from,
-        to,
-        rows,
-        next_cursor: None,
-    };
-    Ok((page, next))
+    let meter = ask.meter.to_string();
+    Ok((UsagePage { meter, unit: asked.unit, by: ask.by, from, to, rows, next_cursor: None }, next))
 }
 
 async fn asked(tx: &Transaction, tenant: TenantId, meter: Meter) -> Result<Asked, UsageAskError> {
@@ -202,73 +193,80 @@ fn places<'a>(
 /// A bucket, its group and its quantity.
 type Found = (Timestamp, Vec<String>, i64);
 
-#[expect(clippy::too_many_arguments, reason = "a question, and what was found out about it")]
-async fn counted(
-    tx: &Transaction,
+/// What is looked for, and where the dimensions that it names stand among the meter's.
+struct Question<'a> {
+    tx: &'a Transaction,
     tenant: TenantId,
     account: AccountId,
-    ask: &UsageAsk,
-    asked: &Asked,
-    (from, to): (Timestamp, Timestamp),
-    groups: &[i32],
-    only: &[i32],
-) -> Result<Vec<Found>, DbError> {
-    let values: Vec<&String> = ask.only.values().collect();
-    let (bucket, last): (Option<Timestamp>, Option<&Vec<String>>) =
-        ask.after.as_ref().map(|(bucket, groups)| (*bucket, groups)).unzip();
-    let rows = tx
-        .all(
-            include_str!("usage_rows.sql"),
-            &[
-                &tenant.0,
-                &account.0,
-                &ask.meter.as_str(),
-                &asked.aggregation.as_str(),
-                &from,
-                &to,
-                &ask.by.as_str(),
-                &groups,
-                &only,
-                &values,
-                &bucket,
-                &last,
-                &(ask.limit + 1),
-            ],
-        )
-        .await?;
-    let read = |row: &Row| (row.get("bucket"), row.get("groups"), row.get("quantity"));
-    Ok(rows.iter().map(read).collect())
+    ask: &'a UsageAsk,
+    groups: Vec<i32>,
+    only: Vec<i32>,
 }
 
-/// What is held: worked out for each series, then put together.
-async fn levels(
-    tx: &Transaction,
-    tenant: TenantId,
-    account: AccountId,
-    ask: &UsageAsk,
-    (from, to): (Timestamp, Timestamp),
-    groups: &[i32],
-    only: &[i32],
-) -> Result<Vec<Found>, DbError> {
-    let value = |dimensions: &[String], place: i32| {
-        usize::try_from(place - 1).ok().and_then(|place| dimensions.get(place)).cloned().unwrap_or_default()
-    };
-    let mut found: BTreeMap<(Timestamp, Vec<String>), Tally> = BTreeMap::new();
-    for (dimensions, changes) in own_usage::series(tx, tenant, account, ask.meter, (from, to)).await? {
-        if only.iter().zip(ask.only.values()).any(|(place, wanted)| value(&dimensions, *place) != *wanted) {
-            continue;
-        }
-        let group: Vec<String> = groups.iter().map(|place| value(&dimensions, *place)).collect();
-        let mut hours = BTreeMap::new();
-        hold(&changes, Hour::of(from)..Hour::of(to.max(from)), &mut hours);
-        for (hour, tally) in hours {
-            found.entry((start_of(ask.by, hour.start()), group.clone())).or_default().then(&tally);
-        }
+impl Question<'_> {
+    async fn counted(
+        &self,
+        aggregation: Aggregation,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Found>, DbError> {
+        let ask = self.ask;
+        let values: Vec<&String> = ask.only.values().collect();
+        let (bucket, last): (Option<Timestamp>, Option<&Vec<String>>) =
+            ask.after.as_ref().map(|(bucket, groups)| (*bucket, groups)).unzip();
+        let rows = self
+            .tx
+            .all(
+                include_str!("usage_rows.sql"),
+                &[
+                    &self.tenant.0,
+                    &self.account.0,
+                    &ask.meter.as_str(),
+                    &aggregation.as_str(),
+                    &from,
+                    &to,
+                    &ask.by.as_str(),
+                    &self.groups,
+                    &self.only,
+                    &values,
+                    &bucket,
+                    &last,
+                    &(ask.limit + 1),
+                ],
+            )
+            .await?;
+        let read = |row: &Row| (row.get("bucket"), row.get("groups"), row.get("quantity"));
+        Ok(rows.iter().map(read).collect())
     }
-    let rows = found.into_iter().map(|((bucket, group), tally)| (bucket, group, tally.quantity()));
-    let limit = usize::try_from(ask.limit + 1).unwrap_or(0);
-    let is_after = |(bucket, group, _): &Found| {
-        ask.after.as_ref().is_none_or(|last| (*bucket, group) > (last.0, &last.1))
-    };
-    Ok(rows.filter(is_after).take(limit).collect())
+
+    /// What is held: worked out for each series, then put together.
+    async fn levels(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Found>, DbError> {
+        let ask = self.ask;
+        let mut found: BTreeMap<UsageCursor, Tally> = BTreeMap::new();
+        let series = own_usage::series(self.tx, self.tenant, self.account, ask.meter, (from, to)).await?;
+        for (dimensions, changes) in series.iter().filter(|(dimensions, _)| self.keeps(dimensions)) {
+            let group: Vec<String> =
+                self.groups.iter().map(|place| value(dimensions, *place).to_owned()).collect();
+            let mut hours = BTreeMap::new();
+            hold(changes, Hour::of(from)..Hour::of(to.max(from)), &mut hours);
+            for (hour, tally) in hours {
+                found.entry((start_of(ask.by, hour.start()), group.clone())).or_default().then(&tally);
+            }
+        }
+        let is_after = |(place, _): &(UsageCursor, Tally)| ask.after.as_ref().is_none_or(|last| place > last);
+        let rows = found.into_iter().filter(is_after).take(usize::try_from(ask.limit + 1).unwrap_or(0));
+        Ok(rows.map(|((bucket, group), tally)| (bucket, group, tally.quantity())).collect())
+    }
+
+    /// Are these dimensions what is asked for?
+    fn keeps(&self, dimensions: &[String]) -> bool {
+        self.only
+            .iter()
+            .zip(self.ask.only.values())
+            .all(|(place, wanted)| value(dimensions, *place) == wanted)
+    }
+}
+
+fn value(dimensions: &[String], place: i32) -> &str {
+    usize::try_from(place - 1).ok().and_then(|place| dimensions.get(place)).map_or("", String::as_str)
 }

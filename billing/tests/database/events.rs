@@ -333,7 +333,6 @@ async fn a_hand_in_the_events_is_noticed() {
         ),
         ("delete from event where id = 'sum1'", Rule::DraftBillsUsage),
         ("update meter set filters = '[]' where name = 'sum'", Rule::DraftBillsUsage),
-        ("update meter set aggregation = 'maximum' where name = 'latest'", Rule::DraftBillsUsage),
         ("update event set corrects = 'sum1' where id = 'sum2'", Rule::DraftBillsUsage),
         ("update event set meters_known = 0 where id = 'sum1'", Rule::DraftBillsUsage),
     ] {

@@ -223,3 +223,23 @@ async fn a_plan_limits_the_rooms_in_use() {
     assert_eq!(refused(&service, text(&join(&service.sign(token), "Bob"))).await, "not_entitled");
     let _two = service.lobby("cleo").await;
 }
+
+#[tokio::test]
+async fn a_used_up_spending_cap_lets_no_call_begin() {
+    use billing::{
+        ids::LegId,
+        period::Hour,
+        store,
+        usage::{Fact, FactKey, Meter},
+    };
+    let service = Service::start().await;
+    let (tenant, now) = (service.tenant, billing::clock::Clock::system().now());
+    let tx = service.db.tenant(tenant).await.expect("begins");
+    store::set_cap(&tx, tenant, None, 1, now).await.expect("writes").expect("a cap");
+    tx.commit().await.expect("commits");
+    let leg = LegId(Uuid::from_u128(0xa));
+    let key = FactKey { leg, meter: Meter::ParticipantMs, hour: Hour::of(now) };
+    let fact = Fact { key, quantity: 2_000 * 60_000 };
+    store::record_batch(&service.db, &[(tenant, fact)], now).await.expect("records");
+    assert_eq!(refused(&service, text(&join(&service.token("ada"), "Ada"))).await, "not_entitled");
+}

@@ -215,3 +215,19 @@ async fn what_calls_use_is_told_by_room() {
     let elsewhere = format!("/v1/usage/participant_ms?dimension.room_id={}", uuid::Uuid::nil());
     assert_eq!(service.get(key, &elsewhere).await.ok()["rows"], json!([]));
 }
+
+/// A sandbox's events are of its own time.
+#[tokio::test]
+async fn the_test_clock_says_what_the_future_is() {
+    let service = Service::start().await;
+    let business = service.measured().await;
+    let at = |hours: i64| {
+        let mut event = service.event(&hours.to_string(), 1);
+        event["time"] = json!(service.clock.now() + SignedDuration::from_hours(hours));
+        event.to_string()
+    };
+    assert_eq!(service.events(&business, ONE, at(48)).await.problem(), "bad_input");
+    service.post(&business.secret_key, "/v1/clock/advance", &json!({ "hours": 48 })).await.ok();
+    service.events(&business, ONE, at(48)).await.ok();
+    assert_eq!(service.events(&business, ONE, at(50)).await.problem(), "bad_input");
+}
