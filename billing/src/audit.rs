@@ -6,6 +6,9 @@
 
 mod chain;
 mod changed;
+mod credit_notes;
+mod credits;
+mod discounts;
 mod events;
 mod evidence;
 mod ledger;
@@ -19,8 +22,8 @@ mod usage;
 pub use chain::{Block, Posted, examine_block};
 pub use changed::Decision;
 pub use evidence::{
-    Back, Charged, Entry, EventRow, Evidence, Line, MeterRow, Part, Payment, Payout, PriceRow, Settlement,
-    Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
+    Back, Charged, CouponRow, CreditNoteRow, CreditRow, Entry, EventRow, Evidence, Line, MeterRow, Part,
+    Payment, Payout, PriceRow, Settlement, Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
 };
 pub use numbers::{Number, Series, missing_numbers};
 
@@ -81,6 +84,22 @@ pub enum Rule {
     TaxIsItsRate,
     /// The taxes of a statement add up to its tax.
     TaxesAddUp,
+    /// A discount is what its coupon takes off the line that it names.
+    DiscountIsOfACoupon,
+    /// The credit that runs out first is used first, and only what ran out expires.
+    CreditIsUsedInOrder,
+    /// No more of a credit is used than was given.
+    CreditIsNotExceeded,
+    /// A credit is posted when it is given and when it runs out.
+    CreditIsPosted,
+    /// A credit note corrects a final statement of the account.
+    CreditNoteIsOfAStatement,
+    /// What credit notes take back of a line is no more than its part of what was billed.
+    CreditNoteIsWithinTheBill,
+    /// A credit note takes back of each tax what falls to it, and adds up.
+    CreditNoteAddsUp,
+    /// A credit note is posted as it says, under its own id.
+    CreditNoteIsPosted,
     /// The tab is what the ledger says it was, and grows by each total.
     TabGrowsByTotals,
     /// An account's statements follow each other month by month.
@@ -172,7 +191,7 @@ pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
         after = *last;
         for part in examine_all(db, &page, now).await? {
             report.accounts += part.accounts;
-            report.statements += part.numbers.len() as u64;
+            report.statements += part.statements;
             numbers.extend(part.numbers);
             report.differences.extend(part.differences);
         }
@@ -186,6 +205,7 @@ pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
 #[derive(Default)]
 struct Examined {
     accounts: u64,
+    statements: u64,
     numbers: Vec<Number>,
     differences: Vec<Difference>,
 }
@@ -209,7 +229,9 @@ async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<
     for tenant in tenants {
         if let Some(evidence) = store::evidence(&db, tenant, now).await? {
             part.accounts += 1;
+            part.statements += evidence.statements.len() as u64;
             part.numbers.extend(evidence.statements.iter().map(Number::of));
+            part.numbers.extend(evidence.credit_notes.iter().map(Number::of_note));
             part.differences.extend(examine(&evidence));
         }
     }
@@ -241,6 +263,8 @@ pub fn examine(evidence: &Evidence) -> Vec<Difference> {
     let mut found = Findings { tenant: evidence.tenant, differences: Vec::new() };
     usage::examine(evidence, &mut found);
     statements::examine(evidence, &mut found);
+    credits::examine(evidence, &mut found);
+    credit_notes::examine(evidence, &mut found);
     ledger::examine(evidence, &mut found);
     movements::examine(evidence, &mut found);
     numbers::examine(evidence, &mut found);

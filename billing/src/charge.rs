@@ -212,6 +212,7 @@ mod tests {
                 vendor_id: VendorId(Uuid::nil()),
                 plan: String::new(),
                 tax: Default::default(),
+                plan_id: crate::ids::PlanId(Uuid::nil()),
                 starts: Hour(first + starts),
                 ends: Some(Hour(first + starts + length)),
                 prices: vec![price.clone()],

@@ -43,6 +43,12 @@ ids! {
     PaymentMethodId;
     /// An attempt to take money. Also names its order at the processor and, where it succeeds, its transaction in the ledger.
     PaymentId;
+    /// So much less, for whoever redeems it.
+    CouponId;
+    /// A correction of a final statement.
+    CreditNoteId;
+    /// What a payer was given.
+    CreditId;
     /// A line of a statement, the same in every draft and in the final one.
     LineId;
 }
@@ -51,6 +57,13 @@ impl LineId {
     /// Derives the id from what the line is about, so that a line keeps its name while its amount grows.
     pub fn derived(parts: &[&[u8]]) -> Self {
         Self(derived(parts))
+    }
+}
+
+impl CreditId {
+    /// The name of the transaction by which what was left of it expires when a month is closed.
+    pub fn expiry(self, closed: StatementId) -> Uuid {
+        derived(&[b"expiry", self.0.as_bytes(), closed.0.as_bytes()])
     }
 }
 

@@ -23,7 +23,7 @@ pub enum LedgerAccount {
     Carried(AccountId),
     /// What a payer paid in advance and can have back.
     Wallet(AccountId),
-    /// What a payer was given and did not pay.
+    /// What a payer was given and has not used yet.
     Credits(AccountId),
     /// What a payer paid for months that are not over.
     Deferred(AccountId),
@@ -39,6 +39,8 @@ pub enum LedgerAccount {
     ProcessorFees,
     /// What is left to the platform of what vendors earned.
     PlatformShare,
+    /// What was given to payers who did not pay it.
+    Promotions,
     /// What will never be paid.
     WrittenOff,
     /// Remainders of a share that fall to nobody.
@@ -78,6 +80,7 @@ impl LedgerAccount {
             | Self::Processor
             | Self::ProcessorFees
             | Self::PlatformShare
+            | Self::Promotions
             | Self::WrittenOff
             | Self::Rounding => None,
         }
@@ -87,9 +90,11 @@ impl LedgerAccount {
     pub fn kind(self) -> Kind {
         match self {
             Self::Receivable(_) | Self::Carried(_) | Self::Processor => Kind::Asset,
-            Self::Wallet(_) | Self::Deferred(_) | Self::Payable(_) | Self::Tax(_) => Kind::Liability,
+            Self::Wallet(_) | Self::Credits(_) | Self::Deferred(_) | Self::Payable(_) | Self::Tax(_) => {
+                Kind::Liability
+            }
             Self::Revenue(_) | Self::PlatformShare => Kind::Income,
-            Self::Credits(_) | Self::ProcessorFees | Self::WrittenOff | Self::Rounding => Kind::Expense,
+            Self::Promotions | Self::ProcessorFees | Self::WrittenOff | Self::Rounding => Kind::Expense,
         }
     }
 }
@@ -108,6 +113,7 @@ impl fmt::Display for LedgerAccount {
             Self::Processor => f.write_str("processor"),
             Self::ProcessorFees => f.write_str("processor_fees"),
             Self::PlatformShare => f.write_str("platform_share"),
+            Self::Promotions => f.write_str("promotions"),
             Self::WrittenOff => f.write_str("written_off"),
             Self::Rounding => f.write_str("rounding"),
         }
@@ -120,8 +126,14 @@ impl FromStr for LedgerAccount {
     fn from_str(name: &str) -> Result<Self, UnknownAccount> {
         let unknown = || UnknownAccount(name.to_owned());
         let Some((role, whose)) = name.split_once(':') else {
-            let shared =
-                [Self::Processor, Self::ProcessorFees, Self::PlatformShare, Self::WrittenOff, Self::Rounding];
+            let shared = [
+                Self::Processor,
+                Self::ProcessorFees,
+                Self::PlatformShare,
+                Self::Promotions,
+                Self::WrittenOff,
+                Self::Rounding,
+            ];
             return shared.into_iter().find(|account| account.to_string() == name).ok_or_else(unknown);
         };
         if role == "tax" {
@@ -274,7 +286,7 @@ pub(crate) mod tests {
         let (payer, vendor) = (AccountId(Uuid::from_u128(1)), VendorId(Uuid::from_u128(2)));
         let payers = [Receivable, Carried, Wallet, Credits, Deferred].map(|account| account(payer));
         let vendors = [Revenue, Payable].map(|account| account(vendor));
-        let ours = [Processor, ProcessorFees, PlatformShare, WrittenOff, Rounding];
+        let ours = [Processor, ProcessorFees, PlatformShare, Promotions, WrittenOff, Rounding];
         payers.into_iter().chain(vendors).chain([Tax(*b"DE")]).chain(ours).collect()
     }
 

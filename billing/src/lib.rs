@@ -10,7 +10,9 @@
 //!    [`entitlement`].
 //! 3. The [`statement`] of a month is a pure function of facts, prices, [`subscription`]s and what earlier statements
 //!    said. It rounds once, to whole cents, and carries the rest on; [`tax`] is worked out of the whole cents.
-//! 4. Making a month final numbers it, freezes it and posts it to the [`ledger`], where everything adds to zero.
+//!    [`coupon`]s take something off its lines, [`credit`]s pay a part of its total.
+//! 4. Making a month final numbers it, freezes it and posts it to the [`ledger`], where everything adds to zero. What was
+//!    wrong is corrected by a [`credit_note`].
 //! 5. What is owed stands on the tab until [`collection`] is worth its fee. Then a [`payment`] asks the [`processor`], and what
 //!    came in falls to whoever earned it.
 //! 6. The [`audit`] works all of it out again, sharing only [`money`]'s rounding with the code that bills, and compares.
@@ -31,6 +33,9 @@ pub mod charge;
 pub mod clock;
 pub mod collection;
 pub mod collector;
+pub mod coupon;
+pub mod credit;
+pub mod credit_note;
 pub mod currency;
 pub mod db;
 pub mod drilldown;

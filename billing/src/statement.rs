@@ -8,6 +8,7 @@
 //! that leaves is carried to the next statement.
 
 mod books;
+mod discount;
 mod line;
 
 pub use books::{Account, BilledLine, Books, Final};
@@ -17,6 +18,8 @@ use line::Priced;
 
 use crate::{
     collection::{self, Collect, DEFAULT_POLICY, Owed, Terms, US_CARD, Wish},
+    credit::{self, CreditPart, Spent},
+    credit_note::CreditNoteSummary,
     currency::Currency,
     ids::{AccountId, StatementId, VendorId},
     ledger::{Entry, LedgerAccount, LedgerError, Transaction},
@@ -131,10 +134,18 @@ pub struct Statement {
     pub tax: Money,
     /// Both: what is billed.
     pub total: Money,
+    /// What of it is paid by credits.
+    pub credits: Vec<CreditPart>,
+    /// What is left of the total, and comes onto the tab.
+    pub payable: Money,
+    /// Credits that ran out before the end of this month.
+    pub expired_credits: Vec<CreditPart>,
     /// What the rounding leaves to the next statement.
     pub carried_out: Money,
     /// What is owed.
     pub tab: Tab,
+    /// What has been taken back of it since it is final.
+    pub credit_notes: Vec<CreditNoteSummary>,
 }
 
 /// A final statement in a list.
@@ -165,6 +176,8 @@ pub fn draft(books: &Books, month: Month, as_of: Timestamp) -> Result<Statement,
     let total_without_tax = Money::sum(currency, taxes.iter().map(|part| part.taxable))?;
     let tax = Money::sum(currency, taxes.iter().map(|part| part.tax))?;
     let total = total_without_tax.plus(tax)?;
+    let Spent { used, expired } = credit::spend(&books.credits, total, month.end())?;
+    let payable = total.minus(Money::sum(currency, used.iter().map(|part| part.amount))?)?;
     Ok(Statement {
         statement_id: None,
         number: None,
@@ -180,8 +193,12 @@ pub fn draft(books: &Books, month: Month, as_of: Timestamp) -> Result<Statement,
         total_without_tax,
         tax,
         total,
+        credits: used,
+        payable,
+        expired_credits: expired,
         carried_out,
-        tab: tab(books, month, total, as_of)?,
+        tab: tab(books, month, payable, as_of)?,
+        credit_notes: Vec::new(),
     })
 }
 
@@ -200,14 +217,14 @@ fn settled(
     carried_in: Money,
 ) -> Result<Settled, MoneyError> {
     let mut sums: BTreeMap<Treatment, Money> = BTreeMap::new();
-    for Priced { line, treatment } in &priced {
+    for Priced { line, treatment, .. } in &priced {
         let sum = sums.entry(*treatment).or_insert(Money::zero(books.account.currency));
         *sum = sum.plus(line.amount)?;
     }
     let parts: Vec<(Treatment, Money)> = sums.into_iter().collect();
     let (mut taxes, carried_out) = tax::settle(&parts, carried_in)?;
     let place = |of: Treatment| (1..).zip(&parts).find(|(_, (it, _))| *it == of).map(|(place, _)| place);
-    let lines = priced.into_iter().map(|Priced { line, treatment }| Line {
+    let lines = priced.into_iter().map(|Priced { line, treatment, .. }| Line {
         tax_group: books.tax.as_ref().and_then(|_| place(treatment)),
         ..line
     });
@@ -217,11 +234,11 @@ fn settled(
     Ok(Settled { lines: lines.collect(), taxes, carried_out })
 }
 
-/// The tab with a month's total on it. The total is as old as its statement will be: from the end of the month.
-fn tab(books: &Books, month: Month, total: Money, as_of: Timestamp) -> Result<Tab, MoneyError> {
-    let after = books.owed.plus(total)?;
+/// The tab with what is left of a month's total on it. That is as old as its statement will be: from the end of the month.
+fn tab(books: &Books, month: Month, payable: Money, as_of: Timestamp) -> Result<Tab, MoneyError> {
+    let after = books.owed.plus(payable)?;
     let earlier = books.finals.iter().map(|earlier| (earlier.month.end(), earlier.total));
-    let statements: Vec<(Timestamp, Money)> = earlier.chain([(month.end(), total)]).collect();
+    let statements: Vec<(Timestamp, Money)> = earlier.chain([(month.end(), payable)]).collect();
     let since = collection::oldest_unpaid(statements.into_iter(), after);
     let terms = Terms { fees: &US_CARD, policy: &DEFAULT_POLICY, wish: Wish::AsPolicy, closing: false };
     let verdict = collection::decide(Owed { amount: after, since }, as_of, &terms)?;
@@ -234,14 +251,15 @@ impl Statement {
         Self { statement_id: Some(id), number: Some(number), status: Status::Final, ..self }
     }
 
-    /// What finalising does to the ledger: the payer owes the total, the remainder is carried, countries are owed their
+    /// What finalising does to the ledger: the payer owes the total less what credits pay, the remainder is carried, countries are owed their
     /// tax, and the vendors earned the exact amounts, without the tax that is within them.
     pub fn posting(&self, id: StatementId) -> Result<Transaction, LedgerError> {
         let account = self.account.account_id;
         let carried = self.carried_out.minus(self.carried_in)?;
         let nothing = Money::zero(self.currency);
         let mut entries = vec![
-            Entry { account: LedgerAccount::Receivable(account), amount: self.total },
+            Entry { account: LedgerAccount::Receivable(account), amount: self.payable },
+            Entry { account: LedgerAccount::Credits(account), amount: self.paid_by_credits()? },
             Entry { account: LedgerAccount::Carried(account), amount: carried },
         ];
         for line in &self.lines {
@@ -257,6 +275,27 @@ impl Statement {
             }
         }
         Transaction::new(id.0, entries)
+    }
+
+    /// What of the total is paid by credits.
+    pub fn paid_by_credits(&self) -> Result<Money, MoneyError> {
+        self.total.minus(self.payable)
+    }
+
+    /// What the credits that ran out do to the ledger: what was not used was not given away.
+    pub fn expiries(&self, id: StatementId) -> Result<Vec<Transaction>, LedgerError> {
+        let account = self.account.account_id;
+        let expiry = |part: &CreditPart| {
+            let entries = [
+                Entry { account: LedgerAccount::Credits(account), amount: part.amount },
+                Entry {
+                    account: LedgerAccount::Promotions,
+                    amount: Money::zero(self.currency).minus(part.amount)?,
+                },
+            ];
+            Transaction::new(part.credit_id.expiry(id), entries)
+        };
+        self.expired_credits.iter().map(expiry).collect()
     }
 
     /// What of the tax is not within the prices of the lines.

@@ -7,7 +7,7 @@ pub use history::{Catalogue, Change, ChangeRefused, History, Offer, Patch, Phase
 pub use preview::{Cost, Preview, preview};
 
 use crate::{
-    ids::{SubscriptionId, VendorId},
+    ids::{PlanId, SubscriptionId, VendorId},
     period::{Hour, Month},
     price::{Price, Quantities},
     tax::TaxTerms,
@@ -21,6 +21,8 @@ pub struct Subscription {
     pub subscription_id: SubscriptionId,
     /// Who sells it.
     pub vendor_id: VendorId,
+    /// Which plan.
+    pub plan_id: PlanId,
     /// What the plan is called.
     pub plan: String,
     /// How its prices stand to tax.

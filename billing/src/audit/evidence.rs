@@ -32,6 +32,12 @@ pub struct Evidence {
     pub sold: Vec<Sold>,
     /// What decides how it is taxed.
     pub tax: TaxFacts,
+    /// What coupons the account redeemed, in that order.
+    pub coupons: Vec<CouponRow>,
+    /// What credits it was given.
+    pub credits: Vec<CreditRow>,
+    /// Corrections of final statements, in the order of their numbers.
+    pub credit_notes: Vec<CreditNoteRow>,
     /// Final statements in the order of their months.
     pub statements: Vec<Statement>,
     /// All entries of the tenant's ledger.
@@ -112,6 +118,8 @@ pub struct Sold {
     pub starts: Timestamp,
     /// The first hour that is not.
     pub ends: Option<Timestamp>,
+    /// Of which plan.
+    pub plan: Uuid,
     /// On which plan version.
     pub plan_version: Uuid,
     /// What is sold, for the tax office: `standard`, `reduced`, `zero` or `exempt`.
@@ -180,6 +188,8 @@ pub struct Statement {
     pub tax: i64,
     /// What of the tax is not within the prices of the lines.
     pub tax_on_top: i64,
+    /// What of the total was paid by credits.
+    pub credits: i64,
     /// How the tax comes about; empty where the account was not taxed.
     pub taxes: Vec<TaxRow>,
     /// What rounding left.
@@ -190,6 +200,67 @@ pub struct Statement {
     pub tab_after: i64,
     /// What it is made of.
     pub lines: Vec<Line>,
+}
+
+/// A coupon that the account redeemed.
+#[derive(Debug, Clone)]
+pub struct CouponRow {
+    /// Its name.
+    pub coupon: Uuid,
+    /// Of whose sales.
+    pub vendor: Uuid,
+    /// Of which plans; of all if there are none.
+    pub plans: Vec<Uuid>,
+    /// A share in millionths, or
+    pub percent: Option<i64>,
+    /// so much.
+    pub amount: Option<i64>,
+    /// First day of the first month that it counts for.
+    pub from: Date,
+    /// For so many months; for ever if there is no number.
+    pub months: Option<i32>,
+}
+
+/// A credit that the account was given.
+#[derive(Debug, Clone)]
+pub struct CreditRow {
+    /// Its name, and that of its transaction.
+    pub credit: Uuid,
+    /// How much.
+    pub amount: i64,
+    /// In what.
+    pub currency: String,
+    /// When it runs out.
+    pub expires: Option<Timestamp>,
+    /// What was used of it: statement, whether it expired, how much.
+    pub uses: Vec<(Uuid, bool, i64)>,
+}
+
+/// A correction of a final statement; amounts in micros.
+#[derive(Debug, Clone)]
+pub struct CreditNoteRow {
+    /// Its name, and that of its transaction.
+    pub note: Uuid,
+    /// Of which statement.
+    pub statement: Uuid,
+    /// Whose numbers it takes.
+    pub entity: String,
+    /// Its place among them.
+    pub series_number: i64,
+    /// As the payer reads it.
+    pub number: String,
+    /// In what.
+    pub currency: String,
+    /// Without tax.
+    pub net: i64,
+    /// The tax.
+    pub tax: i64,
+    /// Both.
+    pub total: i64,
+    /// What it takes back: line, who sold it, how much.
+    pub lines: Vec<(Uuid, Uuid, i64)>,
+    /// And of what was taxed alike: place in the breakdown, without tax, and the tax.
+    pub taxes: Vec<(i32, i64, i64)>,
 }
 
 /// What decides how an account is taxed, as it stands in the tables.
@@ -244,7 +315,7 @@ pub struct TaxRow {
 pub struct Line {
     /// Its name.
     pub line: Uuid,
-    /// `recurring`, `metered` or `adjustment`.
+    /// `recurring`, `metered`, `adjustment` or `discount`.
     pub kind: String,
     /// Of which subscription.
     pub subscription: Uuid,
@@ -262,6 +333,8 @@ pub struct Line {
     pub month: Date,
     /// Its place in the breakdown of taxes, from 1.
     pub tax_group: Option<i32>,
+    /// A discount: by which coupon, and off which line.
+    pub discount: Option<(Uuid, Uuid)>,
     /// The hours that it is made of, where they are kept.
     pub hours: Vec<Charged>,
 }

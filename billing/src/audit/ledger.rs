@@ -1,7 +1,7 @@
 //! The ledger next to the statements.
 
 use super::{
-    Findings, Rule,
+    Findings, Rule, credit_notes, credits,
     evidence::{Evidence, Statement, TaxRow},
     movements,
 };
@@ -31,6 +31,16 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
         let place = format!("transaction {transaction}");
         found.compare(Rule::MovementIsPosted, place, text(&expected), text(&posting));
     }
+    for (transaction, expected) in credits::expected(evidence) {
+        let posting = posted.remove(&transaction).unwrap_or_default();
+        let place = format!("transaction {transaction}");
+        found.compare(Rule::CreditIsPosted, place, text(&expected), text(&posting));
+    }
+    for (transaction, expected) in credit_notes::expected(evidence) {
+        let posting = posted.remove(&transaction).unwrap_or_default();
+        let place = format!("transaction {transaction}");
+        found.compare(Rule::CreditNoteIsPosted, place, text(&expected), text(&posting));
+    }
     for transaction in posted.keys() {
         found.add(Rule::PostingHasAStatement, format!("transaction {transaction}"), "a statement", "none");
     }
@@ -57,14 +67,16 @@ fn within(statement: &Statement, row: &TaxRow) -> Vec<(Uuid, i64)> {
     sold.into_keys().zip(apportion(row.tax, &weights)).collect()
 }
 
-/// The payer owes the total, what is carried grows by what rounding left, countries are owed their tax, each vendor earned
+/// The payer owes the total less what credits pay, what is carried grows by what rounding left, countries are owed their tax, each vendor earned
 /// its lines.
 fn expected(evidence: &Evidence, statement: &Statement) -> Posting {
     let mut posting = Posting::new();
     let mut add = |account: String, amount: i128| {
         *posting.entry((account, statement.currency.clone())).or_default() += amount;
     };
-    add(format!("receivable:{}", evidence.account), statement.total.into());
+    let payable = i128::from(statement.total) - i128::from(statement.credits);
+    add(format!("receivable:{}", evidence.account), payable);
+    add(format!("credits:{}", evidence.account), statement.credits.into());
     let carried = i128::from(statement.carried_out) - i128::from(statement.carried_in);
     add(format!("carried:{}", evidence.account), carried);
     for line in &statement.lines {

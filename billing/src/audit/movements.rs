@@ -179,7 +179,8 @@ impl Open {
         for statement in evidence.statements.iter().rev() {
             if evidence.order_of(statement.statement) < at {
                 let paid = self.0.get(&statement.statement).copied().unwrap_or_default();
-                let rest = (i128::from(statement.total) - paid).max(0).min(owed);
+                let rest =
+                    (i128::from(statement.total) - i128::from(statement.credits) - paid).max(0).min(owed);
                 owed -= rest;
                 open.push((statement, rest));
             }

@@ -2,7 +2,7 @@
 
 use super::{
     Difference, Findings, Rule,
-    evidence::{Evidence, Statement},
+    evidence::{CreditNoteRow, Evidence, Statement},
 };
 use crate::ids::TenantId;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Series {
     pub last: i64,
 }
 
-/// A number that is on a statement.
+/// A number that is on a statement or a credit note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Number {
     /// Of which series.
@@ -38,6 +38,11 @@ impl Number {
             place: statement.series_number,
             text: statement.number.clone(),
         }
+    }
+
+    /// The one on a credit note.
+    pub fn of_note(note: &CreditNoteRow) -> Self {
+        Number { entity: note.entity.clone(), place: note.series_number, text: note.number.clone() }
     }
 }
 
@@ -65,7 +70,7 @@ pub fn missing_numbers(series: &[Series], numbers: Vec<Number>) -> Vec<Differenc
             );
         }
         for (number, times) in times.into_iter().filter(|(_, times)| *times != 1) {
-            found.add(Rule::NumbersHaveNoGaps, format!("{prefix}-{number:06}"), "one statement", times);
+            found.add(Rule::NumbersHaveNoGaps, format!("{prefix}-{number:06}"), "one document", times);
         }
     }
     found.differences

@@ -1,7 +1,7 @@
 //! A statement by itself, and next to the one before it.
 
 use super::{
-    Findings, Rule,
+    Findings, Rule, discounts,
     evidence::{Evidence, Line, Statement},
     tax,
     usage::{day, end, start},
@@ -12,6 +12,7 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     for statement in &evidence.statements {
         sums(statement, found);
         tax::examine(evidence, statement, found);
+        discounts::examine(evidence, day(statement.starts), &statement.lines, &statement.number, found);
         follows(evidence, statement, before, found);
         for line in &statement.lines {
             lines(evidence, statement, line, found);
@@ -35,9 +36,14 @@ fn sums(statement: &Statement, found: &mut Findings) {
 /// What the ledger says was owed when a statement came: all that was posted before it, and the earlier months that were made
 /// final together with it.
 fn owed(evidence: &Evidence, statement: &Statement) -> i128 {
+    // A statement of nothing at all is not posted, and moves no tab.
+    if !evidence.posted.contains_key(&statement.statement) {
+        return statement.tab_before.into();
+    }
     let place = evidence.order_of(statement.statement);
     let together = |it: &&Statement| it.starts < statement.starts && evidence.order_of(it.statement) == place;
-    let totals = evidence.statements.iter().filter(together).map(|it| i128::from(it.total));
+    let payable = |it: &Statement| i128::from(it.total) - i128::from(it.credits);
+    let totals = evidence.statements.iter().filter(together).map(payable);
     evidence.receivable_before(evidence.account, place) + totals.sum::<i128>()
 }
 
@@ -47,7 +53,7 @@ fn follows(evidence: &Evidence, statement: &Statement, before: Option<&Statement
     found.compare(Rule::CarriedComesIn, place, carried, statement.carried_in);
     let owed = owed(evidence, statement);
     found.compare(Rule::TabGrowsByTotals, format!("{place}, before"), owed, statement.tab_before.into());
-    let after = statement.tab_before.saturating_add(statement.total);
+    let after = statement.tab_before.saturating_add(statement.total).saturating_sub(statement.credits);
     found.compare(Rule::TabGrowsByTotals, format!("{place}, after"), after, statement.tab_after);
     if let Some(before) = before {
         found.compare(Rule::MonthsFollow, place, before.ends, statement.starts);
@@ -68,6 +74,7 @@ fn lines(evidence: &Evidence, statement: &Statement, line: &Line, found: &mut Fi
     let own = day(statement.starts);
     let is_in_place = match line.kind.as_str() {
         "adjustment" => line.month < own && evidence.late.contains(&line.month),
+        "discount" => line.month <= own,
         _ => line.month == own,
     };
     found.compare(Rule::OnlyLateMonthsAreAdjusted, &place, true, is_in_place);
@@ -76,7 +83,7 @@ fn lines(evidence: &Evidence, statement: &Statement, line: &Line, found: &mut Fi
 
 /// Recurring lines keep no hours: they can be derived for ever.
 fn hours(line: &Line, place: &str, found: &mut Findings) {
-    if line.kind == "recurring" {
+    if line.kind == "recurring" || line.kind == "discount" {
         return;
     }
     let amount: i128 = line.hours.iter().map(|hour| i128::from(hour.amount)).sum();

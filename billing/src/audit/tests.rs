@@ -20,6 +20,14 @@ struct Kept {
     statements: Vec<Statement>,
     /// What each hour of each price was charged so far: quantity and micros.
     charged: BTreeMap<(SubscriptionId, PriceId, Hour), (i64, i64)>,
+    /// What became of credits.
+    uses: Vec<(Uuid, (Uuid, bool, i64))>,
+    /// What was given, before anything became of it.
+    given: BTreeMap<Uuid, i64>,
+    /// The place of each transaction in the ledger.
+    posted: BTreeMap<Uuid, i64>,
+    notes: Vec<CreditNoteRow>,
+    corrections: Vec<(Uuid, crate::credit_note::Correction)>,
 }
 
 const JANUARY: i64 = 490_896; // 2026-01-01T00:00Z in hours
@@ -31,25 +39,56 @@ impl Kept {
             vendor_id: VendorId(Uuid::from_u128(1)),
             plan: "Plan".into(),
             tax: Default::default(),
+            plan_id: crate::ids::PlanId(Uuid::nil()),
             starts: Hour(JANUARY + starts),
             ends: ends.map(|ends| Hour(JANUARY + ends)),
             prices,
             terms: Vec::new(),
         };
         let service = Service::new(vec![subscription]);
-        Kept { service, statements: Vec::new(), charged: BTreeMap::new() }
+        Self::of(service)
+    }
+
+    fn of(service: Service) -> Self {
+        Kept {
+            service,
+            statements: Vec::new(),
+            charged: BTreeMap::new(),
+            uses: Vec::new(),
+            given: BTreeMap::new(),
+            posted: BTreeMap::new(),
+            notes: Vec::new(),
+            corrections: Vec::new(),
+        }
+    }
+
+    /// What has come into the ledger since the last time came together.
+    fn note_postings(&mut self) {
+        let place = self.posted.len() as i64;
+        for transaction in self.service.ledger.transactions() {
+            self.posted.entry(transaction.id).or_insert(place);
+        }
+        for credit in &self.service.books.credits {
+            self.given.entry(credit.credit_id.0).or_insert(credit.left.micros);
+        }
     }
 
     fn finalise(&mut self) {
+        self.note_postings();
         let month = self.service.books.open_month().expect("a subscription");
         let drafted = statement::draft(&self.service.books, month, month.end()).expect("small");
         let hours: Vec<Vec<Charged>> = drafted.lines.iter().map(|line| self.hours(line, month)).collect();
         let owed = self.service.books.owed.micros;
         let last = self.service.finalise().clone();
+        self.note_postings();
+        let id = last.statement_id.expect("final").0;
+        for (expired, parts) in [(false, &last.credits), (true, &last.expired_credits)] {
+            self.uses.extend(parts.iter().map(|part| (part.credit_id.0, (id, expired, part.amount.micros))));
+        }
         let place = self.statements.len() as i64 + 1;
         let lines = last.lines.iter().zip(hours).map(|(line, hours)| Line { hours, ..row(line, month) });
         self.statements.push(Statement {
-            statement: last.statement_id.expect("final").0,
+            statement: id,
             entity: "operator".into(),
             series_number: place,
             number: format!("TUP-{place:06}"),
@@ -61,17 +100,18 @@ impl Kept {
             total: last.total.micros,
             tax: last.tax.micros,
             tax_on_top: last.tax_on_top().micros,
+            credits: last.total.micros - last.payable.micros,
             taxes: tax_rows(&last),
             carried_out: last.carried_out.micros,
             tab_before: owed,
-            tab_after: owed + last.total.micros,
+            tab_after: owed + last.payable.micros,
             lines: lines.collect(),
         });
     }
 
     /// The hours of a line less what they were charged before, as they are kept.
     fn hours(&mut self, line: &statement::Line, month: Month) -> Vec<Charged> {
-        if line.kind == LineKind::Recurring {
+        if matches!(line.kind, LineKind::Recurring | LineKind::Discount) {
             return Vec::new();
         }
         let Books { subscriptions, usage, .. } = &self.service.books;
@@ -96,6 +136,48 @@ impl Kept {
         kept.collect()
     }
 
+    /// Corrects a final statement.
+    fn correct(&mut self, place: usize, asked: &crate::credit_note::Asked) {
+        use crate::credit_note::draw_up;
+        let statement = &self.service.statements[place];
+        let of = statement.statement_id.expect("final").0;
+        let before = self.corrections.iter().filter(|(id, _)| *id == of).map(|(_, it)| it.clone());
+        let drawn = draw_up(statement, &before.collect::<Vec<_>>(), asked).expect("something is left");
+        let series_number = self.notes.len() as i64 + 1;
+        let note = Uuid::from_u128(5_000 + series_number as u128);
+        let posting = drawn.posting(crate::ids::CreditNoteId(note), statement).expect("balanced");
+        let part = |it: &crate::credit_note::CreditedTax| {
+            (it.tax_group.unwrap_or(1), it.taxable.micros, it.tax.micros)
+        };
+        self.notes.push(CreditNoteRow {
+            note,
+            statement: of,
+            entity: "operator credit notes".into(),
+            series_number,
+            number: format!("CN-{series_number:06}"),
+            currency: drawn.total.currency.to_string(),
+            net: drawn.total_without_tax.micros,
+            tax: drawn.tax.micros,
+            total: drawn.total.micros,
+            lines: drawn.lines.iter().map(|it| (it.line_id.0, it.vendor_id.0, it.amount.micros)).collect(),
+            taxes: drawn.taxes.iter().map(part).collect(),
+        });
+        self.corrections.push((of, drawn));
+        self.service.post(posting);
+        self.note_postings();
+    }
+
+    fn credit_rows(&self) -> Vec<CreditRow> {
+        let row = |credit: &crate::credit::Credit| CreditRow {
+            credit: credit.credit_id.0,
+            amount: self.given[&credit.credit_id.0],
+            currency: credit.left.currency.to_string(),
+            expires: credit.expires_at,
+            uses: self.uses.iter().filter(|(of, _)| *of == credit.credit_id.0).map(|(_, it)| *it).collect(),
+        };
+        self.service.books.credits.iter().map(row).collect()
+    }
+
     /// The rows, with the draft of the open month as of its tenth day.
     fn evidence(&self) -> Evidence {
         let books = &self.service.books;
@@ -116,6 +198,10 @@ impl Kept {
             late: books.late.iter().map(|month| month.first_day()).collect(),
             sold: books.subscriptions.iter().map(sold).collect(),
             tax: books.tax.as_ref().map(tax_facts).unwrap_or_default(),
+            coupons: books.coupons.iter().map(coupon_row).collect(),
+            credits: self.credit_rows(),
+            credit_notes: self.notes.clone(),
+            posted: self.posted.clone(),
             statements: self.statements.clone(),
             entries: transactions
                 .flat_map(|transaction| transaction.entries().iter().map(|entry| (transaction.id, entry)))
@@ -126,7 +212,6 @@ impl Kept {
                     amount: entry.amount.micros,
                 })
                 .collect(),
-            posted: (1..).zip(&self.statements).map(|(place, it)| (it.statement, place)).collect(),
             vendors: Vec::new(),
             payments: Vec::new(),
             settlements: Vec::new(),
@@ -164,7 +249,26 @@ fn row(line: &statement::Line, month: Month) -> Line {
         currency: line.amount.currency.to_string(),
         month: line.for_month.unwrap_or(month).first_day(),
         tax_group: line.tax_group,
+        discount: line.coupon_id.zip(line.discounts).map(|(coupon, line)| (coupon.0, line.0)),
         hours: Vec::new(),
+    }
+}
+
+fn coupon_row(redeemed: &crate::coupon::Redeemed) -> CouponRow {
+    use crate::coupon::Off;
+    let coupon = &redeemed.coupon;
+    let (percent, amount) = match coupon.off {
+        Off::PercentMillionths(millionths) => (Some(millionths), None),
+        Off::Amount(amount) => (None, Some(amount.micros)),
+    };
+    CouponRow {
+        coupon: coupon.coupon_id.0,
+        vendor: coupon.vendor_id.0,
+        plans: coupon.plans.iter().map(|plan| plan.0).collect(),
+        percent,
+        amount,
+        from: redeemed.from.first_day(),
+        months: coupon.months.map(u32::cast_signed),
     }
 }
 
@@ -207,6 +311,7 @@ fn sold(subscription: &Subscription) -> Sold {
         vendor: subscription.vendor_id.0,
         starts: subscription.starts.start(),
         ends: subscription.ends.map(Hour::start),
+        plan: subscription.plan_id.0,
         plan_version: Uuid::nil(),
         tax_class: subscription.tax.class.as_str().into(),
         prices_include_tax: subscription.tax.prices_include_tax,
@@ -286,7 +391,7 @@ pub(super) fn any_changed_books() -> impl Strategy<Value = Evidence> {
     (crate::subscription::tests::any_changed(JANUARY), used).prop_map(|((history, catalogue), used)| {
         let (id, payer) = (SubscriptionId(Uuid::from_u128(3)), crate::ids::AccountId(Uuid::from_u128(7)));
         let service = Service::new(history.subscriptions(id, Some(payer), &catalogue));
-        let mut kept = Kept { service, statements: Vec::new(), charged: BTreeMap::new() };
+        let mut kept = Kept::of(service);
         if kept.service.books.subscriptions.is_empty() {
             return Evidence { sold: Vec::new(), draft: None, ..sound_and_empty() };
         }
@@ -301,6 +406,7 @@ pub(super) fn any_changed_books() -> impl Strategy<Value = Evidence> {
                 vendor: offer.vendor_id.0,
                 starts: history.decisions()[0].from.start(),
                 ends: None,
+                plan: offer.plan_id.0,
                 plan_version: plan.0,
                 tax_class: "standard".into(),
                 prices_include_tax: false,
@@ -336,6 +442,164 @@ fn sound_and_empty() -> Evidence {
 
 fn named(id: u128, price: Price) -> Price {
     Price { price_id: PriceId(Uuid::from_u128(id)), ..price }
+}
+
+/// Two coupons, a late fact and credits over three months.
+fn sound_and_discounted() -> Evidence {
+    use crate::coupon::Off;
+    use statement::tests::coupon;
+    let minutes = Metered {
+        meter: crate::usage::Meter::ParticipantMs,
+        currency: Currency::USD,
+        unit: "participant-minute".into(),
+        unit_size: 60_000,
+        included: 0,
+        model: Model::PerUnit { micros: 50_000 },
+        minimum: None,
+        cap: None,
+    };
+    let minutes = Price {
+        price_id: PriceId(Uuid::from_u128(12)),
+        description: "Minutes".into(),
+        pricing: Pricing::Metered(minutes),
+    };
+    let mut kept = Kept::new(vec![monthly(11, 25_400_000), minutes], 273 * 24, None);
+    let five_cents = crate::money::Money::micros(5_000_000, Currency::USD);
+    kept.service.books.coupons = vec![
+        coupon(1, 1, Off::PercentMillionths(333_333), Some(2)),
+        coupon(2, 1, Off::Amount(five_cents), None),
+    ];
+    kept.service.books.tax = statement::tests::taxed("DE", "DE", false);
+    kept.service.give(71, 10, Some(time("2026-11-20")));
+    kept.service.give(72, 3, None);
+    kept.service.record(Hour(JANUARY + 280 * 24), 5_000_000);
+    kept.finalise();
+    kept.service.record(Hour(JANUARY + 290 * 24), 7_654_321);
+    kept.service.give(73, 9, Some(time("2026-11-20")));
+    kept.finalise();
+    kept.service.give(74, 90, None);
+    kept.finalise();
+    kept.evidence()
+}
+
+#[test]
+fn every_planted_error_of_coupons_and_credits_is_found() {
+    use Rule::*;
+    fn discount(e: &mut Evidence) -> &mut Line {
+        e.statements[0].lines.iter_mut().find(|line| line.kind == "discount").expect("one")
+    }
+    each_is_found(
+        sound_and_discounted,
+        &[
+            ("a discount is off by a micro", |e| discount(e).amount -= 1, DiscountIsOfACoupon),
+            ("a discount vanished", |e| drop(e.statements[0].lines.pop()), DiscountIsOfACoupon),
+            (
+                "a discount names another coupon",
+                |e| discount(e).discount = Some((Uuid::nil(), discount(e).line)),
+                DiscountIsOfACoupon,
+            ),
+            ("a discount names none", |e| discount(e).discount = None, DiscountIsOfACoupon),
+            ("a coupon takes more", |e| e.coupons[0].percent = Some(500_000), DiscountIsOfACoupon),
+            ("a coupon lasts longer", |e| e.coupons[0].months = Some(3), DiscountIsOfACoupon),
+            (
+                "a coupon is for another plan",
+                |e| e.coupons[1].plans = vec![Uuid::from_u128(6)],
+                DiscountIsOfACoupon,
+            ),
+            ("a coupon is another vendor's", |e| e.coupons[1].vendor = Uuid::nil(), DiscountIsOfACoupon),
+            ("a coupon was never redeemed", |e| drop(e.coupons.remove(1)), DiscountIsOfACoupon),
+            ("more of a credit is used", |e| e.credits[0].uses[0].2 += 1_000_000, CreditIsNotExceeded),
+            ("a use was forgotten", |e| e.credits[1].uses.clear(), CreditIsUsedInOrder),
+            ("a credit ran out early", |e| e.credits[3].uses[0].1 = true, CreditIsUsedInOrder),
+            ("a credit lasts longer", |e| e.credits[2].expires = None, CreditIsUsedInOrder),
+            ("a statement forgot a credit", |e| e.statements[0].credits = 0, CreditIsUsedInOrder),
+            ("a credit was larger", |e| e.credits[3].amount += 1_000_000, CreditIsPosted),
+            ("a credit is in euros", |e| e.credits[3].currency = "EUR".into(), OneCurrency),
+            ("a credit was never given", |e| drop(e.credits.remove(3)), PostingHasAStatement),
+        ],
+    );
+}
+
+/// A taxed month with two vendors, corrected twice before the next month.
+fn sound_and_corrected() -> Evidence {
+    use crate::{
+        credit_note::Asked,
+        statement::tests::{sold, taxed},
+        tax::Class,
+    };
+    let sales = [
+        (25_400_000, Class::Standard, true),
+        (13_300_000, Class::Standard, true),
+        (9_000_000, Class::Reduced, false),
+    ];
+    let sales = (1..).zip(sales).map(|(id, (micros, class, includes))| sold(id, id, micros, class, includes));
+    let mut kept = Kept::of(Service::new(sales.collect()));
+    kept.service.books.tax = taxed("DE", "DE", false);
+    kept.finalise();
+    let line = kept.service.statements[0].lines[0].line_id;
+    kept.correct(0, &Asked::Lines(vec![(line, Some(7_000_000))]));
+    kept.correct(0, &Asked::Whole);
+    kept.finalise();
+    kept.correct(1, &Asked::Lines(vec![(kept.service.statements[1].lines[2].line_id, Some(1_000_000))]));
+    kept.finalise();
+    kept.evidence()
+}
+
+#[test]
+fn every_planted_error_of_credit_notes_is_found() {
+    use Rule::*;
+    each_is_found(
+        sound_and_corrected,
+        &[
+            (
+                "a note takes back more",
+                |e| e.credit_notes[0].lines[0].2 += 40_000_000,
+                CreditNoteIsWithinTheBill,
+            ),
+            (
+                "a note was written twice",
+                |e| e.credit_notes.push(e.credit_notes[2].clone()),
+                CreditNoteIsPosted,
+            ),
+            ("a note's tax is off", |e| e.credit_notes[1].taxes[0].2 += 1_000_000, CreditNoteAddsUp),
+            ("a note's total is off", |e| e.credit_notes[1].total += 1_000_000, CreditNoteAddsUp),
+            ("a line's amount is off", |e| e.credit_notes[1].lines[0].2 -= 1_000_000, CreditNoteAddsUp),
+            (
+                "a note takes from another vendor",
+                |e| e.credit_notes[0].lines[0].1 = Uuid::nil(),
+                CreditNoteIsWithinTheBill,
+            ),
+            (
+                "a note is of no statement",
+                |e| e.credit_notes[2].statement = Uuid::nil(),
+                CreditNoteIsOfAStatement,
+            ),
+            ("a note is in euros", |e| e.credit_notes[0].currency = "EUR".into(), OneCurrency),
+            (
+                "a note has a rehearsal's number",
+                |e| e.credit_notes[0].entity = "sandbox credit notes".into(),
+                NumberIsOfItsSeries,
+            ),
+            ("a note vanished", |e| drop(e.credit_notes.remove(0)), PostingHasAStatement),
+            (
+                "a note was not posted",
+                |e| {
+                    let note = e.credit_notes[2].note;
+                    e.entries.retain(|entry| entry.transaction != note);
+                },
+                CreditNoteIsPosted,
+            ),
+            (
+                "a tab forgot the notes",
+                |e| e.statements[1].tab_before = e.statements[0].tab_after,
+                TabGrowsByTotals,
+            ),
+        ],
+    );
+    let numbers: Vec<Number> = sound_and_corrected().credit_notes.iter().map(Number::of_note).collect();
+    let series = |last| [Series { entity: "operator credit notes".into(), prefix: "CN".into(), last }];
+    assert_eq!(missing_numbers(&series(3), numbers.clone()), []);
+    assert_eq!(missing_numbers(&series(4), numbers)[0].rule, NumbersHaveNoGaps);
 }
 
 /// Three months with a monthly price and minutes; facts for January come late, in February.

@@ -3,7 +3,7 @@
 use super::{
     Findings, Rule,
     changed::{self, Span},
-    events,
+    discounts, events,
     evidence::{Evidence, Line, PriceRow, Sold},
     price::{Stretch, micros},
 };
@@ -29,6 +29,7 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
         }
     }
     if let Some((month, as_of, lines)) = &evidence.draft {
+        discounts::examine(evidence, *month, lines, "draft", found);
         draft(evidence, (*month, *as_of, lines), &billed, found);
     }
 }
@@ -134,7 +135,7 @@ fn owed(
 /// What lines say about each price of each subscription in each month.
 fn billed<'a>(lines: impl IntoIterator<Item = &'a Line>) -> BTreeMap<Key, (i64, i64)> {
     let mut billed: BTreeMap<Key, (i64, i64)> = BTreeMap::new();
-    for line in lines {
+    for line in lines.into_iter().filter(|line| line.discount.is_none()) {
         let sum = billed.entry((line.subscription, line.price, line.month)).or_default();
         *sum = (sum.0.saturating_add(line.quantity.unwrap_or(0)), sum.1.saturating_add(line.amount));
     }

@@ -1,6 +1,8 @@
 //! What a statement is a function of.
 
 use crate::{
+    coupon::Redeemed,
+    credit::Credit,
     currency::Currency,
     ids::{AccountId, PriceId, SubscriptionId},
     money::{Money, MoneyError},
@@ -43,6 +45,10 @@ pub struct Books {
     pub owed: Money,
     /// How it is taxed; nothing of whoever said nothing about that.
     pub tax: Option<TaxBooks>,
+    /// What coupons it has redeemed, in that order.
+    pub coupons: Vec<Redeemed>,
+    /// What is left of its credits.
+    pub credits: Vec<Credit>,
 }
 
 /// A final statement in short.
@@ -50,7 +56,7 @@ pub struct Books {
 pub struct Final {
     /// Whose month.
     pub month: Month,
-    /// In whole minor units.
+    /// What came onto the tab, in whole minor units.
     pub total: Money,
     /// What its rounding left.
     pub carried_out: Money,

@@ -1,9 +1,10 @@
-//! The lines of a statement: one for each price of each subscription, and one for each that a late fact changed.
+//! The lines of a statement: one for each price of each subscription, one for each that a late fact changed, and one for
+//! each of these that a coupon takes something off.
 
-use super::Books;
+use super::{Books, discount};
 use crate::{
     charge::{self, Rated},
-    ids::{LineId, PriceId, SubscriptionId, VendorId},
+    ids::{CouponId, LineId, PlanId, PriceId, SubscriptionId, VendorId},
     money::{Money, MoneyError},
     period::{Hour, Month},
     price::{Every, Metered, Price, Pricing},
@@ -25,6 +26,8 @@ pub enum LineKind {
     Metered,
     /// Usage that became known after its month was final.
     Adjustment,
+    /// What a coupon takes off another line.
+    Discount,
 }
 
 /// A kind that this version does not know.
@@ -39,6 +42,7 @@ impl LineKind {
             LineKind::Recurring => "recurring",
             LineKind::Metered => "metered",
             LineKind::Adjustment => "adjustment",
+            LineKind::Discount => "discount",
         }
     }
 }
@@ -51,6 +55,7 @@ impl FromStr for LineKind {
             "recurring" => Ok(LineKind::Recurring),
             "metered" => Ok(LineKind::Metered),
             "adjustment" => Ok(LineKind::Adjustment),
+            "discount" => Ok(LineKind::Discount),
             other => Err(UnknownLineKind(other.to_owned())),
         }
     }
@@ -91,29 +96,41 @@ pub struct Line {
     pub vendor_id: VendorId,
     /// Its place in the statement's `taxes`, from 1; null where the account is not taxed.
     pub tax_group: Option<i32>,
+    /// A discount: by which coupon.
+    pub coupon_id: Option<CouponId>,
+    /// A discount: off which line of this statement.
+    pub discounts: Option<LineId>,
 }
 
 /// A line, and how it is taxed.
 pub(super) struct Priced {
     pub(super) line: Line,
     pub(super) treatment: Treatment,
+    pub(super) plan: PlanId,
 }
 
-/// All lines of a month as of an hour: the month's own, then adjustments of earlier months.
+/// All lines of a month as of an hour: the month's own, then adjustments of earlier months, then discounts.
 pub(super) fn all(books: &Books, month: Month, until: Hour) -> Result<Vec<Priced>, MoneyError> {
     let mut lines = Vec::new();
     for (subscription, price) in prices(books) {
         if let Some(rated) = charge::total(subscription, price, &books.usage, month, until)? {
             let treatment = books.treatment(subscription.tax, month, month);
-            lines.push(Priced { line: own(subscription, price, month, rated), treatment });
+            lines.push(Priced {
+                line: own(subscription, price, month, rated),
+                treatment,
+                plan: subscription.plan_id,
+            });
         }
     }
     for late in books.late.iter().filter(|late| **late < month) {
         for (subscription, price) in prices(books) {
             let line = adjustment(books, subscription, price, month, *late)?;
             let treatment = books.treatment(subscription.tax, month, *late);
-            lines.extend(line.map(|line| Priced { line, treatment }));
+            lines.extend(line.map(|line| Priced { line, treatment, plan: subscription.plan_id }));
         }
+    }
+    if !books.coupons.is_empty() {
+        lines.extend(discount::all(books, month, &lines)?);
     }
     Ok(lines)
 }
@@ -143,6 +160,8 @@ fn own(subscription: &Subscription, price: &Price, month: Month, rated: Rated) -
         price_id: price.price_id,
         vendor_id: subscription.vendor_id,
         tax_group: None,
+        coupon_id: None,
+        discounts: None,
     };
     match &price.pricing {
         Pricing::Recurring { amount, every } => {

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     audit::{
-        Back, Charged, Decision, Entry, EventRow, Evidence, Line, MeterRow, Part, Payment, Payout, PriceRow,
-        Series, Settlement, Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
+        Back, Charged, CouponRow, CreditNoteRow, CreditRow, Decision, Entry, EventRow, Evidence, Line,
+        MeterRow, Part, Payment, Payout, PriceRow, Series, Settlement, Sold, Statement, TaxBuyer, TaxFacts,
+        TaxRow, Used,
     },
     db::{Db, DbError, Transaction},
     ids::TenantId,
@@ -52,6 +53,9 @@ pub async fn evidence(db: &Db, tenant: TenantId, now: Timestamp) -> Result<Optio
         late: late.iter().map(|row| month(row).first_day()).collect::<BTreeSet<Date>>(),
         sold: sold(&tx, tenant, id).await?,
         tax: tax_facts(&tx, tenant, id).await?,
+        coupons: coupons(&tx, tenant, id).await?,
+        credits: credits(&tx, tenant, id).await?,
+        credit_notes: credit_notes(&tx, tenant, id).await?,
         statements: finals(&tx, tenant, id).await?,
         entries: entries(&tx, tenant).await?,
         posted: posted(&tx, tenant).await?,
@@ -85,6 +89,7 @@ async fn draft(
         currency: line.amount.currency.to_string(),
         month: line.for_month.unwrap_or(month).first_day(),
         tax_group: line.tax_group,
+        discount: line.coupon_id.zip(line.discounts).map(|(coupon, line)| (coupon.0, line.0)),
         hours: Vec::new(),
     };
     Ok((month.first_day(), as_of, draft.lines.iter().map(line).collect()))
@@ -145,6 +150,7 @@ async fn sold(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<S
                 vendor: row.get("vendor_id"),
                 starts: row.get("starts_at"),
                 ends: row.get("ends_at"),
+                plan: row.get("plan_id"),
                 plan_version,
                 tax_class: row.get("tax_class"),
                 prices_include_tax: row.get("prices_include_tax"),
@@ -212,6 +218,7 @@ async fn finals(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec
             total: row.get("total_micros"),
             tax: row.get("tax_micros"),
             tax_on_top: row.get("tax_on_top_micros"),
+            credits: row.get("credits_micros"),
             taxes: taxes.remove(&statement).unwrap_or_default(),
             carried_out: row.get("carried_out_micros"),
             tab_before: row.get("tab_before_micros"),
@@ -247,6 +254,7 @@ async fn lines(tx: &Transaction, tenant: TenantId) -> Result<BTreeMap<Uuid, Vec<
             currency: row.get("currency"),
             month: row.get("month"),
             tax_group: row.get("tax_group"),
+            discount: row.get::<_, Option<Uuid>>("coupon_id").zip(row.get("discounts")),
             hours: hours.remove(&line).unwrap_or_default(),
         });
     }
@@ -295,6 +303,83 @@ async fn tax_facts(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<
     })
 }
 
+async fn posted(tx: &Transaction, tenant: TenantId) -> Result<BTreeMap<Uuid, i64>, DbError> {
+    let rows = tx.all(include_str!("audit_posted.sql"), &[&tenant.0]).await?;
+    Ok(rows.iter().map(|row| (row.get("transaction_id"), row.get("place"))).collect())
+}
+
+/// What the account redeemed.
+async fn coupons(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<CouponRow>, DbError> {
+    let rows = tx.all(include_str!("redeemed_coupons.sql"), &[&vec![tenant.0], &vec![account]]).await?;
+    let read = |row: &Row| CouponRow {
+        coupon: row.get("coupon_id"),
+        vendor: row.get("vendor_id"),
+        plans: row.get("plans"),
+        percent: row.get("percent_millionths"),
+        amount: row.get("amount_micros"),
+        from: row.get("month"),
+        months: row.get("months"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// What the account was given, with what became of it.
+async fn credits(tx: &Transaction, tenant: TenantId, account: Uuid) -> Result<Vec<CreditRow>, DbError> {
+    let mut all: Vec<CreditRow> = Vec::new();
+    for row in tx.all(include_str!("audit_credits.sql"), &[&tenant.0, &account]).await? {
+        let credit: Uuid = row.get("credit_id");
+        if all.last().is_none_or(|last| last.credit != credit) {
+            all.push(CreditRow {
+                credit,
+                amount: row.get("amount_micros"),
+                currency: row.get("currency"),
+                expires: row.get("expires_at"),
+                uses: Vec::new(),
+            });
+        }
+        let of: Option<Uuid> = row.get("statement_id");
+        let used = of.zip(row.get("used_micros")).map(|(of, micros)| (of, row.get("expired"), micros));
+        all.last_mut().expect("just pushed").uses.extend(used);
+    }
+    Ok(all)
+}
+
+/// The account's credit notes.
+async fn credit_notes(
+    tx: &Transaction,
+    tenant: TenantId,
+    account: Uuid,
+) -> Result<Vec<CreditNoteRow>, DbError> {
+    let mut taxes: BTreeMap<Uuid, Vec<(i32, i64, i64)>> = BTreeMap::new();
+    for row in tx.all(include_str!("audit_credit_note_taxes.sql"), &[&tenant.0]).await? {
+        let part = (row.get("tax_group"), row.get("taxable_micros"), row.get("tax_micros"));
+        taxes.entry(row.get("credit_note_id")).or_default().push(part);
+    }
+    let mut all: Vec<CreditNoteRow> = Vec::new();
+    for row in tx.all(include_str!("audit_credit_notes.sql"), &[&tenant.0, &account]).await? {
+        let note: Uuid = row.get("credit_note_id");
+        if all.last().is_none_or(|last| last.note != note) {
+            all.push(CreditNoteRow {
+                note,
+                statement: row.get("statement_id"),
+                entity: row.get("legal_entity"),
+                series_number: row.get("series_number"),
+                number: row.get("number"),
+                currency: row.get("currency"),
+                net: row.get("net_micros"),
+                tax: row.get("tax_micros"),
+                total: row.get("total_micros"),
+                lines: Vec::new(),
+                taxes: taxes.remove(&note).unwrap_or_default(),
+            });
+        }
+        let line: Option<Uuid> = row.get("line_id");
+        let line = line.map(|line| (line, row.get("vendor_id"), row.get("amount_micros")));
+        all.last_mut().expect("just pushed").lines.extend(line);
+    }
+    Ok(all)
+}
+
 async fn entries(tx: &Transaction, tenant: TenantId) -> Result<Vec<Entry>, DbError> {
     let rows = tx.all(include_str!("audit_entries.sql"), &[&tenant.0]).await?;
     let read = |row: &Row| Entry {
@@ -304,11 +389,6 @@ async fn entries(tx: &Transaction, tenant: TenantId) -> Result<Vec<Entry>, DbErr
         amount: row.get("amount_micros"),
     };
     Ok(rows.iter().map(read).collect())
-}
-
-async fn posted(tx: &Transaction, tenant: TenantId) -> Result<BTreeMap<Uuid, i64>, DbError> {
-    let rows = tx.all(include_str!("audit_posted.sql"), &[&tenant.0]).await?;
-    Ok(rows.iter().map(|row| (row.get("transaction_id"), row.get("place"))).collect())
 }
 
 async fn vendors(tx: &Transaction, tenant: TenantId) -> Result<Vec<Uuid>, DbError> {

@@ -10,7 +10,7 @@ with on_version as (
     join subscription_change c on c.tenant_id = s.tenant_id and c.subscription_id = s.subscription_id
    where s.tenant_id = $1
 )
-select s.subscription_id, s.starts_at, s.ends_at, s.plan_version_id, l.vendor_id, v.currency, v.tax_class, v.prices_include_tax,
+select s.subscription_id, s.starts_at, s.ends_at, s.plan_version_id, l.plan_id, l.vendor_id, v.currency, v.tax_class, v.prices_include_tax,
        p.price_id, p.meter, p.unit, p.per, p.unit_size, p.included, p.model, p.tier_up_to, p.tier_rate_micros,
        p.minimum_micros, p.cap_micros
   from on_version s

@@ -3,6 +3,6 @@
 select l.tenant_id, l.subscription_id, l.price_id, l.month,
        coalesce(l.quantity, 0) as quantity, l.amount_micros, l.currency
   from unnest($1::uuid[], $2::uuid[], $3::date[]) as m (tenant_id, account_id, month)
-  join statement_line l on l.tenant_id = m.tenant_id and l.month = m.month
+  join statement_line l on l.tenant_id = m.tenant_id and l.month = m.month and l.kind <> 'discount'
   join statement s
     on s.tenant_id = l.tenant_id and s.statement_id = l.statement_id and s.account_id = m.account_id

@@ -1,5 +1,5 @@
 -- An account's final statements as payments see them, oldest first. $1 tenant, $2 account
-select s.statement_id, s.finalized_at, s.total_micros, s.currency,
+select s.statement_id, s.finalized_at, s.total_micros - s.credits_micros as total_micros, s.currency,
        coalesce(sum(l.amount_micros) filter (where t.kind <> 'write_off'), 0)::bigint as paid_micros,
        coalesce(sum(l.amount_micros) filter (where t.kind = 'write_off'), 0)::bigint as written_off_micros,
        exists (select from payment p

@@ -3,6 +3,7 @@
 use super::{
     StoreError,
     catalogue::offers,
+    coupons, credits,
     own_usage::{self, Wanted},
     row::{currency, meter, money, month, stored},
     subscriptions::{phase, plans_of},
@@ -72,6 +73,12 @@ async fn terms(tx: &Transaction, all: &mut BTreeMap<TenantId, Books>) -> Result<
     let of_each: [&(dyn ToSql + Sync); 2] = [&ids, &accounts];
     for (tenant, tax) in tax::books(tx, &of_each).await? {
         of(all, tenant).tax = Some(tax);
+    }
+    for (tenant, coupons) in coupons::redeemed(tx, &of_each).await? {
+        of(all, tenant).coupons = coupons;
+    }
+    for (tenant, credits) in credits::left(tx, &of_each).await? {
+        of(all, tenant).credits = credits;
     }
     Ok(())
 }
@@ -189,6 +196,8 @@ async fn accounts(tx: &Transaction, tenants: &[Uuid]) -> Result<BTreeMap<TenantI
             billed: Vec::new(),
             owed: Money::zero(currency),
             tax: None,
+            coupons: Vec::new(),
+            credits: Vec::new(),
         };
         all.insert(tenant_of(&row), books);
     }
@@ -347,7 +356,7 @@ fn tiers(row: &Row) -> Result<Tiers, DbError> {
 
 fn final_of(row: &Row) -> Result<Final, DbError> {
     let month = Month::of(row.get("period_start"));
-    Ok(Final { month, total: money(row, "total_micros")?, carried_out: money(row, "carried_out_micros")? })
+    Ok(Final { month, total: money(row, "payable_micros")?, carried_out: money(row, "carried_out_micros")? })
 }
 
 fn billed_line(row: &Row) -> Result<BilledLine, DbError> {

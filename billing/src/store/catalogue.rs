@@ -162,6 +162,7 @@ fn version(row: &Row) -> Result<(PlanVersion, Offer), DbError> {
     };
     let offer = Offer {
         vendor_id: VendorId(row.get("vendor_id")),
+        plan_id: version.plan_id,
         plan: row.get("plan"),
         currency: version.currency,
         tax: version.tax,

@@ -121,6 +121,9 @@ pub(super) fn hours_of(
     until: Hour,
     billed_before: &[Charge],
 ) -> Result<Vec<Charge>, MoneyError> {
+    if line.kind == LineKind::Discount {
+        return Ok(Vec::new());
+    }
     let Some((subscription, price)) = priced(books, line) else { return Ok(Vec::new()) };
     let Some(late) = line.for_month else {
         return charge::hourly(subscription, price, &books.usage, month, until);

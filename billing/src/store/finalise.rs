@@ -182,12 +182,12 @@ fn seal(
     let Closing { tenant, sandbox, books, month, at } = closing;
     let mut hours = Vec::new();
     for (place, line) in draft.lines.iter().enumerate() {
-        if line.kind != LineKind::Recurring {
+        if !matches!(line.kind, LineKind::Recurring | LineKind::Discount) {
             let before = billed.get(&line.line_id).map_or(&[][..], Vec::as_slice);
             hours.push((place, hours_of(&books, line, month, month.next().first(), before)?));
         }
     }
     let id = StatementId(new_id(at));
-    let posting = draft.posting(id)?;
-    Ok(Sealed { tenant, sandbox, id, month, draft, hours, posting, at })
+    let (posting, expiries) = (draft.posting(id)?, draft.expiries(id)?);
+    Ok(Sealed { tenant, sandbox, id, month, draft, hours, posting, expiries, at })
 }

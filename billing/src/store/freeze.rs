@@ -3,10 +3,14 @@
 //! What nobody else waits for is written first. The numbers come last: whoever takes one holds its series until the
 //! transaction ends.
 
-use super::{ledger::post_all, row::stored};
+use super::{
+    ledger::{CREDIT_EXPIRY, STATEMENT, post_all},
+    row::stored,
+};
 use crate::{
     charge::Charge,
     collection::Decision,
+    credit::CreditPart,
     db::{DbError, Transaction},
     ids::{StatementId, TenantId},
     ledger,
@@ -33,6 +37,8 @@ pub(super) struct Sealed {
     /// Of each line that keeps its hours, by its place.
     pub(super) hours: Vec<(usize, Vec<Charge>)>,
     pub(super) posting: ledger::Transaction,
+    /// Of credits that ran out.
+    pub(super) expiries: Vec<ledger::Transaction>,
     /// In the tenant's time.
     pub(super) at: Timestamp,
 }
@@ -43,7 +49,10 @@ pub(super) async fn freeze(
     sealed: Vec<Sealed>,
 ) -> Result<Vec<(TenantId, Summary)>, DbError> {
     let postings: Vec<_> = sealed.iter().map(|it| (it.tenant, &it.posting, it.at)).collect();
-    post_all(tx, &postings).await?;
+    post_all(tx, STATEMENT, &postings).await?;
+    let expiries = sealed.iter().flat_map(|it| it.expiries.iter().map(|expiry| (it.tenant, expiry, it.at)));
+    post_all(tx, CREDIT_EXPIRY, &expiries.collect::<Vec<_>>()).await?;
+    insert_credit_uses(tx, &sealed).await?;
     insert_charges(tx, &sealed).await?;
     let (rehearsals, real): (Vec<_>, Vec<_>) = sealed.into_iter().partition(|it| it.sandbox);
     let mut summaries = Vec::new();
@@ -133,6 +142,7 @@ async fn insert_statements(tx: &Transaction, entity: &str, all: &[Numbered]) -> 
                 &column(all, |it| it.at),
                 &column(all, |it| it.statement.tax.micros),
                 &column(all, |it| it.statement.tax_on_top().micros),
+                &column(all, |it| it.statement.credits.iter().map(|part| part.amount.micros).sum::<i64>()),
             ],
         )
         .await?;
@@ -166,6 +176,8 @@ async fn insert_lines(tx: &Transaction, all: &[Numbered]) -> Result<(), DbError>
                 &column(&lines, |(.., line)| line.vendor_id.0),
                 &column(&lines, |(it, ..)| it.at),
                 &column(&lines, |(.., line)| line.tax_group),
+                &column(&lines, |(.., line)| line.coupon_id.map(|coupon| coupon.0)),
+                &column(&lines, |(.., line)| line.discounts.map(|line| line.0)),
             ],
         )
         .await?;
@@ -211,6 +223,33 @@ impl Numbered {
     fn taxes(&self) -> &[Taxed] {
         &self.statement.taxes
     }
+}
+
+/// What becomes of credits, of those who have some.
+async fn insert_credit_uses(tx: &Transaction, all: &[Sealed]) -> Result<(), DbError> {
+    let mut parts: Vec<(&Sealed, &str, &CreditPart)> = Vec::new();
+    for it in all {
+        parts.extend(it.draft.credits.iter().map(|part| (it, "used", part)));
+        parts.extend(it.draft.expired_credits.iter().map(|part| (it, "expired", part)));
+    }
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let written = tx
+        .run(
+            include_str!("insert_credit_uses.sql"),
+            &[
+                &column(&parts, |(it, ..)| it.tenant.0),
+                &column(&parts, |(.., part)| part.credit_id.0),
+                &column(&parts, |(it, ..)| it.id.0),
+                &column(&parts, |(_, kind, _)| *kind),
+                &column(&parts, |(.., part)| part.amount.micros),
+                &column(&parts, |(.., part)| part.amount.currency.code()),
+                &column(&parts, |(it, ..)| it.at),
+            ],
+        )
+        .await?;
+    all_written(written, parts.len())
 }
 
 async fn insert_charges(tx: &Transaction, all: &[Sealed]) -> Result<(), DbError> {

@@ -14,7 +14,13 @@ use crate::{
 use jiff::Timestamp;
 
 /// What a final statement's transaction is of.
-const STATEMENT: &str = "statement";
+pub(super) const STATEMENT: &str = "statement";
+/// A credit that was given.
+pub(super) const CREDIT: &str = "credit";
+/// A correction of a final statement.
+pub(super) const CREDIT_NOTE: &str = "credit_note";
+/// A credit that ran out.
+pub(super) const CREDIT_EXPIRY: &str = "credit_expiry";
 
 /// Writes a statement's transaction once.
 pub async fn post(
@@ -45,8 +51,8 @@ pub(super) async fn post_as(
     Ok(Posted::Created)
 }
 
-/// Writes the transactions of new statements; one that is there already is an error.
-pub(super) async fn post_all(tx: &Transaction, all: &[Posting<'_>]) -> Result<(), DbError> {
+/// Writes new transactions of one kind; one that is there already is an error.
+pub(super) async fn post_all(tx: &Transaction, kind: &str, all: &[Posting<'_>]) -> Result<(), DbError> {
     let all: Vec<Posting<'_>> =
         all.iter().copied().filter(|(_, transaction, _)| !transaction.entries().is_empty()).collect();
     if all.is_empty() {
@@ -55,7 +61,7 @@ pub(super) async fn post_all(tx: &Transaction, all: &[Posting<'_>]) -> Result<()
     let heads = include_str!("insert_ledger_transactions.sql");
     let tenants = column(&all, |(tenant, ..)| tenant.0);
     let (ids, times) = (column(&all, |(_, it, _)| it.id), column(&all, |(.., at)| *at));
-    all_written(tx.run(heads, &[&tenants, &ids, &times, &STATEMENT]).await?, all.len())?;
+    all_written(tx.run(heads, &[&tenants, &ids, &times, &kind]).await?, all.len())?;
     insert_entries(tx, &all).await
 }
 

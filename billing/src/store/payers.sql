@@ -43,7 +43,7 @@ select a.tenant_id, a.account_id, a.currency, c.at, t.sandbox,
        and p.attempted_at >= date_trunc('month', c.at at time zone 'UTC') at time zone 'UTC'
   ) r on true
   left join lateral (
-    select array_agg(s.total_micros order by s.period_start) as totals,
+    select array_agg(s.total_micros - s.credits_micros order by s.period_start) as totals,
            array_agg(s.finalized_at order by s.period_start) as finals, max(s.period_end) as final_until
       from statement s
      where s.tenant_id = a.tenant_id and s.account_id = a.account_id

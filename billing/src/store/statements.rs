@@ -3,6 +3,7 @@
 use super::{
     StoreError, Who, books,
     clock::tenant_clock,
+    credit_notes, credits,
     row::{currency, meter, money, month, stored},
     settlements::how_statements_stand,
 };
@@ -10,7 +11,7 @@ use crate::{
     collection::{Collect, Decision},
     currency::Currency,
     db::{DbError, Transaction},
-    ids::{AccountId, LineId, PriceId, StatementId, SubscriptionId, TenantId, VendorId},
+    ids::{AccountId, CouponId, LineId, PriceId, StatementId, SubscriptionId, TenantId, VendorId},
     money::Money,
     period::Month,
     statement::{self, Books, Line, LineKind, Payer, Period, Statement, Status, Summary, Tab},
@@ -19,6 +20,7 @@ use crate::{
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 /// What the open month comes to so far: the current one, or the last one while it is not final yet.
 pub async fn draft(tx: &Transaction, tenant: TenantId, now: Timestamp) -> Result<Statement, StoreError> {
@@ -74,6 +76,8 @@ pub async fn statement(
     let taxes = taxes(tx, tenant, statement, &lines, total).await?;
     let tax = money(&row, "tax_micros")?;
     let statuses = statuses(tx, tenant, AccountId(row.get("account_id")), currency(&row)?).await?;
+    let payable = total.minus(money(&row, "credits_micros")?)?;
+    let (credits, expired_credits) = credits::of_statement(tx, tenant, statement).await?;
     let account = Payer { account_id: AccountId(row.get("account_id")), name: row.get("name") };
     Ok(Some(Statement {
         statement_id: Some(statement),
@@ -90,8 +94,12 @@ pub async fn statement(
         total_without_tax: total.minus(tax)?,
         tax,
         total,
+        credits,
+        payable,
+        expired_credits,
         carried_out: money(&row, "carried_out_micros")?,
         tab: tab(&row)?,
+        credit_notes: credit_notes::summaries(tx, tenant, statement).await?,
     }))
 }
 
@@ -175,5 +183,7 @@ fn line(row: &Row) -> Result<Line, DbError> {
         price_id: PriceId(row.get("price_id")),
         vendor_id: VendorId(row.get("vendor_id")),
         tax_group: row.get("tax_group"),
+        coupon_id: row.get::<_, Option<Uuid>>("coupon_id").map(CouponId),
+        discounts: row.get::<_, Option<Uuid>>("discounts").map(LineId),
     })
 }

@@ -10,7 +10,7 @@
 use super::{Subscription, Terms};
 use crate::{
     currency::Currency,
-    ids::{AccountId, PlanVersionId, SubscriptionId, VendorId},
+    ids::{AccountId, PlanId, PlanVersionId, SubscriptionId, VendorId},
     period::{Hour, Month},
     price::{Item, Price, Pricing, Quantities},
     tax::TaxTerms,
@@ -93,6 +93,8 @@ pub struct Phase {
 pub struct Offer {
     /// Who sells it.
     pub vendor_id: VendorId,
+    /// Which plan.
+    pub plan_id: PlanId,
     /// What the plan is called.
     pub plan: String,
     /// In what it is paid.
@@ -403,6 +405,7 @@ impl History {
             Some(Subscription {
                 subscription_id,
                 vendor_id: offer.vendor_id,
+                plan_id: offer.plan_id,
                 plan: offer.plan.clone(),
                 tax: offer.tax,
                 starts: timeline[first].from,

@@ -44,7 +44,16 @@ fn counted(item: Item, model: Model) -> Pricing {
 fn offer(trial_days: u32, prices: Vec<Price>) -> Offer {
     let (vendor_id, plan) = (VendorId(Uuid::from_u128(1)), "Plan".to_owned());
     let tax = Default::default();
-    Offer { vendor_id, plan, currency: Currency::USD, tax, trial_days, is_add_on: false, prices }
+    Offer {
+        vendor_id,
+        plan_id: crate::ids::PlanId(Uuid::nil()),
+        plan,
+        currency: Currency::USD,
+        tax,
+        trial_days,
+        is_add_on: false,
+        prices,
+    }
 }
 
 /// Plan 1: 720 micros a month and 7,200 for each seat. Plan 2: 1,440 a month, with a trial of two days. Plan 3: rooms.

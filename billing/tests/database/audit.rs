@@ -1,6 +1,7 @@
 //! The audit on real tables: sound after ordinary months, and not after somebody's hand was in them.
 
 use crate::{
+    coupons::{a_fifth, give, make, redeem},
     support::{at, call, client, fact, migrated_database, tenant},
     taxes::{lives_in, sells_from_germany},
 };
@@ -19,10 +20,14 @@ async fn played() -> (String, Db) {
     let url = migrated_database().await;
     let db = Db::connect(&url).await.expect("connects");
     sells_from_germany(&db).await;
+    make(&db, &a_fifth("SPRING")).await;
     for (sandbox, country) in [(false, Some("DE")), (false, None), (true, Some("DE"))] {
         let tenant = tenant(&db, sandbox, "2026-09-20T10:30:00Z").await;
         if let Some(country) = country {
             lives_in(&db, tenant, country, None, "2026-10-01T00:00:00Z").await;
+            redeem(&db, tenant, "SPRING", "2026-10-01T00:00:00Z").await.expect("redeemed");
+            let given = give(&db, tenant, 60, Some("2026-11-15T00:00:00Z"), "2026-10-01T00:00:00Z").await;
+            given.expect("a credit");
         }
         let leg = call(&db, tenant, "Tea", &["Ada"], 0).await[0];
         let record = async |facts: Vec<_>, now: &str| {
@@ -97,6 +102,11 @@ async fn a_hand_in_the_tables_is_noticed() {
             Some(Rule::TaxIsItsRate),
         ),
         ("update statement set tax_micros = 0".to_owned(), Some(Rule::TaxesAddUp)),
+        ("update coupon set percent_millionths = 100000".to_owned(), Some(Rule::DiscountIsOfACoupon)),
+        ("delete from coupon_redemption".to_owned(), Some(Rule::DiscountIsOfACoupon)),
+        ("delete from credit_use where kind = 'used'".to_owned(), Some(Rule::CreditIsUsedInOrder)),
+        ("update credit_use set kind = 'expired'".to_owned(), Some(Rule::CreditIsUsedInOrder)),
+        ("delete from credit_grant".to_owned(), Some(Rule::PostingHasAStatement)),
         ("update account_tax set country = 'DK'".to_owned(), Some(Rule::LineHasItsTax)),
         ("delete from statement_tax".to_owned(), Some(Rule::LineHasItsTax)),
     ] {

@@ -6,6 +6,8 @@ mod chain;
 mod close;
 mod cluster;
 mod collecting;
+mod coupons;
+mod credit_notes;
 mod events;
 mod export;
 mod facts;

@@ -160,7 +160,8 @@ impl Room {
         wanted.sort_by_key(|wanted| peer.importance_of(wanted.track));
         let given = allocator.allocate(capacity, &wanted, now);
         let choose = |&(slot, track): &(usize, TrackKey)| {
-            let layers = offered(track).filter(|layers| track.source.kind() == Kind::Video && !layers.is_empty())?;
+            let layers =
+                offered(track).filter(|layers| track.source.kind() == Kind::Video && !layers.is_empty())?;
             let layer = given.iter().find(|given| given.track == track).and_then(|given| given.layer);
             let playing = peer.players[slot].player.playing_rid(track);
             let playing = layers.iter().rfind(|layer| Some(layer.id.rid) == playing);

@@ -1,9 +1,9 @@
 //! All routes together, and what holds for each of them.
 
 use super::{
-    accounts, calls, caps, captures, clock, demo, entitlements, events, giving_back, health, keys, me,
-    meters, payments, payouts, plans, quality, resources, rooms, sessions, statements, subscriptions, taxes,
-    tokens, usage, vendors, visits, whep, whip,
+    accounts, calls, caps, captures, clock, coupons, credit_notes, credits, demo, entitlements, events,
+    giving_back, health, keys, me, meters, payments, payouts, plans, quality, resources, rooms, sessions,
+    statements, subscriptions, taxes, tokens, usage, vendors, visits, whep, whip,
 };
 use crate::api::Api;
 use crate::input::BODY_BYTES_MAX;
@@ -89,6 +89,12 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(plans::create_version, plans::list_versions))
         .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(taxes::list_rates, taxes::create_rate))
+        .routes(routes!(coupons::create, coupons::list))
+        .routes(routes!(coupons::create_for_operator))
+        .routes(routes!(coupons::preview))
+        .routes(routes!(coupons::redeem))
+        .routes(routes!(credits::grant, credits::list))
+        .routes(routes!(credit_notes::create, credit_notes::list))
         .routes(routes!(taxes::set_seller))
         .routes(routes!(taxes::read, taxes::set))
         .routes(routes!(payments::create_method, payments::list_methods))

@@ -6,6 +6,8 @@ mod caps;
 mod clock;
 #[path = "../../../billing/tests/database/cluster.rs"]
 mod cluster;
+mod coupons;
+mod credit_notes;
 mod documents;
 mod events;
 mod guests;
