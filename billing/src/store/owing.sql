@@ -1,9 +1,7 @@
--- A page of accounts that owe something, in the order of tenant and id. $1 and $2 after which, $3 how many,
--- $4 sandboxes only
+-- A page of accounts that owe something, in the order of tenant and id. $1 and $2 after which, $3 how many
 select a.tenant_id, a.account_id
   from account a
-  join tenant t on t.tenant_id = a.tenant_id
- where (a.tenant_id, a.account_id) > ($1, $2) and (t.sandbox or not $4::boolean)
+ where (a.tenant_id, a.account_id) > ($1, $2)
    and 0 < (select sum(e.amount_micros)
               from ledger_entry e
              where e.tenant_id = a.tenant_id and e.ledger_account = 'receivable:' || a.account_id

@@ -55,8 +55,11 @@ pub async fn owing_after(
     limit: i64,
     sandboxes_only: bool,
 ) -> Result<Vec<Who>, DbError> {
-    let sql = include_str!("owing.sql");
-    let rows = collecting.all(sql, &[&after.tenant.0, &after.account.0, &limit, &sandboxes_only]).await?;
+    let sql = match sandboxes_only {
+        true => include_str!("owing_sandboxes.sql"),
+        false => include_str!("owing.sql"),
+    };
+    let rows = collecting.all(sql, &[&after.tenant.0, &after.account.0, &limit]).await?;
     Ok(rows.iter().map(who).collect())
 }
 
