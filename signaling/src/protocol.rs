@@ -316,6 +316,9 @@ pub struct Participant {
     pub name: String,
     /// What they publish.
     pub tracks: Vec<TrackInfo>,
+    /// Their page has been without a socket for some seconds and tries to come back, or is gone for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub away: bool,
 }
 
 /// A published medium.

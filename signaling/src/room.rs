@@ -77,6 +77,7 @@ impl Room {
             Event::Stored { leg, policy } => self.stored(leg, policy, now),
             Event::NotStored { leg, refusal } => self.refuse(leg, refusal),
             Event::Said { leg, seq, event } => self.said(leg, seq, event),
+            Event::Away { leg, away } => self.away(leg, away),
             Event::Gone { leg } => self.gone(leg),
             Event::Remove { participant } => self.remove_participant(participant),
             Event::Media(event) => self.media(event, now),

@@ -9,6 +9,9 @@ use sfu::control::LegId;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
+/// After so long without a socket the others are told. A socket that merely dropped is back within a second.
+const AWAY_AFTER: Duration = Duration::from_secs(3);
+
 /// Names a socket within this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SocketId(pub u64);
@@ -71,6 +74,8 @@ pub struct Session {
     delivery: Delivery<ServerEvent>,
     pass: Pass,
     attached: Option<SocketId>,
+    /// When the others are to be told that its page is away, if they are not yet.
+    away_at: Option<Instant>,
     /// When the session ends unless a socket resumes it.
     ends_at: Option<Instant>,
 }
@@ -78,7 +83,8 @@ pub struct Session {
 impl Session {
     /// A session that begins with a socket attached.
     pub fn new(pass: Pass, socket: SocketId) -> Self {
-        Self { delivery: Delivery::new(UNACKNOWLEDGED_MAX), pass, attached: Some(socket), ends_at: None }
+        let (delivery, attached) = (Delivery::new(UNACKNOWLEDGED_MAX), Some(socket));
+        Self { delivery, pass, attached, away_at: None, ends_at: None }
     }
 
     /// What lets its page back in when the call is lost.
@@ -129,8 +135,14 @@ impl Session {
     pub fn detach(&mut self, socket: SocketId, now: Instant, resume_within: Duration) {
         if self.attached == Some(socket) {
             self.attached = None;
+            self.away_at = Some(now + AWAY_AFTER);
             self.ends_at = Some(now + resume_within);
         }
+    }
+
+    /// Whether the others are to be told now that its page is away; it says so once.
+    pub fn goes_away(&mut self, now: Instant) -> bool {
+        self.away_at.take_if(|at| *at <= now).is_some()
     }
 
     /// Another socket wants to carry the session on. Answers what the server has received.
@@ -144,7 +156,7 @@ impl Session {
         self.pass.check(secret, origin)?;
         self.delivery.resume(received).map_err(ResumeRefusal::BadSequence)?;
         self.attached = Some(socket);
-        self.ends_at = None;
+        (self.away_at, self.ends_at) = (None, None);
         Ok(self.delivery.received())
     }
 }

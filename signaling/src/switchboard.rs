@@ -83,7 +83,7 @@ impl Switchboard {
         match input {
             Input::Join(hello) => self.join(*hello, now),
             Input::Resume { socket, secret, origin, received } => {
-                self.resume(socket, &secret, origin.as_deref(), received);
+                self.resume(socket, &secret, origin.as_deref(), received, now);
             }
             Input::Rejoin(back) => self.rejoin(*back, now),
             Input::Event { socket, seq, event } => self.event(socket, seq, event, now),
@@ -218,6 +218,10 @@ impl Switchboard {
             .collect();
         for room in rooms {
             self.tell_room(room, Event::Tick, now);
+        }
+        let away = |(leg, session): (&LegId, &mut Session)| session.goes_away(now).then_some(*leg);
+        for leg in self.session_by_leg.iter_mut().filter_map(away).collect::<Vec<_>>() {
+            self.tell_room_of(leg, Event::Away { leg, away: true }, now);
         }
         let gone: Vec<LegId> = self
             .session_by_leg

@@ -1,8 +1,12 @@
 /** Calls between real browsers, through the real service. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Caller, OUT } from './caller.ts';
+import type { Browser } from 'playwright-core';
+import { Caller, chromiumPath, openBrowser, OUT } from './caller.ts';
 import { until } from './service.ts';
 import { openPage, setStage, type Stage } from './stage.ts';
 
@@ -63,6 +67,23 @@ describe('a call', () => {
     // What Ann says after the drop reaches Ben.
     await ann.button(/^mute/i).click();
     await until('Ben to hear of the mute', 5000, async () => (await ben.events()).includes('participant_changed'));
+  });
+
+  test('whose browser has died is said to be reconnecting', async () => {
+    const { link } = await stage.service.room('Away');
+    const ann: Caller = await Caller.join(stage.browser, link, 'Ann');
+    const dir: string = mkdtempSync(join(tmpdir(), 'tuppence-mortal-'));
+    const program: string = join(dir, 'chromium');
+    writeFileSync(program, `#!/bin/sh\necho $$ > ${dir}/pid\nexec ${chromiumPath()} "$@"\n`, { mode: 0o755 });
+    const mortal: Browser = await openBrowser({ program });
+    await Caller.join(mortal, link, 'Ben');
+    await ann.sees(1);
+    const note = ann.page.getByText('Reconnecting…');
+    assert.equal(await note.count(), 0);
+    process.kill(Number(readFileSync(join(dir, 'pid'), 'utf8')), 'SIGKILL');
+    await note.waitFor({ timeout: 10_000 });
+    await ann.screenshot(OUT, 'call-away');
+    rmSync(dir, { recursive: true });
   });
 
   test('mute shows on the other side', async () => {

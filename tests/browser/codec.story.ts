@@ -22,15 +22,20 @@ interface Pages {
   readonly viewer: Page;
 }
 
-const stage: Stage = setStage({ fps: 10 });
+const stage: Stage = setStage({ fps: 10 }, { shared: true });
 
-const page = (): Promise<Page> => openPage(stage.browser, stage.service.url);
+/** A page for as long as a test takes. */
+async function open(context: TestContext): Promise<Page> {
+  const page: Page = await openPage(stage.browser, stage.service.url);
+  context.after(() => page.context().close());
+  return page;
+}
 
 /** A viewer of what somebody publishes, once something is shown; nothing when this Chromium cannot encode it. */
 async function watched(context: TestContext, picture: Picture): Promise<Pages | null> {
   const room: Room = await stage.service.room(picture.mimeType);
   const url = stage.service.socketUrl;
-  const [publisher, viewer] = [await page(), await page()];
+  const [publisher, viewer] = [await open(context), await open(context)];
   if (!(await publisher.evaluate(canSend, picture.mimeType))) {
     context.skip(`this Chromium cannot encode ${picture.mimeType}`);
     return null;
@@ -72,7 +77,8 @@ async function isSwitched(context: TestContext, picture: Picture): Promise<void>
   context.diagnostic(`sent: ${(await publisher.evaluate(sent)).join(', ')}`);
 }
 
-describe('a picture', () => {
+// Most of the time a test waits for the frames that it counts: two at a time, for two cores.
+describe('a picture', { concurrency: 2 }, () => {
   for (const mimeType of CODECS) {
     test(`is published and shown in ${mimeType}`, async (context) => {
       const pages = await watched(context, { mimeType, width: 320, encodings: [{ maxBitrate: 200_000 }] });

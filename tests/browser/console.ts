@@ -2,22 +2,30 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { until, type Service } from './service.ts';
 
+type StorageState = Awaited<ReturnType<BrowserContext['storageState']>>;
+
 /** The link works once, so each service's cookie is kept. */
-const signedIn = new WeakMap<Service, Awaited<ReturnType<BrowserContext['storageState']>>>();
+const signedIn = new WeakMap<Service, Promise<StorageState>>();
 
 /** A page of the console; the first one of a service signs in. */
 export async function openConsole(browser: Browser, service: Service, path = '/console', options: BrowserContextOptions = {}): Promise<Page> {
-  const known = signedIn.get(service);
-  const context: BrowserContext = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options, ...(known ? { storageState: known } : {}) });
+  const known: Promise<StorageState> = signedIn.get(service) ?? signIn(browser, service);
+  signedIn.set(service, known);
+  const context: BrowserContext = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options, storageState: await known });
   const page: Page = await context.newPage();
-  if (!known) {
-    await page.goto(service.ownerLink);
-    await until('the console to sign in', 15_000, async () => (await context.cookies()).some(({ name }) => name === 'tuppence_session'));
-    signedIn.set(service, await context.storageState());
-  }
   await page.goto(service.url + path);
   await page.getByRole('navigation').first().waitFor();
   return page;
+}
+
+async function signIn(browser: Browser, service: Service): Promise<StorageState> {
+  const context: BrowserContext = await browser.newContext();
+  const page: Page = await context.newPage();
+  await page.goto(service.ownerLink);
+  await until('the console to sign in', 15_000, async () => (await context.cookies()).some(({ name }) => name === 'tuppence_session'));
+  const state: StorageState = await context.storageState();
+  await context.close();
+  return state;
 }
 
 /** Addresses in the console's navigation. */

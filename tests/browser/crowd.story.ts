@@ -10,8 +10,9 @@ const stage: Stage = setStage({ fps: 3 });
 
 test('eight people are in one room and each sees the seven others', { timeout: 300_000 }, async () => {
   const { link } = await stage.service.room('Eight', 8);
-  const people: Caller[] = [];
-  for (const name of NAMES) people.push(await Caller.join(stage.browser, link, name, { viewport: { width: 640, height: 480 } }));
+  const people: Caller[] = await Promise.all(
+    NAMES.map((name) => Caller.join(stage.browser, link, name, { viewport: { width: 640, height: 480 } })),
+  );
   for (const person of people) await person.sees(NAMES.length - 1, 60_000);
   const before = await Promise.all(people.map((person) => person.seen()));
   const after = await Promise.all(people.map((person, at) => person.seesAndHears(before[at]!, 60_000)));

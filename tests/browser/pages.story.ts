@@ -21,56 +21,59 @@ const LOOKS: readonly { name: string; options: BrowserContextOptions }[] = [
   { name: 'phone-dark', options: { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true } },
 ];
 
-const stage: Stage = setStage();
+const stage: Stage = setStage({}, { shared: true });
 
-for (const { name, options } of LOOKS) {
-  describe(name, () => {
-    for (const path of ['/', '/demo', '/docs/problems', '/docs/api', '/r/0198c000-0000-7000-8000-000000000000', '/nowhere']) {
-      test(`the page ${path}`, async () => {
-        const context = await stage.browser.newContext(options);
-        const page: Page = await context.newPage();
-        const errors: string[] = listen(page);
-        await page.goto(stage.service.url + path);
-        await page.getByRole('heading').first().waitFor();
-        await examine(page, `${name}${path.slice(0, 20)}`);
-        assert.deepEqual(errors.filter((error) => !/404|Not Found/.test(error)), []);
-        await context.close();
-      });
-    }
-
-    test('the lobby and the call', async () => {
-      const { link } = await stage.service.room('Quarterly figures');
-      const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
-      const ann: Caller = await Caller.lobby(stage.browser, link, 'Ann', options);
-      const errors: string[] = listen(ann.page);
-      await ann.ready();
-      await examine(ann.page, `${name}-lobby`);
-      await ann.enter();
-      await ann.sees(1);
-      await examine(ann.page, `${name}-call`);
-      await ann.leave();
-      await examine(ann.page, `${name}-left`);
-      assert.deepEqual(errors, []);
-      await Promise.all([ann.close(), ben.close()]);
-    });
-
-    test('the console', async () => {
-      const home: Page = await openConsole(stage.browser, stage.service, '/console', options);
-      const paths: string[] = await consolePaths(home);
-      assert.ok(paths.length >= 2, `the console has the pages ${paths.join(', ')}`);
-      await home.context().close();
-      for (const path of paths) {
-        const page: Page = await openConsole(stage.browser, stage.service, path, options);
-        const errors: string[] = listen(page);
-        await page.reload();
-        await page.getByRole('heading').first().waitFor();
-        await examine(page, name + path);
-        assert.deepEqual(errors, [], path);
-        await page.context().close();
+// Each waits for the network to be quiet, over and over: two looks at a time, for two cores.
+describe('every page', { concurrency: 2 }, () => {
+  for (const { name, options } of LOOKS) {
+    describe(name, { concurrency: 1 }, () => {
+      for (const path of ['/', '/demo', '/docs/problems', '/docs/api', '/r/0198c000-0000-7000-8000-000000000000', '/nowhere']) {
+        test(`the page ${path}`, async () => {
+          const context = await stage.browser.newContext(options);
+          const page: Page = await context.newPage();
+          const errors: string[] = listen(page);
+          await page.goto(stage.service.url + path);
+          await page.getByRole('heading').first().waitFor();
+          await examine(page, `${name}${path.slice(0, 20)}`);
+          assert.deepEqual(errors.filter((error) => !/404|Not Found/.test(error)), []);
+          await context.close();
+        });
       }
+
+      test('the lobby and the call', async () => {
+        const { link } = await stage.service.room('Quarterly figures');
+        const ben: Caller = await Caller.join(stage.browser, link, 'Ben');
+        const ann: Caller = await Caller.lobby(stage.browser, link, 'Ann', options);
+        const errors: string[] = listen(ann.page);
+        await ann.ready();
+        await examine(ann.page, `${name}-lobby`);
+        await ann.enter();
+        await ann.sees(1);
+        await examine(ann.page, `${name}-call`);
+        await ann.leave();
+        await examine(ann.page, `${name}-left`);
+        assert.deepEqual(errors, []);
+        await Promise.all([ann.close(), ben.close()]);
+      });
+
+      test('the console', async () => {
+        const home: Page = await openConsole(stage.browser, stage.service, '/console', options);
+        const paths: string[] = await consolePaths(home);
+        assert.ok(paths.length >= 2, `the console has the pages ${paths.join(', ')}`);
+        await home.context().close();
+        for (const path of paths) {
+          const page: Page = await openConsole(stage.browser, stage.service, path, options);
+          const errors: string[] = listen(page);
+          await page.reload();
+          await page.getByRole('heading').first().waitFor();
+          await examine(page, name + path);
+          assert.deepEqual(errors, [], path);
+          await page.context().close();
+        }
+      });
     });
-  });
-}
+  }
+});
 
 /** A screenshot, the width and axe. */
 async function examine(page: Page, name: string): Promise<void> {

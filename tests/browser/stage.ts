@@ -4,16 +4,22 @@ import type { Browser, Page } from 'playwright-core';
 import { openBrowser, type BrowserOptions } from './caller.ts';
 import { Service } from './service.ts';
 
+interface StageOptions {
+  /** The service's environment variables. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly shared?: boolean;
+}
+
 export interface Stage {
   readonly service: Service;
   readonly browser: Browser;
 }
 
 /**
- * To be called where a file's tests are declared; what it answers is there as soon as one of them runs. `settings` are the
- * service's environment variables.
+ * To be called where a file's tests are declared; what it answers is there as soon as one of them runs. After each test its
+ * pages are closed, except where tests run at the same time and `shared` says that each closes its own.
  */
-export function setStage(options: BrowserOptions = {}, settings: Readonly<Record<string, string>> = {}): Stage {
+export function setStage(options: BrowserOptions = {}, { settings = {}, shared = false }: StageOptions = {}): Stage {
   let service: Service;
   let browser: Browser;
   before(async () => {
@@ -24,9 +30,11 @@ export function setStage(options: BrowserOptions = {}, settings: Readonly<Record
     await browser?.close();
     await service?.stop();
   });
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-  });
+  if (!shared) {
+    afterEach(async () => {
+      await Promise.all(browser.contexts().map((context) => context.close()));
+    });
+  }
   return {
     get service() {
       return service;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Caller } from './caller.ts';
 import { setStage, type Stage } from './stage.ts';
 
-const stage: Stage = setStage({}, { TUPPENCE_MEDIA_WAYS: 'tcp' });
+const stage: Stage = setStage({}, { settings: { TUPPENCE_MEDIA_WAYS: 'tcp' } });
 
 test('where there is no UDP, two people see and hear each other over TCP', async () => {
   const { link } = await stage.service.room('Behind a firewall');

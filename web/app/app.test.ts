@@ -62,6 +62,11 @@ describe('packing', () => {
   });
 });
 
+test('whoever is away is so in every tile of theirs', () => {
+  const tiles = tilesOf(arrange(call({ ...person('a', true), away: true }, person('b')), { pinned: null, grid: false }));
+  expect(tiles.map(({ key, away }) => [key, away])).toEqual([['a screen', true], ['a', true], ['b', false], ['self', false]]);
+});
+
 describe('the stage', () => {
   const nothing = { pinned: null, grid: false };
   test.each([

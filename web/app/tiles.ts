@@ -12,6 +12,8 @@ export interface Tile {
   readonly picture: { readonly is: 'place'; readonly mid: string } | { readonly is: 'own' } | { readonly is: 'none' };
   /** One's own line does not take the picture now. */
   readonly paused: boolean;
+  /** The person's page has lost its connection and tries to come back. */
+  readonly away: boolean;
   readonly micMuted: boolean;
   readonly speaking: boolean;
 }
@@ -68,6 +70,7 @@ function ownTile({ you, own, speakers }: Live): Tile {
     self: true,
     picture: flows(own.camera) ? { is: 'own' } : { is: 'none' },
     paused: false,
+    away: false,
     micMuted: !flows(own.microphone),
     speaking: flows(own.microphone) && speakers.includes(you.participant_id),
   };
@@ -81,6 +84,7 @@ function cameraTile(call: Live, one: Participant): Tile {
     source: 'camera',
     self: false,
     ...shownAt(on(one, 'camera') ? placeOf(call, one, 'camera') : undefined),
+    away: one.away ?? false,
     micMuted: !on(one, 'microphone'),
     speaking: call.speakers.includes(one.participant_id),
   };
@@ -94,6 +98,7 @@ function screenTile(call: Live, one: Participant): Tile {
     source: 'screen',
     self: false,
     ...shownAt(placeOf(call, one, 'screen')),
+    away: one.away ?? false,
     micMuted: false,
     speaking: false,
   };

@@ -56,8 +56,8 @@ fn golden_server_frames_are_read_and_written_exactly() {
         seen.insert(type_of(&check_golden::<ServerFrame>(&name, &text)));
     }
     let all = "joined resumed refused ack ping event_entered event_participant_joined event_participant_changed
-        event_participant_left event_slots event_speakers event_answered event_rejected event_paused event_move event_media_lost
-        event_closed";
+        event_participant_left event_slots event_speakers event_answered event_rejected event_paused event_resting event_move
+        event_media_lost event_closed";
     assert_eq!(seen, names(all));
 }
 

@@ -39,6 +39,14 @@ impl Room {
         }
     }
 
+    /// The others are told why somebody's picture stands still.
+    pub(super) fn away(&mut self, leg: LegId, away: bool) {
+        let Some(member) = self.member_by_leg.get_mut(&leg) else { return };
+        if std::mem::replace(&mut member.away, away) != away {
+            self.tell_others_of(leg, |participant| ServerEvent::ParticipantChanged { participant });
+        }
+    }
+
     pub(super) fn gone(&mut self, leg: LegId) {
         self.depart(|departing| departing.leg == leg);
         self.remove(leg, LeaveReason::Lost);

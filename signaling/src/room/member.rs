@@ -27,6 +27,8 @@ pub(super) struct Member {
     /// Does it pass the lobby by?
     pub(super) enters_at_once: bool,
     pub(super) phase: Phase,
+    /// Is its page without a socket?
+    pub(super) away: bool,
     /// While the call moves: is this leg on the node that it moves to?
     pub(super) is_ahead: bool,
     /// The number of the offer that the media plane has not answered, and what it will send.
@@ -71,6 +73,7 @@ impl Member {
             muted_by_source: arrival.sends.iter().map(|line| (line.source, false)).collect(),
             enters_at_once: arrival.enters_at_once,
             phase: Phase::Arriving { answer: None, stored: false, until },
+            away: false,
             is_ahead: false,
             offered: None,
         })
@@ -131,6 +134,7 @@ impl Member {
             leg_id: leg.0,
             name: self.name.clone(),
             tracks: tracks.collect(),
+            away: self.away,
         }
     }
 }

@@ -20,6 +20,7 @@ enum Step {
     NotStored(usize),
     Said(usize, ClientEvent),
     Gone(usize),
+    Away(usize, bool),
     Lost(usize),
     Left(usize),
     Answered(usize),
@@ -60,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => leg().prop_map(Step::NotStored),
         12 => (leg(), said()).prop_map(|(leg, event)| Step::Said(leg, event)),
         1 => leg().prop_map(Step::Gone),
+        1 => (leg(), any::<bool>()).prop_map(|(leg, away)| Step::Away(leg, away)),
         1 => leg().prop_map(Step::Lost),
         1 => leg().prop_map(Step::Left),
         1 => leg().prop_map(Step::Answered),
@@ -155,6 +157,7 @@ impl World {
                 Event::Said { leg: self.leg(leg), seq: self.seq, event }
             }
             Step::Gone(leg) => Event::Gone { leg: self.leg(leg) },
+            Step::Away(leg, away) => Event::Away { leg: self.leg(leg), away },
             Step::Lost(leg) => Event::Media(control::Event::Lost { leg: self.leg(leg) }),
             Step::Left(leg) => Event::Media(control::Event::Left { leg: self.leg(leg) }),
             Step::Answered(leg) => Event::Media(control::Event::Answered {

@@ -42,6 +42,13 @@ pub enum Event {
         /// What.
         event: ClientEvent,
     },
+    /// A page has been without a socket for some seconds, or has one again.
+    Away {
+        /// Which.
+        leg: LegId,
+        /// Whether it is without.
+        away: bool,
+    },
     /// A page is gone and did not resume, or does not read what it is sent.
     Gone {
         /// Which.

@@ -109,6 +109,7 @@ impl Switchboard {
         secret: &ResumeSecret,
         origin: Option<&str>,
         received: u64,
+        now: Instant,
     ) {
         let leg = secret.leg;
         let Some(session) = self.session_by_leg.get_mut(&leg) else {
@@ -124,6 +125,7 @@ impl Switchboard {
                 self.leg_by_socket.insert(socket, leg);
                 self.send(socket, ServerFrame::Resumed { received });
                 self.speaking.insert(leg);
+                self.tell_room_of(leg, Event::Away { leg, away: false }, now);
             }
             Err(reason) => self.refuse_socket(socket, reason.into()),
         }

@@ -201,6 +201,15 @@ fn refusal(frames: &[ServerFrame]) -> Option<RefusalCode> {
     }
 }
 
+/// Who changed in which way: whether they were said to be away.
+fn aways(events: &[ServerEvent]) -> Vec<bool> {
+    let away = |event: &ServerEvent| match event {
+        ServerEvent::ParticipantChanged { participant } => Some(participant.away),
+        _ => None,
+    };
+    events.iter().filter_map(away).collect()
+}
+
 fn news(page: &mut Page) -> Vec<ServerEvent> {
     std::mem::take(&mut page.heard)
 }
@@ -230,7 +239,7 @@ fn a_dropped_socket_resumes_within_the_window_and_nobody_sees_them_leave() {
     let mut scene = Scene::new();
     let (mut ada, mut bob) = (scene.call("ada"), scene.call("bob"));
     scene.read(&mut ada);
-    news(&mut bob);
+    let before = bob.heard.len();
     scene.drop_socket(&ada);
     for name in ["b1", "b2", "b3"] {
         scene.rename(&mut bob, name);
@@ -240,9 +249,36 @@ fn a_dropped_socket_resumes_within_the_window_and_nobody_sees_them_leave() {
     assert_eq!(ada.heard.len(), 5, "entered, bob came, and three names while away");
     scene.wait(RESUME_WITHIN * 2);
     scene.read(&mut bob);
-    assert_eq!(bob.heard, [], "bob heard nothing of it");
+    assert_eq!(aways(&bob.heard[before..]), [true, false], "bob knows why the picture stood still");
+    assert_eq!(bob.heard.len(), before + 2, "bob heard nothing else of it");
     assert_eq!(scene.left(), 0);
     assert!(!scene.commands.iter().any(|command| matches!(command, Command::Leave { .. })), "media goes on");
+}
+
+#[test]
+fn who_is_back_within_3_s_was_never_away() {
+    let mut scene = Scene::new();
+    let (mut ada, mut bob) = (scene.call("ada"), scene.call("bob"));
+    let before = bob.heard.len();
+    for ms in [2_999, 3_000, 100] {
+        scene.drop_socket(&ada);
+        scene.wait(Duration::from_millis(ms));
+        scene.resume(&mut ada);
+    }
+    scene.read(&mut bob);
+    assert_eq!(aways(&bob.heard[before..]), [true, false], "only the second time");
+}
+
+#[test]
+fn a_newcomer_is_told_who_is_away() {
+    let mut scene = Scene::new();
+    let ada = scene.call("ada");
+    scene.drop_socket(&ada);
+    scene.wait(Duration::from_secs(5));
+    let mut bob = scene.join("bob");
+    let frames = scene.read(&mut bob);
+    let [ServerFrame::Joined { participants, .. }] = &frames[..] else { panic!("{frames:?}") };
+    assert!(participants[0].away);
 }
 
 #[test]

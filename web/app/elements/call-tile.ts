@@ -10,6 +10,7 @@ import css from './call-tile.css?inline';
  * @attr speaking - the person is heard now
  * @attr mirrored - the own camera, as in a mirror
  * @attr paused - the own line does not take the picture: the coin is seen in its place, and why
+ * @attr away - the person has lost their connection: the last picture is dimmed, and why it stands still
  */
 export class CallTileElement extends LitElement {
   static override styles = [baseSheet, sheet(css)];
@@ -19,18 +20,24 @@ export class CallTileElement extends LitElement {
   declare pinned: boolean;
 
   protected override render(): TemplateResult {
-    const { name, self, source, micMuted, paused } = this.tile;
+    const { name, self, source, micMuted } = this.tile;
     const shown: string = self ? 'You' : name || 'Guest';
     return html`
       <div class="coin" aria-hidden="true"><span>${initials(name)}</span></div>
       ${this.video ?? nothing}
-      ${paused ? html`<p class="paused">Paused: your connection is slow</p>` : nothing}
+      ${this.#note()}
       <div class="label">
         ${micMuted ? html`<span class="muted" title="Muted">${icon('mic-off')}<span class="sr-only">Muted: </span></span>` : nothing}
         <span class="name">${source === 'screen' ? `${shown}: screen` : shown}</span>
       </div>
       ${self ? nothing : this.#pinButton(shown)}
     `;
+  }
+
+  /** Why there is no picture, or an old one. */
+  #note(): TemplateResult | typeof nothing {
+    if (this.tile.away) return html`<p class="note">Reconnecting…</p>`;
+    return this.tile.paused ? html`<p class="note">Paused: your connection is slow</p>` : nothing;
   }
 
   #pinButton(name: string): TemplateResult {
@@ -43,6 +50,7 @@ export class CallTileElement extends LitElement {
   protected override updated(): void {
     this.toggleAttribute('speaking', this.tile.speaking);
     this.toggleAttribute('paused', this.tile.paused);
+    this.toggleAttribute('away', this.tile.away);
     this.toggleAttribute('mirrored', this.tile.self && this.tile.source === 'camera');
     this.dataset['source'] = this.tile.source;
     // A video that was moved to another place in the page is paused by the browser.
