@@ -8,13 +8,15 @@ use std::sync::Arc;
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The operating system's clock.
+    /// The operating system's clock, in whole microseconds: what PostgreSQL keeps, so that what is answered at once is what
+    /// is read again later.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where billing and signalling read the wall clock"
     )]
     pub fn system() -> Self {
-        Self(Arc::new(Timestamp::now))
+        let whole = |now: Timestamp| Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
+        Self(Arc::new(move || whole(Timestamp::now())))
     }
 
     /// A clock that stands still.

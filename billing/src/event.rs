@@ -141,7 +141,8 @@ impl Reported {
         let subject = wire.subject.as_deref().map(str::parse).transpose();
         let account = subject.map_err(|_| field("subject", "must be the id of an account"))?;
         let data = wire.data.unwrap_or(Value::Null);
-        if !data.is_object() && !(data.is_null() && wire.corrects.is_some()) {
+        let takes_back = data.is_null() && wire.corrects.is_some();
+        if !data.is_object() && !takes_back {
             return Err(field("data", "must be an object"));
         }
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Tax on what is sold: which category and rate a sale has, and what the tax of a statement comes to.
 //!
 //! The words are those of EN 16931. [`treat`] is a pure function of who sells, who buys, what is sold and on which day.
-//! [`settle`] makes whole minor units of what the lines of one category and rate come to, and works the tax out of those,
+//! [`settle()`] makes whole minor units of what the lines of one category and rate come to, and works the tax out of those,
 //! rounded once (BR-CO-17), so that for each of them taxable amount and tax are what the invoice says, to the cent.
 
 mod place;

@@ -114,7 +114,7 @@ codes! {
         "An account redeems a coupon once. GET /v1/coupons lists what it has redeemed.";
     CouponNotValid "coupon_not_valid" CONFLICT "The coupon cannot be redeemed"
         "The detail says why: it is too late, others were quicker, or it takes off another currency.";
-    CreditExceeds "credit_exceeds_statement" CONFLICT "More would be credited than was billed"
+    CreditExceedsStatement "credit_exceeds_statement" CONFLICT "More would be credited than was billed"
         "The detail says what is left. GET /v1/statements/{statement_id}/credit-notes lists what has been credited.";
     BadIdempotencyKey "bad_idempotency_key" BAD_REQUEST "The Idempotency-Key is not allowed"
         "Send one header of 1 to 255 visible ASCII characters.";

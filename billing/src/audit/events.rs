@@ -20,11 +20,11 @@ pub(super) fn used(evidence: &Evidence, meter: &str, hours: &[Timestamp]) -> Opt
     if own.aggregation == "time_weighted_sum" {
         return held(own, &events, &hours);
     }
-    let paid = events.into_iter().filter(|event| is_paid(event.at));
+    let mut paid = events.into_iter().filter(|event| is_paid(event.at));
     match own.aggregation.as_str() {
         "sum" => paid.map(|event| value(own, event)).try_fold(0_i64, |sum, value| sum.checked_add(value?)),
         "maximum" => paid.map(|event| value(own, event)).try_fold(0, |most, value| Some(most.max(value?))),
-        "latest" => paid.last().map_or(Some(0), |event| value(own, event)),
+        "latest" => paid.next_back().map_or(Some(0), |event| value(own, event)),
         "unique_count" => {
             let all: Option<BTreeSet<String>> = paid.map(|event| told_apart(own, event)).collect();
             i64::try_from(all?.len()).ok()

@@ -135,7 +135,9 @@ pub(super) fn settled(statement: &Statement) -> (i128, i128) {
     }
     for row in rows {
         let exact = i128::from(row.priced) + carried;
-        let whole = if row.includes { nearest(exact, row.rate) } else { round_half_even(exact, WHOLE) };
+        let nearest = if row.includes { nearest(exact, row.rate) } else { round_half_even(exact, WHOLE) };
+        // What an earlier part left makes none of this one below zero.
+        let whole = if row.priced < 0 { nearest } else { nearest.max(0) };
         let with_tax = whole + tax(whole, row.rate);
         carried = exact - if row.includes { with_tax } else { whole } * WHOLE;
         total += with_tax * WHOLE;

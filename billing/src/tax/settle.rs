@@ -36,13 +36,17 @@ impl Taxed {
 
 /// Makes whole minor units of each part in turn. What its rounding leaves goes on to the next one, and the last one's to the
 /// next statement: the second answer. A part whose prices include the tax becomes the whole amount nearest to its price
-/// that a taxable amount and its tax add up to; there may be none within half a minor unit, but always within one.
+/// that a taxable amount and its tax add up to; there may be none within half a minor unit, but always within one. A part of
+/// which nothing was taken off is never made one below zero by what an earlier one left: that would be billed to nobody, and
+/// no credit note could take it back.
 pub fn settle(parts: &[(Treatment, Money)], carried_in: Money) -> Result<(Vec<Taxed>, Money), MoneyError> {
     let mut carried = carried_in;
     let mut settled = Vec::with_capacity(parts.len());
     for (treatment, priced) in parts {
         let exact = priced.plus(carried)?;
         let taxable = taxable(exact, treatment)?;
+        let is_below = taxable.micros < 0 && priced.micros >= 0;
+        let taxable = if is_below { Money { micros: 0, ..taxable } } else { taxable };
         let tax = tax(taxable, treatment.rate_millionths)?;
         let part = Taxed { treatment: *treatment, reason: None, priced: *priced, taxable, tax };
         carried = exact.minus(part.billed()?)?;

@@ -202,6 +202,25 @@ fn tax_is_rounded_once_and_the_price_stays_exact_over_the_months() {
     }
 }
 
+/// Nothing was sold at this rate, and what an earlier one left is carried past it.
+#[test]
+fn what_is_carried_makes_no_part_negative() {
+    for includes in [false, true] {
+        for (priced, taxable, left) in
+            [(0, 0, -900_000), (300_000, 0, -600_000), (-300_000, -1_000_000, -200_000)]
+        {
+            let money = |micros| Money::micros(micros, Currency::USD);
+            let (parts, carried) =
+                settle(&[(at_rate(0, includes), money(priced))], money(-900_000)).expect("small");
+            assert_eq!(
+                (parts[0].taxable, carried),
+                (money(taxable), money(left)),
+                "{priced}, included: {includes}"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_is_too_large_is_an_error() {
     let most = Money::micros(i64::MAX, Currency::USD);

@@ -209,7 +209,7 @@ async fn the_database_holds_coupons_and_credits_within_what_was_given() {
         (line("'discounts', gen_random_uuid()"), "statement_line_discount_is_within_its_line"),
         (line("'coupon_id', null"), "statement_line_discount_names_its_coupon"),
         (line("'kind', 'metered'"), "statement_line_discount_names_its_coupon"),
-        (line("'kind', 'gift'"), "statement_line_kind_known"),
+        (line("'kind', 'gift', 'coupon_id', null, 'discounts', null"), "statement_line_kind_known"),
         (
             "insert into credit_use select tenant_id, credit_id, gen_random_uuid(), 'used', 11000000, currency, now()
                from credit_grant"

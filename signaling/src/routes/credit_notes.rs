@@ -55,7 +55,7 @@ impl From<CreditNoteError> for Problem {
             CreditNoteError::NoStatement => Problem::not_found("statement"),
             CreditNoteError::Refused(
                 refused @ (CreditNoteRefused::TooMuch { .. } | CreditNoteRefused::NothingLeft),
-            ) => Problem::new(Code::CreditExceeds, refused.to_string()),
+            ) => Problem::new(Code::CreditExceedsStatement, refused.to_string()),
             CreditNoteError::Refused(refused) => Problem::input("lines", refused),
             CreditNoteError::Store(error) => error.into(),
         }

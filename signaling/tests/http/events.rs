@@ -17,8 +17,7 @@ fn meter() -> Value {
 
 impl Service {
     fn event(&self, id: &str, tokens: impl Into<Value>) -> Value {
-        let data =
-            json!({ "tokens": tokens.into(), "model": if id.len() % 2 == 0 { "large" } else { "small" } });
+        let data = json!({ "tokens": tokens.into(), "model": if id.len().is_multiple_of(2) { "large" } else { "small" } });
         json!({ "specversion": "1.0", "id": id, "source": "test", "type": "completion", "time": self.clock.now(), "data": data })
     }
 

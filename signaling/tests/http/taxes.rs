@@ -100,7 +100,7 @@ async fn what_makes_no_sense_about_tax_is_refused() {
             "bad_input",
             "before this month",
         ),
-        (operator, "POST", "/v1/tax-rates", rate("DE", "standard", "soon", 1), "bad_input", "soon"),
+        (operator, "POST", "/v1/tax-rates", rate("DE", "standard", "soon", 1), "bad_input", "year"),
     ] {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let request = service.with_key(token, method, path);
