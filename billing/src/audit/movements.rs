@@ -179,8 +179,8 @@ impl Open {
         for statement in evidence.statements.iter().rev() {
             if evidence.order_of(statement.statement) < at {
                 let paid = self.0.get(&statement.statement).copied().unwrap_or_default();
-                let rest =
-                    (i128::from(statement.total) - i128::from(statement.credits) - paid).max(0).min(owed);
+                let said = i128::from(statement.total) - i128::from(statement.credits);
+                let rest = (said - taken_back(evidence, statement, at) - paid).max(0).min(owed);
                 owed -= rest;
                 open.push((statement, rest));
             }
@@ -195,6 +195,12 @@ impl Open {
             *self.0.entry(statement.statement).or_default() += i128::from(laid);
         }
     }
+}
+
+/// What credit notes before a place in the ledger say of a statement.
+fn taken_back(evidence: &Evidence, statement: &Statement, at: i64) -> i128 {
+    let notes = evidence.credit_notes.iter().filter(|note| note.statement == statement.statement);
+    notes.filter(|note| evidence.order_of(note.note) < at).map(|note| i128::from(note.total)).sum()
 }
 
 /// What was laid against each statement falls to those whom its own posting credited, in the same proportion.

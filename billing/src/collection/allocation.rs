@@ -19,6 +19,8 @@ pub struct Bill {
     pub finalized_at: Timestamp,
     /// What it says.
     pub total: Money,
+    /// What credit notes have taken back of it.
+    pub taken_back: Money,
     /// What collections and draws have paid of it.
     pub paid: Money,
     /// What was given up of it.
@@ -32,7 +34,7 @@ pub struct Bill {
 pub struct Stands {
     /// Which.
     pub statement_id: StatementId,
-    /// Open, paid or given up.
+    /// Open, paid, taken back or given up.
     pub status: Status,
     /// What has been paid of it, what a credit paid included.
     pub paid: Money,
@@ -71,12 +73,12 @@ pub fn allocate(bills: &[Bill], owed: Money, amount: Money) -> Result<Vec<(State
     Ok(allocated)
 }
 
-/// What is open of each. Where less is owed than no settlement has paid, something else has: a credit, or a statement
-/// below zero. That pays the oldest first, too.
+/// What is open of each, less what was taken back of it. Where still less is owed than no settlement has paid, something else
+/// has: a statement below zero, or what was taken back of one that was paid. That pays the oldest first, too.
 fn open(bills: &[Bill], owed: Money) -> Result<Vec<Money>, MoneyError> {
     let mut open = Vec::with_capacity(bills.len());
     for bill in bills {
-        let rest = bill.total.minus(bill.paid)?.minus(bill.written_off)?;
+        let rest = bill.total.minus(bill.taken_back)?.minus(bill.paid)?.minus(bill.written_off)?;
         open.push(Money { micros: rest.micros.max(0), ..rest });
     }
     let all = Money::sum(owed.currency, open.iter().copied())?;
@@ -90,13 +92,15 @@ fn open(bills: &[Bill], owed: Money) -> Result<Vec<Money>, MoneyError> {
 }
 
 fn stands(bill: &Bill, open: Money) -> Result<Stands, MoneyError> {
+    let is_void = bill.total.micros > 0 && bill.taken_back.micros >= bill.total.micros && bill.paid.is_zero();
     let status = match (open.is_zero(), bill.written_off.is_zero(), bill.asked) {
+        (true, true, _) if is_void => Status::Void,
         (true, true, _) => Status::Paid,
         (true, false, _) => Status::Uncollectible,
         (false, _, true) => Status::Collecting,
         (false, _, false) => Status::Final,
     };
-    let paid = bill.total.minus(bill.written_off)?.minus(open)?;
+    let paid = bill.total.minus(bill.taken_back)?.minus(bill.written_off)?.minus(open)?;
     Ok(Stands {
         statement_id: bill.statement_id,
         status,
@@ -143,6 +147,7 @@ mod tests {
             statement_id: StatementId(Uuid::from_u128(id)),
             finalized_at: Timestamp::UNIX_EPOCH,
             total: cents(total),
+            taken_back: cents(0),
             paid: cents(paid),
             written_off: cents(written_off),
             asked,
@@ -175,6 +180,24 @@ mod tests {
             assert_eq!((stands.status, stands.open), (status, cents(open)), "{one:?}");
             let said = stands.said(cents(owed), &Reason::NothingOwed).says;
             assert!(said.contains(says), "{one:?}: {said}");
+        }
+    }
+
+    /// Rows: total, taken back, paid; what is owed in all; then the status, what is open and what counts as paid.
+    #[test]
+    fn what_is_taken_back_is_taken_from_its_own_statement() {
+        for (one, owed, expected) in [
+            ((25, 25, 0), 25, (Status::Void, 0, 0)), // the older one is still owed
+            ((25, 5, 0), 45, (Status::Final, 20, 0)),
+            ((25, 5, 20), 25, (Status::Paid, 0, 20)),
+            ((25, 25, 25), 0, (Status::Paid, 0, 0)), // paid before: the older one is paid by that
+        ] {
+            let ((total, taken_back, paid), (status, open, counts)) = (one, expected);
+            let newer = Bill { taken_back: cents(taken_back), ..bill(2, total, paid, 0, false) };
+            let stands = standings(&[bill(1, 25, 0, 0, false), newer], cents(owed)).expect("small");
+            let seen = (stands[1].status, stands[1].open, stands[1].paid);
+            assert_eq!(seen, (status, cents(open), cents(counts)), "{one:?}");
+            assert_eq!(stands[0].open, cents(owed - open), "{one:?}");
         }
     }
 
@@ -223,7 +246,7 @@ mod tests {
 
         /// Money, credits and write-offs only move a statement along the arrows; being asked does, too.
         #[test]
-        fn a_status_never_goes_back(total in 1_i64..500, steps in prop::collection::vec((0_u8..4, 1_i64..200), 0..20)) {
+        fn a_status_never_goes_back(total in 1_i64..500, steps in prop::collection::vec((0_u8..5, 1_i64..200), 0..20)) {
             let mut one = bill(1, total, 0, 0, false);
             let mut owed = total;
             let mut before = Status::Final;
@@ -233,6 +256,7 @@ mod tests {
                     0 => one.asked |= owed > 0,
                     1 => { one.paid = one.paid.plus(cents(amount)).expect("small"); owed -= amount; }
                     2 => owed -= amount,
+                    3 => { one.taken_back = one.taken_back.plus(cents(amount)).expect("small"); owed -= amount; }
                     _ => { one.written_off = one.written_off.plus(cents(owed)).expect("small"); owed = 0; }
                 }
                 let status = standings(&[one], cents(owed)).expect("small")[0].status;

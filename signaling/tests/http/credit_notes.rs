@@ -50,5 +50,8 @@ async fn a_statement_is_corrected_once_for_each_key_and_never_beyond_what_was_bi
         assert!(detail.contains(says), "{path} {body}: {detail}");
     }
     assert_eq!(ask(&operator, "rest", &path, &whole).await.json()["total"]["amount"], "0.20");
+    let void = service.get(key, &format!("/v1/statements/{id}")).await.ok();
+    assert_eq!((&void["status"], &void["total"]), (&json!("void"), &before["total"]), "it says what it said");
+    assert_eq!(void["standing"]["says"], "It is taken back. Nothing is owed for it.");
     assert_eq!(ask(&operator, "more", &path, &whole).await.problem(), "credit_exceeds_statement");
 }
