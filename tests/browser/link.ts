@@ -78,7 +78,7 @@ export class Link {
   /** Nothing is lost and nothing is limited. */
   heal(): void {
     succeeds('tc', 'qdisc', 'delete', 'dev', `${this.#name}a`, 'root');
-    succeeds('ip', 'netns', 'exec', this.#name, 'nft', 'delete table inet line');
+    succeeds('nsenter', this.#entrance, 'nft', 'delete table inet line');
   }
 
   close(): void {
@@ -88,12 +88,17 @@ export class Link {
   }
 
   #install(flag: string): void {
-    writeFileSync(this.inside, `#!/bin/sh\nexec nsenter --net=/run/netns/${this.#name} ${this.#chromium} ${flag} "$@"\n`);
+    writeFileSync(this.inside, `#!/bin/sh\nexec nsenter ${this.#entrance} ${this.#chromium} ${flag} "$@"\n`);
     chmodSync(this.inside, 0o755);
   }
 
+  /** Not by `ip netns exec`, which wants to change the mounts of `/` and may not where `/` is none of its own, as in a chroot. */
+  get #entrance(): string {
+    return `--net=/run/netns/${this.#name}`;
+  }
+
   #inside(...command: string[]): void {
-    run('ip', 'netns', 'exec', this.#name, ...command);
+    run('nsenter', this.#entrance, ...command);
   }
 }
 

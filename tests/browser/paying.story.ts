@@ -23,13 +23,14 @@ test('a tab waits, is paid by hand, and its statements say so', { timeout: 90_00
 
   const page: Page = await openConsole(stage.browser, stage.service, '/console/paying');
   await page.getByText(/no money moves/i).first().waitFor();
-  await page.getByText(/nothing is due before the tab reaches/i).first().waitFor();
+  await page.getByText(/nothing is taken before a way to pay is named/i).first().waitFor();
   assert.equal(await page.getByRole('button', { name: 'Pay it now' }).count(), 0, 'there is no way to pay yet');
 
   await page.getByLabel('What you call it').fill('Visa ending in 4242');
   await page.getByLabel('What happens').selectOption('sandbox_succeeds');
   await page.getByRole('button', { name: 'Name it' }).click();
   await page.getByText('You pay by Visa ending in 4242 from now on.').waitFor();
+  await page.getByText(/nothing is due before the tab reaches/i).first().waitFor();
 
   await page.getByLabel(/Fill the wallet up/).fill('5.555');
   await page.getByRole('button', { name: 'Keep this' }).click();
