@@ -4,7 +4,7 @@ use super::{
     StoreError,
     finalise::lock,
     ledger::post_as,
-    refunds::take_back,
+    refunds::end_outgoing,
     row::{currency, money, new_id, stored},
     settlements::once,
 };
@@ -14,7 +14,7 @@ use crate::{
     db::{DbError, Transaction},
     ids::{TenantId, VendorId},
     money::{MICROS_PER_MINOR, Money},
-    payment::{Payout, PayoutLine, State},
+    payment::{Payout, PayoutLine},
     processor::{Answer, Order, What},
 };
 use jiff::Timestamp;
@@ -139,19 +139,7 @@ pub async fn end_payout(
     answer: &Answer,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    lock(tx, tenant).await?;
-    let (state, detail) = match answer {
-        Answer::Done { .. } => (State::Succeeded, None),
-        Answer::Failed { detail, .. } => (State::Failed, Some(detail.as_str())),
-    };
-    let sql = include_str!("end_payout.sql");
-    if tx.run(sql, &[&tenant.0, &payout, &state.as_str(), &detail, &at]).await? == 0 {
-        return Ok(false);
-    }
-    if state == State::Failed {
-        take_back(tx, tenant, "payout", payout, at).await?;
-    }
-    Ok(true)
+    end_outgoing(tx, tenant, ("payout", include_str!("end_payout.sql")), (payout, at), answer).await
 }
 
 /// What a vendor of the tenant's own is owed, by currency; `None` if it is nobody's.

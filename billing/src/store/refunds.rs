@@ -146,17 +146,27 @@ pub async fn end_refund(
     answer: &Answer,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
+    end_outgoing(tx, tenant, ("refund", include_str!("end_refund.sql")), (refund, at), answer).await
+}
+
+/// Writes down, once, what came of something that sends money out: of which kind, and how it is written.
+pub(super) async fn end_outgoing(
+    tx: &Transaction,
+    tenant: TenantId,
+    (kind, sql): (&str, &str),
+    (outgoing, at): (Uuid, Timestamp),
+    answer: &Answer,
+) -> Result<bool, StoreError> {
     lock(tx, tenant).await?;
     let (state, detail) = match answer {
         Answer::Done { .. } => (State::Succeeded, None),
         Answer::Failed { detail, .. } => (State::Failed, Some(detail.as_str())),
     };
-    let sql = include_str!("end_refund.sql");
-    if tx.run(sql, &[&tenant.0, &refund, &state.as_str(), &detail, &at]).await? == 0 {
+    if tx.run(sql, &[&tenant.0, &outgoing, &state.as_str(), &detail, &at]).await? == 0 {
         return Ok(false);
     }
     if state == State::Failed {
-        take_back(tx, tenant, "refund", refund, at).await?;
+        take_back(tx, tenant, kind, outgoing, at).await?;
     }
     Ok(true)
 }
