@@ -85,7 +85,7 @@ fn recurring(price: &PriceRow, paid: &[(i64, Timestamp, [i32; 3])], span: &Span)
 
 #[cfg(test)]
 mod tests {
-    use super::super::{examine, tests::any_changed_books};
+    use super::super::{examine, tests::kept::any_changed_books};
     use proptest::prelude::*;
 
     proptest! {
