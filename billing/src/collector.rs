@@ -9,7 +9,7 @@ use crate::{
     collection::{Next, Policy, Reason, Wish, next},
     currency::Currency,
     db::{Db, DbError, Transaction},
-    ids::{AccountId, PaymentId, TenantId, VendorId},
+    ids::{AccountId, PaymentId, TenantId},
     money::{MICROS_PER_MINOR, Money, MoneyError},
     payment::{Payment, Purpose},
     processor::{Answer, News, Order, Processor, ProcessorError, What},
@@ -66,6 +66,15 @@ pub enum Whom {
     All,
     /// Those whose time can be advanced.
     Sandboxes,
+}
+
+/// What sends money out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outgoing {
+    /// To payers.
+    Refunds,
+    /// To vendors.
+    Payouts,
 }
 
 /// Why a payer is not charged now.
@@ -254,43 +263,51 @@ impl<P: Processor> Collector<P> {
 }
 
 impl<P: Processor> Collector<P> {
-    /// Finishes refunds that were begun, as [`Collector::resume`] does payments.
-    pub async fn resume_refunds(&self) -> Result<u64, DbError> {
+    /// Finishes refunds or payouts that were begun, as [`Collector::resume`] does payments.
+    pub async fn resume_outgoing(&self, outgoing: Outgoing) -> Result<u64, DbError> {
         let (mut after, mut ended) = (0, 0);
         loop {
             let tx = self.db.collecting().await?;
-            let open = store::open_refunds(&tx, after, PAGE).await?;
+            let open = match outgoing {
+                Outgoing::Refunds => store::open_refunds(&tx, after, PAGE).await?,
+                Outgoing::Payouts => store::open_payouts(&tx, after, PAGE).await?,
+            };
             tx.rollback().await?;
             let Some((last, _)) = open.last() else { return Ok(ended) };
             after = *last;
             for (_, order) in &open {
-                match self.finish_refund(order).await {
+                match self.finish_outgoing(outgoing, order).await {
                     Ok(has_ended) => ended += u64::from(has_ended),
                     Err(error) => {
-                        tracing::error!(refund = %order.id, %error, "a refund could not be finished")
+                        tracing::error!(?outgoing, order = %order.id, %error, "what was begun could not be finished");
                     }
                 }
             }
         }
     }
 
-    async fn finish_refund(&self, order: &Order) -> Result<bool, StoreError> {
+    async fn finish_outgoing(&self, outgoing: Outgoing, order: &Order) -> Result<bool, StoreError> {
         let Some(answer) = self.ask(order).await else { return Ok(false) };
         let tx = self.db.tenant(order.tenant).await?;
-        let ended = store::end_refund(&tx, order.tenant, order.id, &answer, order.at).await?;
+        let (tenant, id, at) = (order.tenant, order.id, order.at);
+        let ended = match outgoing {
+            Outgoing::Refunds => store::end_refund(&tx, tenant, id, &answer, at).await?,
+            Outgoing::Payouts => store::end_payout(&tx, tenant, id, &answer, at).await?,
+        };
         tx.commit().await?;
         Ok(ended)
     }
 
     /// Sends each vendor what it is owed, where that reaches the floor. Tells how many payouts were begun.
     pub async fn pay_out(&self) -> Result<u64, DbError> {
-        let (mut after, mut begun) = ((TenantId(Uuid::nil()), VendorId(Uuid::nil())), 0);
+        let (mut after, mut begun) = (None, 0);
         loop {
             let tx = self.db.collecting().await?;
-            let page = store::payable_after(&tx, after, PAGE, self.processor.name()).await?;
+            let page = store::payable_after(&tx, after.as_ref(), PAGE, self.processor.name()).await?;
             tx.rollback().await?;
-            let Some(last) = page.last() else { return Ok(begun) };
-            after = (last.tenant, last.vendor);
+            if page.is_empty() {
+                return Ok(begun);
+            }
             for payable in &page {
                 match self.pay_one(payable).await {
                     Ok(is_begun) => begun += u64::from(is_begun),
@@ -299,6 +316,7 @@ impl<P: Processor> Collector<P> {
                     }
                 }
             }
+            after = page.into_iter().next_back();
         }
     }
 
@@ -313,37 +331,9 @@ impl<P: Processor> Collector<P> {
         let order = store::begin_payout(&tx, payable, floor, (now, at)).await?;
         tx.commit().await?;
         match order {
-            Some(order) => self.finish_payout(&order).await.map(|_| true),
+            Some(order) => self.finish_outgoing(Outgoing::Payouts, &order).await.map(|_| true),
             None => Ok(false),
         }
-    }
-
-    /// Finishes payouts that were begun, as [`Collector::resume`] does payments.
-    pub async fn resume_payouts(&self) -> Result<u64, DbError> {
-        let (mut after, mut ended) = (0, 0);
-        loop {
-            let tx = self.db.collecting().await?;
-            let open = store::open_payouts(&tx, after, PAGE).await?;
-            tx.rollback().await?;
-            let Some((last, _)) = open.last() else { return Ok(ended) };
-            after = *last;
-            for (_, order) in &open {
-                match self.finish_payout(order).await {
-                    Ok(has_ended) => ended += u64::from(has_ended),
-                    Err(error) => {
-                        tracing::error!(payout = %order.id, %error, "a payout could not be finished")
-                    }
-                }
-            }
-        }
-    }
-
-    async fn finish_payout(&self, order: &Order) -> Result<bool, StoreError> {
-        let Some(answer) = self.ask(order).await else { return Ok(false) };
-        let tx = self.db.tenant(order.tenant).await?;
-        let ended = store::end_payout(&tx, order.tenant, order.id, &answer, order.at).await?;
-        tx.commit().await?;
-        Ok(ended)
     }
 
     /// Hears what happened at the processor without an order of ours. What was heard and not remembered is heard again, which

@@ -3,7 +3,7 @@
 
 use crate::{
     clock::Clock,
-    collector::{Collector, Swept, Whom},
+    collector::{Collector, Outgoing, Swept, Whom},
     db::{Db, DbError},
     ids::TenantId,
     period::Month,
@@ -69,8 +69,8 @@ async fn finish_payments(collector: &Collector<impl Processor>) {
 
 async fn finish(collector: &Collector<impl Processor>) -> Result<(), StoreError> {
     collector.resume().await?;
-    collector.resume_refunds().await?;
-    collector.resume_payouts().await?;
+    collector.resume_outgoing(Outgoing::Refunds).await?;
+    collector.resume_outgoing(Outgoing::Payouts).await?;
     collector.hear().await?;
     Ok(())
 }

@@ -1,5 +1,5 @@
 -- Vendors that are owed so much or more in a currency and have said where to, whoever's they are, after one.
--- $1 and $2 after which tenant and vendor, $3 how many, $4 processor
+-- $1, $2 and $3 after which tenant, vendor and currency, $4 how many, $5 processor
 select v.tenant_id, v.vendor_id, d.sequence, d.token, o.currency, o.micros
   from vendor v
  cross join lateral (
@@ -15,6 +15,7 @@ select v.tenant_id, v.vendor_id, d.sequence, d.token, o.currency, o.micros
      group by e.currency
     having sum(e.amount_micros) < 0
   ) o
- where (v.tenant_id, v.vendor_id) > ($1, $2) and d.processor = $4
+ where (v.tenant_id, v.vendor_id) >= ($1, $2) and (v.tenant_id, v.vendor_id, o.currency) > ($1, $2, $3::text)
+   and d.processor = $5
  order by v.tenant_id, v.vendor_id, o.currency
- limit $3
+ limit $4

@@ -52,12 +52,16 @@ pub async fn name_destination(
 /// Vendors that are owed something, whoever's they are, in the order of tenant and vendor.
 pub async fn payable_after(
     collecting: &Transaction,
-    after: (TenantId, VendorId),
+    after: Option<&Payable>,
     limit: i64,
     processor: &str,
 ) -> Result<Vec<Payable>, DbError> {
     let sql = include_str!("payable.sql");
-    let rows = collecting.all(sql, &[&after.0.0, &after.1.0, &limit, &processor]).await?;
+    // A vendor that is owed in two currencies may be on two pages.
+    let tenant = after.map_or(Uuid::nil(), |it| it.tenant.0);
+    let vendor = after.map_or(Uuid::nil(), |it| it.vendor.0);
+    let currency = after.map_or("", |it| it.owed.currency.code());
+    let rows = collecting.all(sql, &[&tenant, &vendor, &currency, &limit, &processor]).await?;
     let read = |row: &Row| {
         Ok(Payable {
             tenant: TenantId(row.get("tenant_id")),

@@ -5,7 +5,7 @@ use crate::{
     support::{at, client, database, migrated_database},
 };
 use billing::{
-    collector::{Whom, top_up},
+    collector::{Outgoing, Whom, top_up},
     db::{Db, DbError},
     ids::PaymentId,
     ledger::LedgerAccount,
@@ -51,10 +51,11 @@ async fn a_refund_goes_back_once_and_no_more_than_came() {
     let nobody = refund(&db, who, PaymentId(Uuid::nil()), 1).await;
     assert!(matches!(nobody, Err(RefundError::NotFound)), "{nobody:?}");
     let (one, two) = (collector(&db, LATER), collector(&db, LATER));
-    let (one, two) = tokio::join!(one.resume_refunds(), two.resume_refunds());
+    let (one, two) =
+        tokio::join!(one.resume_outgoing(Outgoing::Refunds), two.resume_outgoing(Outgoing::Refunds));
     assert_eq!(one.expect("resumes") + two.expect("resumes"), 1, "it ends once");
     refund(&db, who, payment, 225).await.expect("the rest");
-    collector(&db, LATER).resume_refunds().await.expect("resumes");
+    collector(&db, LATER).resume_outgoing(Outgoing::Refunds).await.expect("resumes");
     let left = balance(&db, who, LedgerAccount::Processor).await;
     assert_eq!(left, processor.minus(cents(325)).expect("small"));
     // The payer is not asked for it again.
@@ -79,7 +80,7 @@ async fn a_top_up_goes_back_from_the_wallet_as_far_as_it_is_there() {
     let spent = refund(&db, who, filled.payment_id, 500).await;
     assert!(matches!(spent, Err(RefundError::Spent(left)) if left == cents(475)), "{spent:?}");
     refund(&db, who, filled.payment_id, 475).await.expect("what is left");
-    collector(&db, LATER).resume_refunds().await.expect("resumes");
+    collector(&db, LATER).resume_outgoing(Outgoing::Refunds).await.expect("resumes");
     assert_eq!(balance(&db, who, LedgerAccount::Wallet(who.account)).await, cents(0));
     sound(&db).await;
 }

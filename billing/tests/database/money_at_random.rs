@@ -9,7 +9,7 @@ use billing::{
     audit::audit,
     clock::Clock,
     collection::{DEFAULT_POLICY, TopUp},
-    collector::{Collector, PayoutFloor, Terms, pay_now, top_up},
+    collector::{Collector, Outgoing, PayoutFloor, Terms, pay_now, top_up},
     currency::Currency,
     db::Db,
     jobs,
@@ -118,7 +118,7 @@ impl Life {
         let (one, two) = tokio::join!(one.resume(), two.resume());
         one.and(two).expect("resumes");
         let collector = self.collector(self.sandbox());
-        collector.resume_refunds().await.expect("resumes");
+        collector.resume_outgoing(Outgoing::Refunds).await.expect("resumes");
         // News of a payment that is not known to have ended are heard later.
         collector.hear().await.ok();
     }

@@ -8,10 +8,11 @@ use billing::{
     TenantId,
     audit::{Rule, audit},
     collection::price_list,
+    collector::Outgoing,
     currency::Currency,
     db::Db,
     ids::{PaymentId, VendorId},
-    ledger::LedgerAccount,
+    ledger::{Entry, LedgerAccount, Transaction},
     money::{MICROS_PER_MINOR, Money},
     payment::{Payout, State},
     processor::Rail,
@@ -63,6 +64,32 @@ async fn pays_to(db: &Db, who: Who, vendor: VendorId, token: &str) {
 async fn payouts(db: &Db, who: Who, vendor: VendorId) -> Vec<Payout> {
     let tx = db.tenant(who.tenant).await.expect("begins");
     store::payouts(&tx, who.tenant, vendor, 10).await.expect("reads")
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_owed_in_two_currencies_is_missed_on_no_page() {
+    let db = database().await;
+    let (who, vendor) = shop(&db, "USD", 777).await;
+    pays_to(&db, who, vendor, "sandbox_succeeds").await;
+    let tx = db.tenant(who.tenant).await.expect("begins");
+    let owed = ["EUR", "USD"].map(|code| Money::micros(700 * MICROS_PER_MINOR, code.parse().expect(code)));
+    for (id, amount) in (1..).zip(owed) {
+        let less = Money { micros: -amount.micros, ..amount };
+        let entries = [(LedgerAccount::Payable(vendor), less), (LedgerAccount::Processor, amount)];
+        let entries = entries.map(|(account, amount)| Entry { account, amount });
+        let earned = Transaction::new(Uuid::from_u128(id), entries).expect("balanced");
+        store::post(&tx, who.tenant, &earned, at(JANUARY)).await.expect("posts");
+    }
+    tx.commit().await.expect("commits");
+    let (mut seen, mut after) = (Vec::new(), None);
+    let collecting = db.collecting().await.expect("begins");
+    while let Some(next) =
+        store::payable_after(&collecting, after.as_ref(), 1, "sandbox").await.expect("reads").pop()
+    {
+        seen.push((next.vendor, next.owed));
+        after = Some(next);
+    }
+    assert_eq!(seen, owed.map(|owed| (vendor, owed)));
 }
 
 /// Rows: a currency and a price in its minor units.
@@ -145,7 +172,7 @@ async fn refund(db: &Db, who: Who) {
     let of = (paid, 100 * MICROS_PER_MINOR);
     store::begin_refund(&tx, who.tenant, of, "late", (at(MARCH), at(MARCH))).await.expect("begun");
     tx.commit().await.expect("commits");
-    collector(db, MARCH).resume_refunds().await.expect("resumes");
+    collector(db, MARCH).resume_outgoing(Outgoing::Refunds).await.expect("resumes");
 }
 
 /// Everything that moves money, once: a collection with shares, a refund, a payout, a wallet, a write-off.

@@ -2,7 +2,7 @@
 
 use crate::service::{Business, Service, send};
 use billing::collection::DEFAULT_POLICY;
-use billing::collector::{Collector, PayoutFloor, Terms, Whom};
+use billing::collector::{Collector, Outgoing, PayoutFloor, Terms, Whom};
 use billing::processor::Sandbox;
 use billing::store::PlatformShare;
 use reqwest::Method;
@@ -205,7 +205,7 @@ async fn what_was_paid_goes_back_once_and_no_more() {
     assert_eq!((begun.status, &begun.ok()["state"]), (202, &json!("attempted")));
     assert_eq!(send(request().json(&all)).await.text, begun.text);
     assert_eq!(service.post(key, &refunds, &all).await.problem(), "bad_input", "it has gone back");
-    collector(&service).resume_refunds().await.expect("resumes");
+    collector(&service).resume_outgoing(Outgoing::Refunds).await.expect("resumes");
     let listed = service.get(key, &refunds).await.ok();
     assert_eq!(listed["refunds"][0]["state"], "succeeded");
     assert_eq!(listed["refunds"].as_array().map(Vec::len), Some(1));
