@@ -50,6 +50,8 @@ export async function take({ url, token, name, picture }: Call & { picture?: Pic
   } else {
     const video = { width: picture.width, height: (picture.width * 9) / 16, frameRate: 10 };
     const stream: MediaStream = await navigator.mediaDevices.getUserMedia({ video });
+    const { width } = stream.getVideoTracks()[0]!.getSettings();
+    if (width !== picture.width) throw new Error(`the camera is ${width} pixels wide, not ${picture.width}`);
     const sendEncodings = picture.encodings.map((encoding) => ({ ...encoding }));
     line = connection.addTransceiver(stream.getVideoTracks()[0]!, { direction: 'sendonly', sendEncodings });
     const isMeant = ({ mimeType, sdpFmtpLine }: RTCRtpCodec): boolean =>
