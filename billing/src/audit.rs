@@ -22,8 +22,8 @@ mod usage;
 pub use chain::{Block, Posted, examine_block};
 pub use changed::Decision;
 pub use evidence::{
-    Back, Charged, CouponRow, CreditNoteRow, CreditRow, Entry, EventRow, Evidence, Line, MeterRow, Part,
-    Payment, Payout, PriceRow, Settlement, Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
+    Back, Charged, CouponRow, CreditNoteRow, CreditRow, Draft, Entry, EventRow, Evidence, Line, MeterRow,
+    Part, Payment, Payout, PriceRow, Settlement, Sold, Statement, TaxBuyer, TaxFacts, TaxRow, Used,
 };
 pub use numbers::{Number, Series, missing_numbers};
 
@@ -175,7 +175,7 @@ pub struct Head {
     pub hash: String,
 }
 
-/// All books, a few tenants at a time. Runs beside the service: each tenant is read in one snapshot.
+/// All books, a few tenants at a time. Runs beside the service: what is read together is read in one snapshot.
 pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let service = db.service().await?;
@@ -226,14 +226,12 @@ async fn examine_all(db: &Db, tenants: &[TenantId], now: Timestamp) -> Result<Ve
 
 async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<Examined, StoreError> {
     let mut part = Examined::default();
-    for tenant in tenants {
-        if let Some(evidence) = store::evidence(&db, tenant, now).await? {
-            part.accounts += 1;
-            part.statements += evidence.statements.len() as u64;
-            part.numbers.extend(evidence.statements.iter().map(Number::of));
-            part.numbers.extend(evidence.credit_notes.iter().map(Number::of_note));
-            part.differences.extend(examine(&evidence));
-        }
+    for evidence in store::evidence(&db, &tenants, now).await? {
+        part.accounts += 1;
+        part.statements += evidence.statements.len() as u64;
+        part.numbers.extend(evidence.statements.iter().map(Number::of));
+        part.numbers.extend(evidence.credit_notes.iter().map(Number::of_note));
+        part.differences.extend(examine(&evidence));
     }
     Ok(part)
 }
@@ -253,9 +251,9 @@ async fn follow_chain(db: &Db, report: &mut Report) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tenants listed at once.
-const PAGE: i64 = 500;
-/// Tenants whose books are read at a time.
+/// Tenants listed at once; each reader holds the books of its part of them.
+const PAGE: i64 = 256;
+/// Connections that read at a time.
 const READERS: usize = 4;
 
 /// One account's books.

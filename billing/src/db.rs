@@ -122,6 +122,11 @@ impl Db {
         self.begin("tuppence.scope", "collect").await
     }
 
+    /// A transaction that sees everybody's books, and changes nothing.
+    pub async fn auditing(&self) -> Result<Transaction, DbError> {
+        self.begin("tuppence.scope", "audit").await
+    }
+
     /// A transaction that sees the sandbox processor's own tables and nothing of ours.
     pub(crate) async fn processing(&self) -> Result<Transaction, DbError> {
         self.begin("tuppence.scope", "processor").await

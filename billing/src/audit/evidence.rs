@@ -56,9 +56,12 @@ pub struct Evidence {
     pub payouts: Vec<Payout>,
     /// Write-offs that two have decided: name, whose tab, how much and in what.
     pub write_offs: Vec<(Uuid, Uuid, i64, String)>,
-    /// Lines of the open month's draft, and until when it counts.
-    pub draft: Option<(Date, Timestamp, Vec<Line>)>,
+    /// The open month's draft.
+    pub draft: Option<Draft>,
 }
+
+/// The first day of the month that a draft is of, until when it counts, and its lines.
+pub type Draft = (Date, Timestamp, Vec<Line>);
 
 /// A meter's sum over an hour.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
--- The tenant's own account. $1 tenant
-select a.account_id, a.currency, t.sandbox
+-- Tenants' own accounts. $1 tenants
+select a.tenant_id, a.account_id, a.currency, t.sandbox
   from account a
   join tenant t on t.tenant_id = a.tenant_id
- where a.tenant_id = $1 and a.kind = 'tenant'
+ where a.tenant_id = any ($1::uuid[]) and a.kind = 'tenant'
+ order by a.tenant_id

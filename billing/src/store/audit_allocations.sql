@@ -1,2 +1,4 @@
--- What settlements were laid against. $1 tenant
-select a.settlement_id, a.statement_id, a.amount_micros from allocation a where a.tenant_id = $1
+-- What settlements were laid against. $1 tenants, $2 their accounts
+select l.tenant_id, l.settlement_id, l.statement_id, l.amount_micros
+  from unnest($1::uuid[], $2::uuid[]) as a (tenant_id, account_id)
+  join allocation l on l.tenant_id = a.tenant_id

@@ -1,5 +1,5 @@
--- The hours of all lines that keep them. $1 tenant
-select c.line_id, c.hour, c.quantity, c.amount_micros, c.currency
-  from charge c
- where c.tenant_id = $1
- order by c.line_id, c.hour
+-- The hours of all lines that keep them. $1 tenants, $2 their accounts
+select c.tenant_id, c.line_id, c.hour, c.quantity, c.amount_micros, c.currency
+  from unnest($1::uuid[], $2::uuid[]) as a (tenant_id, account_id)
+  join charge c on c.tenant_id = a.tenant_id
+ order by c.tenant_id, c.line_id, c.hour

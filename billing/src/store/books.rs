@@ -92,17 +92,7 @@ pub(super) fn tenant_of(row: &Row) -> TenantId {
     TenantId(row.get("tenant_id"))
 }
 
-/// Adds the usage of a month and of the late ones, and what was billed for the late ones.
-pub(super) async fn fill(
-    tx: &Transaction,
-    tenant: TenantId,
-    books: &mut Books,
-    month: Month,
-) -> Result<(), StoreError> {
-    fill_all(tx, vec![(tenant, books, month)]).await
-}
-
-/// The same for many tenants, each with a month of its own.
+/// Adds the usage of a month and of the late ones, and what was billed for the late ones, each tenant's of a month of its own.
 pub(super) async fn fill_all(
     tx: &Transaction,
     all: Vec<(TenantId, &mut Books, Month)>,

@@ -4,8 +4,15 @@ use super::{
     StoreError,
     finalise::{finalise_ended, lock},
 };
-use crate::{db::Transaction, ids::TenantId, statement::Summary};
+use crate::{
+    db::{DbError, Transaction},
+    ids::TenantId,
+    statement::Summary,
+};
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+use std::collections::BTreeMap;
+use tokio_postgres::Row;
+use uuid::Uuid;
 
 /// No further ahead at once.
 const ADVANCE_MONTHS_MAX: i64 = 36;
@@ -54,10 +61,24 @@ pub async fn tenant_clock(
     tenant: TenantId,
     now: Timestamp,
 ) -> Result<TenantClock, StoreError> {
-    let row =
-        tx.optional(include_str!("tenant_clock.sql"), &[&tenant.0]).await?.ok_or(StoreError::NoAccount)?;
-    let offset_hours: i32 = row.get("clock_offset_hours");
-    Ok(TenantClock { now: shifted(now, offset_hours), offset_hours, sandbox: row.get("sandbox") })
+    clocks(tx, &[tenant], now).await?.remove(&tenant).ok_or(StoreError::NoAccount)
+}
+
+/// What time it is for many.
+pub(super) async fn clocks(
+    tx: &Transaction,
+    tenants: &[TenantId],
+    now: Timestamp,
+) -> Result<BTreeMap<TenantId, TenantClock>, DbError> {
+    let ids: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();
+    let rows = tx.all(include_str!("clocks.sql"), &[&ids]).await?;
+    let clock = |row: &Row| {
+        let offset_hours: i32 = row.get("clock_offset_hours");
+        let clock =
+            TenantClock { now: shifted(now, offset_hours), offset_hours, sandbox: row.get("sandbox") };
+        (TenantId(row.get("tenant_id")), clock)
+    };
+    Ok(rows.iter().map(clock).collect())
 }
 
 /// Advances a sandbox tenant's clock to a time, rounded up to whole hours from now, and makes every month final that

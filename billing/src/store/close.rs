@@ -5,7 +5,7 @@
 
 use super::{
     StoreError, books,
-    clock::shifted,
+    clock::{clocks, shifted},
     finalise::{Closing, close_all, lock_all},
     row::new_id,
 };
@@ -16,13 +16,12 @@ use crate::{
     statement::Summary,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// Plans are kept with the connection, perhaps from a time when the tables were small: they must be those whose cost grows
 /// with a page's rows and not with the tables.
-const BY_INDEX: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off; \
+pub(super) const BY_INDEX: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off; \
                         set local enable_seqscan = off; set local jit = off";
 
 /// A tenant with an ended month.
@@ -97,7 +96,7 @@ pub async fn close_ended(
     tx.batch_execute(BY_INDEX).await.map_err(DbError::from)?;
     let tenants: Vec<TenantId> = due.iter().map(|due| due.tenant).collect();
     lock_all(&tx, &tenants).await?;
-    let sandboxes = sandboxes(&tx, &tenants).await?;
+    let clocks = clocks(&tx, &tenants, seen.at).await?;
     let mut books = books::open_all(&tx, &tenants).await?;
     let (mut closings, mut still_due) = (Vec::new(), Vec::new());
     for Due { tenant, at } in due.iter().copied() {
@@ -108,7 +107,7 @@ pub async fn close_ended(
         if has_ended(month.next(), at, settling) {
             still_due.push(Due { tenant, at });
         }
-        let sandbox = sandboxes.get(&tenant).copied().unwrap_or(false);
+        let sandbox = clocks.get(&tenant).is_some_and(|clock| clock.sandbox);
         closings.push(Closing { tenant, sandbox, books, month, at });
     }
     let closed = close_all(&tx, closings).await?;
@@ -116,12 +115,6 @@ pub async fn close_ended(
     tx.commit().await?;
     still_due.retain(|due| closed.failed.iter().all(|(failed, _)| *failed != due.tenant));
     Ok(ClosedPage { finalised: closed.finalised, failed: closed.failed, still_due })
-}
-
-async fn sandboxes(tx: &Transaction, tenants: &[TenantId]) -> Result<BTreeMap<TenantId, bool>, DbError> {
-    let ids: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();
-    let rows = tx.all(include_str!("close_clocks.sql"), &[&ids]).await?;
-    Ok(rows.iter().map(|row| (TenantId(row.get("tenant_id")), row.get("sandbox"))).collect())
 }
 
 /// The row that tells operators how far a close has come.

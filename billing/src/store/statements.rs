@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Who, books,
-    clock::tenant_clock,
+    clock::clocks,
     credit_notes, credits,
     row::{currency, meter, money, month, stored},
     settlements::how_statements_stand,
@@ -28,19 +28,36 @@ pub async fn draft(tx: &Transaction, tenant: TenantId, now: Timestamp) -> Result
     Ok(statement::draft(&books, month, as_of)?)
 }
 
-/// What the draft is made of: the books, the open month and the tenant's time.
+/// What a draft is made of: the books, the open month and the tenant's time.
+pub(super) type Drafted = (Books, Month, Timestamp);
+
+/// What the draft is made of.
 pub(super) async fn drafted(
     tx: &Transaction,
     tenant: TenantId,
     now: Timestamp,
-) -> Result<(Books, Month, Timestamp), StoreError> {
+) -> Result<Drafted, StoreError> {
     // A statement that becomes final between two queries would be half in these books.
     tx.all(include_str!("lock_tenant_shared.sql"), &[&tenant.0.to_string()]).await?;
-    let as_of = tenant_clock(tx, tenant, now).await?.now;
-    let mut books = books::open(tx, tenant).await?;
-    let month = books.open_month().unwrap_or(Month::of(as_of));
-    books::fill(tx, tenant, &mut books, month).await?;
-    Ok((books, month, as_of))
+    drafted_all(tx, &[tenant], now).await?.remove(&tenant).ok_or(StoreError::NoAccount)
+}
+
+/// The same of many tenants, in a transaction that sees them at one moment; those without an account are left out.
+pub(super) async fn drafted_all(
+    tx: &Transaction,
+    tenants: &[TenantId],
+    now: Timestamp,
+) -> Result<BTreeMap<TenantId, Drafted>, StoreError> {
+    let clocks = clocks(tx, tenants, now).await?;
+    let mut all: BTreeMap<TenantId, Drafted> = BTreeMap::new();
+    for (tenant, books) in books::open_all(tx, tenants).await? {
+        let Some(as_of) = clocks.get(&tenant).map(|clock| clock.now) else { continue };
+        let month = books.open_month().unwrap_or(Month::of(as_of));
+        all.insert(tenant, (books, month, as_of));
+    }
+    let open = all.iter_mut().map(|(tenant, (books, month, _))| (*tenant, books, *month));
+    books::fill_all(tx, open.collect()).await?;
+    Ok(all)
 }
 
 /// A tenant's final statements, newest first.

@@ -101,6 +101,25 @@ async fn the_service_sees_tenants_but_nothing_of_theirs() {
 }
 
 #[tokio::test]
+async fn the_auditor_sees_the_books_of_all_and_writes_nothing() {
+    let db = database().await;
+    let mut known = Vec::new();
+    for _ in 0..2 {
+        known.push(tenant(&db, false, "2026-10-01T00:00:00Z").await);
+    }
+    let auditor = db.auditing().await.expect("begins");
+    let rows = auditor.all("select distinct tenant_id from account", &[]).await.expect("reads");
+    let seen: BTreeSet<TenantId> = rows.iter().map(|row| TenantId(row.get(0))).collect();
+    assert_eq!(seen, known.into_iter().collect());
+    let renamed = auditor.run("update tenant set name = 'Mine'", &[]).await.expect("finds nothing");
+    assert_eq!(renamed, 0);
+    for kept in ["api_key", "console_session", "room", "participant", "sandbox_order"] {
+        let rows = auditor.one(&format!("select count(*) from {kept}"), &[]).await.expect("reads");
+        assert_eq!(rows.get::<_, i64>(0), 0, "{kept} is none of its business");
+    }
+}
+
+#[tokio::test]
 async fn the_application_role_cannot_go_around_it() {
     let db = database().await;
     let tx = db.service().await.expect("begins");
