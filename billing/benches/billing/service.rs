@@ -23,13 +23,16 @@ impl Service {
     pub(crate) async fn start(database: &str) -> Result<Self> {
         let binary = std::env::var_os("TUPPENCE_BIN").map(PathBuf::from);
         let binary = binary.context("TUPPENCE_BIN must name the service's binary; script/bench builds it")?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // Both are held until both are known, so that they differ.
+        let [http, media] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let (address, media_address) = (http.local_addr()?, media.local_addr()?);
+        drop([http, media]);
         let data = std::env::temp_dir().join(format!("billing-bench-{}", std::process::id()));
         let process = Command::new(&binary)
             .arg("serve")
             .env("DATABASE_URL", database)
             .env("TUPPENCE_LISTEN", address.to_string())
-            .env("TUPPENCE_MEDIA_LISTEN", address.to_string())
+            .env("TUPPENCE_MEDIA_LISTEN", media_address.to_string())
             .env("TUPPENCE_DATA_DIR", &data)
             .env("TUPPENCE_DEMO", "false")
             .stdout(Stdio::null())
