@@ -20,6 +20,8 @@ const RECIPIENTS_MAX: usize = 16;
 const LEG_BYTES: usize = 16;
 /// With the largest head: what is announced to pages, and what SCTP puts together.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2 + RECIPIENTS_MAX * LEG_BYTES + BODY_BYTES_MAX;
+/// What may wait for one page: str0m holds back as much on an open channel.
+const WAITING_BYTES_MAX: usize = 128 * 1024;
 /// Channels that a page may open without being asked; each is closed at once.
 pub(crate) const UNASKED_MAX: usize = 64;
 
@@ -87,13 +89,15 @@ pub(crate) struct Mailbox {
     /// Reliable and lossy, once an offer had a line for them.
     channels: Option<[ChannelId; 2]>,
     pub(crate) allowance: Allowance,
+    /// What is in order for a page whose connection is still being made; `None` once its channel is open.
+    waiting: Option<Vec<Vec<u8>>>,
     missed: u16,
     unasked: usize,
 }
 
 impl Mailbox {
     pub(crate) fn new(allowance: Allowance) -> Self {
-        Mailbox { channels: None, allowance, missed: 0, unasked: 0 }
+        Mailbox { channels: None, allowance, waiting: Some(Vec::new()), missed: 0, unasked: 0 }
     }
 
     /// Opens both channels, if they are not.
@@ -122,6 +126,15 @@ impl Mailbox {
         self.unasked > UNASKED_MAX
     }
 
+    /// Sends what waited for this channel to open. Answers the bytes of each message.
+    pub(crate) fn send_waiting(&mut self, id: ChannelId, rtc: &mut Rtc) -> Vec<usize> {
+        if self.channels.is_none_or(|[reliable, _]| reliable != id) {
+            return Vec::new();
+        }
+        let waiting = self.waiting.take().unwrap_or_default();
+        waiting.iter().filter(|bytes| self.write(id, bytes, rtc)).map(Vec::len).collect()
+    }
+
     /// How data came; `None` on a channel that is not ours.
     pub(crate) fn delivery(&self, data: &ChannelData) -> Option<Delivery> {
         let [reliable, lossy] = self.channels?;
@@ -132,7 +145,7 @@ impl Mailbox {
         }
     }
 
-    /// Writes a message into the channel. Answers its bytes; `None` when there is no channel, or no room in it.
+    /// Writes a message into the channel, or keeps it until that opens. Answers the bytes that went out now, if any.
     pub(crate) fn put(
         &mut self,
         message: &Message<'_>,
@@ -142,14 +155,29 @@ impl Mailbox {
     ) -> Option<usize> {
         let id = self.channels?[usize::from(delivery == Delivery::Lossy)];
         let bytes = message.written(from, self.missed);
-        // str0m holds back 128 KiB for a leg; what does not fit is not taken.
-        let taken = rtc.channel(id)?.write(true, &bytes);
-        if matches!(taken, Ok(true)) {
+        let size = bytes.len();
+        let is_sent = self.waiting.is_none() && self.write(id, &bytes, rtc);
+        if is_sent || (delivery == Delivery::Reliable && self.keep(bytes)) {
             self.missed = 0;
-            return Some(bytes.len());
+        } else {
+            self.miss(delivery);
         }
-        self.miss(delivery);
-        None
+        is_sent.then_some(size)
+    }
+
+    /// Whether there is still something to wait for, and room to do so.
+    fn keep(&mut self, bytes: Vec<u8>) -> bool {
+        let Some(waiting) = &mut self.waiting else { return false };
+        let fits = waiting.iter().map(Vec::len).sum::<usize>() + bytes.len() <= WAITING_BYTES_MAX;
+        if fits {
+            waiting.push(bytes);
+        }
+        fits
+    }
+
+    /// Whether str0m took it: what does not fit is not taken.
+    fn write(&self, id: ChannelId, bytes: &[u8], rtc: &mut Rtc) -> bool {
+        rtc.channel(id).is_some_and(|mut channel| matches!(channel.write(true, bytes), Ok(true)))
     }
 
     /// A message was not delivered here.

@@ -513,7 +513,7 @@ impl Peer {
                 said.packets.push(packet);
             }
             RtcEvent::KeyframeRequest(request) => said.keyframes_for.push(request.mid),
-            RtcEvent::ChannelOpen(id, _) => self.broken |= self.mailbox.opened(id, &mut self.rtc),
+            RtcEvent::ChannelOpen(id, _) => self.channel_opened(id),
             RtcEvent::ChannelData(data) => {
                 let delivery = self.mailbox.delivery(&data);
                 said.messages.extend(delivery.map(|delivery| (delivery, data.data)));

@@ -71,6 +71,43 @@ fn a_message_reaches_those_in_the_call_that_it_is_for() {
 }
 
 #[test]
+fn a_message_waits_for_whoever_is_still_connecting() {
+    let mut lab = Lab::new();
+    let [ann, ben, cleo]: [Client; 3] = people(&mut lab);
+    let late = lab.join_writing(ROOM, &channels(), |offer| offer).unwrap();
+    lab.command(Command::Enter { leg: late.leg });
+    let mut clients = [ann, ben, cleo, late];
+    let now = lab.now.instant;
+    for body in [&b"first"[..], b"second"] {
+        assert!(clients[0].message(0, &letter(&[], body), now));
+    }
+    // Ann's come to the node before a second of the late one's does.
+    lab.run(&mut clients[..2], 50);
+    assert_eq!(bodies(&clients[1]), [&b"first"[..], b"second"]);
+    lab.run(&mut clients, 2_000);
+    assert_eq!(bodies(&clients[3]), [&b"first"[..], b"second"], "in order, and none is lost");
+    assert_eq!(lab.used(clients[3].leg, Meter::MessageCount), 2);
+    // What would be too much to wait with is counted as missed.
+    let late = lab.join_writing(ROOM, &channels(), |offer| offer).unwrap();
+    lab.command(Command::Enter { leg: late.leg });
+    clients[3] = late;
+    for _ in 0..12 {
+        assert!(clients[0].message(0, &letter(&[&clients[3]], &[5; 16 * 1024]), lab.now.instant));
+        lab.run(&mut clients[..2], 500);
+    }
+    lab.run(&mut clients, 2_000);
+    assert!(clients[0].message(0, &letter(&[], b"end"), lab.now.instant));
+    lab.run(&mut clients, 500);
+    let received = clients[3].messages.len();
+    let missed: u16 = clients[3].messages.iter().map(|message| read(message).0).sum();
+    assert_eq!(
+        (received, missed),
+        (8, 5),
+        "seven of 16 KiB are kept, and the last tells of the five that are not"
+    );
+}
+
+#[test]
 fn a_flood_of_messages_is_cut_and_counted_and_costs_no_picture() {
     let mut lab = Lab::new();
     let mut clients: [Client; 4] = people(&mut lab);

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use str0m::channel::ChannelId;
+
 use super::{Datagram, Now, Peer, Said};
 use crate::control::LegId;
 use crate::messages::{Delivery, Message};
@@ -12,6 +14,15 @@ impl Peer {
     pub(crate) fn open_messages(&mut self, offer: &Offer) {
         if offer.has_messages() {
             self.mailbox.open(&mut self.rtc);
+        }
+    }
+
+    /// Closes a channel that is not ours, and sends what waited for one that is.
+    pub(super) fn channel_opened(&mut self, id: ChannelId) {
+        self.broken |= self.mailbox.opened(id, &mut self.rtc);
+        for bytes in self.mailbox.send_waiting(id, &mut self.rtc) {
+            self.usage.sent(bytes);
+            self.usage.delivered();
         }
     }
 
