@@ -12,6 +12,7 @@ mod hostility;
 mod lab;
 mod letters;
 mod lines;
+mod losses;
 mod offers;
 mod parts;
 mod replays;

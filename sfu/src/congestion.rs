@@ -60,9 +60,15 @@ const RTT_US: u64 = 100_000;
 const RTT_FOLLOW: f64 = 0.2;
 /// Something was sent and nothing heard for this long, beyond a round trip: the line is gone or full.
 const SILENCE_US: u64 = 700_000;
+/// So long where nothing spoke against the line before: more often than it is gone, its receiver is busy.
+const CALM_SILENCE_US: u64 = 1_500_000;
 /// Then the estimate falls to this part, and again each time this passes.
 const FADE: f64 = 0.7;
 const FADE_US: u64 = 500_000;
+/// A silence no longer than this may have been the receiver's own: it was busy, and the line was not. Then what was sent came
+/// all the same, but for this part at most.
+const BUSY_US: u64 = 3_000_000;
+const BUSY_LOSS_MAX: f64 = 0.1;
 /// One datagram of feedback may speak of this many packets; what goes beyond is not read.
 const STATUSES_MAX: usize = 16_384;
 /// When nothing is due sooner; and while probes are being sent.
@@ -84,6 +90,30 @@ pub(crate) struct Stats {
     pub(crate) queue: Duration,
 }
 
+/// What one feedback tells in all.
+#[derive(Debug, Default)]
+struct Told {
+    /// When the newest packet was sent that came and of which no feedback spoke before.
+    newest_sent_us: Option<u64>,
+    packets: u32,
+    missing: u32,
+}
+
+impl Told {
+    /// The part that has not come, 0 to 1.
+    fn loss(&self) -> f64 {
+        f64::from(self.missing) / f64::from(self.packets.max(1))
+    }
+}
+
+/// What was believed of a line that then fell silent.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    since_us: u64,
+    bps: f64,
+    narrow: bool,
+}
+
 /// The line to one subscriber.
 #[derive(Debug)]
 pub(crate) struct Downlink {
@@ -98,6 +128,8 @@ pub(crate) struct Downlink {
     /// Since when nothing is heard of what was sent.
     unheard_since_us: Option<u64>,
     faded_us: Option<u64>,
+    /// What was believed before a silence lowered it.
+    before: Option<Before>,
     hears_feedback: bool,
     narrow: bool,
 }
@@ -116,6 +148,7 @@ impl Downlink {
             rtt_us: None,
             unheard_since_us: None,
             faded_us: None,
+            before: None,
             hears_feedback: false,
             narrow: false,
         }
@@ -229,20 +262,9 @@ impl Downlink {
     }
 
     fn hear(&mut self, feedback: &Feedback<'_>, now_us: u64) {
-        let mut newest_sent_us = None;
-        for status in feedback.statuses(&mut self.receiver_clock) {
-            let Some(arrived_us) = status.arrived_us else {
-                self.history.missing(status.seq);
-                continue;
-            };
-            if let Some(sent) = self.history.received(status.seq) {
-                newest_sent_us = newest_sent_us.max(Some(sent.at_us));
-                self.prober.received(&sent, arrived_us);
-                self.estimate.received(&sent, arrived_us);
-            }
-        }
+        let told = self.read(feedback);
         // Feedback that tells nothing new is no sign of life.
-        let Some(newest_sent_us) = newest_sent_us else { return };
+        let Some(newest_sent_us) = told.newest_sent_us else { return };
         self.heard(newest_sent_us, now_us);
         while let Some(sent) = self.history.next_lost() {
             self.prober.lost(&sent);
@@ -252,6 +274,35 @@ impl Downlink {
         let before_bps = self.estimate.bps();
         self.estimate.update(sent_bps, self.rtt_us(), now_us);
         self.narrow |= self.estimate.bps() < before_bps;
+        if let Some(before) = self.before.take().filter(|_| told.loss() <= BUSY_LOSS_MAX) {
+            self.forgive(&before, now_us);
+        }
+    }
+
+    fn read(&mut self, feedback: &Feedback<'_>) -> Told {
+        let mut told = Told::default();
+        for status in feedback.statuses(&mut self.receiver_clock) {
+            told.packets += 1;
+            let Some(arrived_us) = status.arrived_us else {
+                self.history.missing(status.seq);
+                told.missing += 1;
+                continue;
+            };
+            if let Some(sent) = self.history.received(status.seq) {
+                told.newest_sent_us = told.newest_sent_us.max(Some(sent.at_us));
+                self.prober.received(&sent, arrived_us);
+                self.estimate.received(&sent, arrived_us);
+            }
+        }
+        told
+    }
+
+    /// What was sent in a silence has come: it was the receiver that could not speak.
+    fn forgive(&mut self, before: &Before, now_us: u64) {
+        let is_short = now_us.saturating_sub(before.since_us) <= BUSY_US;
+        if is_short && self.estimate.restore(before.bps) {
+            self.narrow = before.narrow;
+        }
     }
 
     fn heard(&mut self, newest_sent_us: u64, now_us: u64) {
@@ -267,15 +318,23 @@ impl Downlink {
 
     /// Silence lowers the estimate, step by step. Who never reported is not silent: it cannot report.
     fn fade(&mut self, now_us: u64) {
-        let patience_us = SILENCE_US + self.rtt_us();
-        let is_silent = self.unheard_since_us.is_some_and(|since| now_us.saturating_sub(since) > patience_us);
+        let Some(since_us) = self.unheard_since_us else { return };
+        let is_silent = now_us.saturating_sub(since_us) > self.patience_us(since_us);
         let is_due = self.faded_us.is_none_or(|at| now_us.saturating_sub(at) >= FADE_US);
         if self.hears_feedback && is_silent && is_due {
+            let (bps, narrow) = (self.estimate.bps(), self.narrow);
+            self.before.get_or_insert(Before { since_us, bps, narrow });
             self.estimate.fade(FADE);
             self.prober.give_up(now_us);
             self.narrow = true;
             self.faded_us = Some(now_us);
         }
+    }
+
+    /// How long a silence may last that began then.
+    fn patience_us(&self, since_us: u64) -> u64 {
+        let longest_us = if self.estimate.is_calm(since_us) { CALM_SILENCE_US } else { SILENCE_US };
+        longest_us + self.rtt_us()
     }
 
     fn rtt_us(&self) -> u64 {

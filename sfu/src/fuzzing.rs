@@ -4,33 +4,54 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use str0m::change::SdpOffer;
+use jiff::Timestamp;
 use str0m::crypto::dtls::{DtlsCert, SrtpProfile};
 use str0m::crypto::from_feature_flags;
 use str0m::format::Codec;
+use str0m::media::{Frequency, MediaTime};
 use str0m::rtp::Vp8Descriptor;
+use str0m::rtp::rtcp::SenderInfo;
 use uuid::Uuid;
 
-use crate::control::{LegId, SendLine, Source};
+use crate::capture::CaptureClock;
+use crate::codec::red;
+use crate::congestion::Downlink;
+use crate::control::{Kind, LegId, SendLine, Source};
 use crate::demux::{Demux, Place};
 use crate::dependency::{Raw, Reader};
 use crate::framing::{PACKET_BYTES_MAX, Unframer};
-use crate::keys::Handshake;
+use crate::keys::{Agreed, Handshake};
 use crate::messages::{MESSAGE_BYTES_MAX, Message};
-use crate::offer::{Offer, name_seats};
+use crate::offer::{Offer, name_seats, order_sounds};
+use crate::quality;
 use crate::rewrite::{Line, Numbers};
+use crate::rtcp::{self, Item};
 use crate::slab::Key;
 use crate::slots::Slots;
 use crate::sources::Sources;
+use crate::srtp::{SEAL_BYTES_MAX, Sealer};
+use crate::streams::Streams;
 use crate::svc::Layer;
-use crate::{addresses, codec, dependency, fast_join, journal, rtcp};
+use crate::tap::Tap;
+use crate::{addresses, codec, dependency, fast_join, journal};
 
 /// The user name and password that the door knows.
 pub const UFRAG: &str = "ours";
 /// See [`UFRAG`].
 pub const PASSWORD: &str = "a password of some length";
+
+/// For whoever only looks at differences.
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+/// Keys of a handshake that is over, for the longest profile and each shorter one.
+fn material() -> Vec<u8> {
+    (0..88).collect()
+}
 
 /// A datagram at the door: who may have sent it.
 pub fn door(datagram: &[u8]) {
@@ -111,27 +132,56 @@ pub fn dependency(bytes: &[u8]) {
     }
 }
 
-/// An offer, up to str0m's reading of it, and the naming of an answer.
+/// An offer, up to where str0m takes it over: within the limits, read line by line, and all that it may send can be named.
 pub fn offer(bytes: &[u8]) {
     let sdp = String::from_utf8_lossy(bytes);
+    let Ok(offer) = Offer::check(&sdp, &[]) else { return };
+    assert!(sdp.len() <= 64 << 10 && offer.lines.len() <= 64);
     let prepared = fast_join::prepare_offer(&sdp);
     assert!(!prepared.lines().any(|line| line.starts_with("a=candidate:")));
     assert!(prepared.len() <= 2 * sdp.len() + 2);
-    let _parsed = SdpOffer::from_sdp_string(&prepared);
-    let sends = [SendLine { mid: "0".into(), source: Source::Microphone }];
-    for sends in [&sends[..], &[]] {
-        let Ok(offer) = Offer::check(&sdp, sends) else { continue };
-        assert!(sdp.len() <= 64 << 10 && offer.lines.len() <= 64);
-        let mut slots = Slots::default();
-        offer.slots().for_each(|(mid, kind)| slots.add(mid, kind));
-        let named = name_seats(&sdp, &slots.list());
-        assert!(named.len() <= sdp.len() + 64 * sdp.lines().count());
+    let is_slot = |mid: &str| offer.slots().any(|(slot, _)| slot == mid);
+    for (kind, source) in [(Kind::Audio, Source::Microphone), (Kind::Video, Source::Camera)] {
+        for line in offer.lines.iter().filter(|line| line.kind == Some(kind)).take(2) {
+            let sends = [SendLine { mid: line.mid.clone(), source }];
+            assert_eq!(Offer::check(&sdp, &sends).is_ok(), !is_slot(&line.mid), "{}", line.mid);
+        }
     }
+}
+
+/// An offer, a zero, and its answer: what is changed of it before a page gets it, and nothing else.
+pub fn answer(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (offer, answer) = text.split_once('\0').unwrap_or(("", &text));
+    let ordered = order_sounds(answer, offer);
+    assert!(letters(&ordered) == letters(answer), "something is added or lost: {ordered}");
+    assert_eq!(order_sounds(&ordered, offer), ordered);
+
+    let mids = ordered.lines().filter_map(|line| line.strip_prefix("a=mid:")).take(8);
+    let mut slots = Slots::default();
+    // An offer is refused that names a line otherwise.
+    let can_be = |mid: &&str| mid.bytes().all(|byte| byte.is_ascii_graphic());
+    mids.filter(can_be).for_each(|mid| slots.add(mid, Kind::Audio));
+    let slots = slots.list();
+    let named = name_seats(&ordered, &slots);
+    let (before, after) = (ordered.lines(), named.lines());
+    assert_eq!(before.clone().count(), after.clone().count(), "{named}");
+    for (before, after) in before.zip(after).filter(|(before, after)| before != after) {
+        assert!(before.starts_with("a=msid:") || before.starts_with("a=ssrc:"), "{before}, now {after}");
+    }
+    assert_eq!(name_seats(&named, &slots), named);
+}
+
+/// How often each byte is in a text that is no white space.
+fn letters(text: &str) -> [usize; 256] {
+    let mut counts = [0; 256];
+    let letters = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    letters.for_each(|byte| counts[usize::from(byte)] += 1);
+    counts
 }
 
 /// An offer, answered by str0m as for a leg that joins. A panic of str0m's is caught, as the shard does: it is known to assert
 /// on payload types that are named twice.
-#[expect(clippy::disallowed_methods, reason = "any instant will do")]
 pub fn negotiation(bytes: &[u8]) {
     // To make a key for each connection takes longer than all the rest.
     static CERTIFICATE: LazyLock<DtlsCert> = LazyLock::new(|| {
@@ -140,7 +190,7 @@ pub fn negotiation(bytes: &[u8]) {
     let sdp = String::from_utf8_lossy(bytes);
     if let Ok(offer) = Offer::check(&sdp, &[]) {
         let config = str0m::RtcConfig::new().set_ice_lite(true).set_rtp_mode(true);
-        let mut rtc = config.set_dtls_cert(CERTIFICATE.clone()).build(Instant::now());
+        let mut rtc = config.set_dtls_cert(CERTIFICATE.clone()).build(start());
         let answer = catch_unwind(AssertUnwindSafe(|| offer.answer(&mut rtc)));
         if let Ok(Ok(answer)) = answer {
             assert!(answer.len() <= 16 * sdp.len() + 4_096, "{} for {}", answer.len(), sdp.len());
@@ -159,7 +209,7 @@ pub fn segment(bytes: &[u8]) {
 
 /// SRTP and SRTCP that must prove itself, in each profile.
 pub fn proof(datagram: &[u8]) {
-    let material: Vec<u8> = (0..88).collect();
+    let material = material();
     for profile in
         [SrtpProfile::AES128_CM_SHA1_80, SrtpProfile::AEAD_AES_128_GCM, SrtpProfile::AEAD_AES_256_GCM]
     {
@@ -171,11 +221,116 @@ pub fn proof(datagram: &[u8]) {
     }
 }
 
+/// What a subscriber reports, opened. The first byte says how many packets it was sent; it reports twice.
+pub fn feedback(bytes: &[u8]) {
+    let Some((sent, compound)) = bytes.split_first() else { return };
+    let mut now = start();
+    let mut line = Downlink::new(now);
+    line.set_goal_bps(5_000_000);
+    for seq in 0..u64::from(*sent) {
+        now += Duration::from_millis(3);
+        line.sent(seq, 1_200, now);
+    }
+    for _ in 0..2 {
+        now += Duration::from_millis(120);
+        line.feedback(compound, now);
+        line.tick(now);
+        let told = line.stats(now);
+        assert!((30_000..=100_000_000).contains(&told.estimate_bps), "{told:?}");
+        assert!((0.0..=1.0).contains(&told.loss), "{told:?}");
+        assert!(line.pacing_bps() >= told.estimate_bps && line.padding_bytes(now) <= 1 << 20, "{told:?}");
+    }
+    read_report(compound);
+}
+
+/// What else is read of a compound.
+fn read_report(compound: &[u8]) {
+    let whole: usize = rtcp::packets(compound).map(<[u8]>::len).sum();
+    assert!(whole <= compound.len() && (whole > 0 || !rtcp::is_of_a_sender(compound)));
+    let (mut downlink, ntp) = (quality::Downlink::default(), u64::MAX / 3);
+    rtcp::read(compound, |item| match item {
+        Item::Nack { entries, .. } => assert!(rtcp::missing(entries).count() <= entries.len() / 4 * 17),
+        Item::Report(report) => downlink.report(&report, 90_000, ntp),
+        Item::KeyframeRequest { .. } | Item::Transport(_) | Item::Remb(_) => {}
+    });
+    let measured = downlink.take();
+    assert!(measured.loss_permille.is_none_or(|loss| loss <= 1_000), "{measured:?}");
+    assert!(measured.rtt.is_none_or(|rtt| rtt <= Duration::from_secs(30)), "{measured:?}");
+}
+
+/// The payload of redundant audio. What is renamed has its own encoding where it was, untouched.
+pub fn redundant(payload: &[u8]) {
+    let mut renamed = payload.to_vec();
+    red::rename(&mut renamed, 111);
+    let primary_at = red::primary_at(payload);
+    assert_eq!(red::primary_at(&renamed), primary_at);
+    if let Some(at) = primary_at {
+        assert!((1..=payload.len()).contains(&at));
+        assert_eq!(renamed[at..], payload[at..]);
+    }
+}
+
+/// A datagram that is noted for whoever looks for a fault: no payload of it is.
+pub fn tap(datagram: &[u8]) {
+    let handshake = Handshake::said(&material(), SrtpProfile::AEAD_AES_128_GCM, true);
+    let Some(agreed) = handshake.agreed() else { return };
+    let open = || Tap::open(1, 9, Some(agreed), start());
+    let mut tap = open();
+    tap.came(datagram, Timestamp::UNIX_EPOCH);
+    tap.left(datagram, datagram.len() / 2, Timestamp::UNIX_EPOCH);
+    assert!(tap.finish().len() <= 24 + 4 * (16 + 28 + datagram.len()));
+
+    report_in_tap(datagram, agreed, open());
+}
+
+/// The same of what we report, which the tap can open.
+fn report_in_tap(compound: &[u8], agreed: &Agreed, mut tap: Tap) {
+    let length = compound.len();
+    let mut sealed = compound.to_vec();
+    sealed.resize(length + SEAL_BYTES_MAX, 0);
+    let sealer = Sealer::new(agreed).filter(|_| rtcp::is_rtcp(compound) && length >= 8);
+    let Some(length) = sealer.and_then(|mut sealer| sealer.seal_rtcp(&mut sealed, length)) else { return };
+    tap.left(&sealed[..length], length, Timestamp::UNIX_EPOCH);
+    let (file, whole) = (tap.finish(), rtcp::packets(compound).map(<[u8]>::len).sum::<usize>());
+    // Unless it is too long to be opened.
+    if file.len() == 24 + 16 + 28 + whole {
+        let mut shown = &file[file.len() - whole..];
+        for packet in rtcp::packets(compound) {
+            let (kept, rest) = shown.split_at(packet.len());
+            assert!(kept.iter().skip(8).all(|byte| *byte == 0), "a report is shown");
+            shown = rest;
+        }
+    }
+}
+
+/// When a publisher's reports say that its packets were captured: 20 bytes each.
+pub fn capture(bytes: &[u8]) {
+    let (mut clock, mut arrived_ms) = (CaptureClock::default(), 1_700_000_000_000u64);
+    for step in bytes.chunks_exact(20) {
+        let word = |at: usize| u32::from_be_bytes([step[at], step[at + 1], step[at + 2], step[at + 3]]);
+        let since_1970 = Duration::new(word(0).into(), word(4) % 1_000_000_000);
+        let ntp_time = match step[16] % 2 {
+            0 => SystemTime::UNIX_EPOCH + since_1970,
+            _ => SystemTime::UNIX_EPOCH - since_1970,
+        };
+        let info = SenderInfo {
+            ssrc: 1.into(),
+            ntp_time,
+            rtp_time: MediaTime::new(word(8).into(), Frequency::NINETY_KHZ),
+            sender_packet_count: 0,
+            sender_octet_count: 0,
+        };
+        arrived_ms += u64::from(step[17]) << (step[18] % 16);
+        let arrived = SystemTime::UNIX_EPOCH + Duration::from_millis(arrived_ms);
+        let rate_hz = [0, 8_000, 48_000, 90_000][usize::from(step[19] % 4)];
+        assert!(clock.captured(&info, word(12), rate_hz, arrived) <= arrived);
+    }
+}
+
 /// Numbers of packets on a slot's line: 16 bytes each.
-#[expect(clippy::disallowed_methods, reason = "any instant will do")]
 pub fn numbers(bytes: &[u8]) {
     let mut line = Line::new(90_000);
-    let mut now = Instant::now();
+    let mut now = start();
     for step in bytes.chunks_exact(16) {
         let word = |at: usize| u32::from_be_bytes([step[at], step[at + 1], step[at + 2], step[at + 3]]);
         let packet = Numbers {
@@ -207,6 +362,14 @@ pub fn message(bytes: &[u8]) {
         let somebody = LegId(Uuid::nil());
         assert!(bytes[1] != 0 || message.is_for(somebody));
     }
+}
+
+/// A packet of SCTP: what it says once it says again.
+pub fn chunks(bytes: &[u8]) {
+    let mut streams = Streams::default();
+    let admitted = streams.admit(bytes);
+    assert_eq!(streams.admit(bytes), admitted);
+    assert!(admitted || bytes.len() > 12 + 64 * 12);
 }
 
 /// A stream of packets; the first byte says in what pieces it comes besides in one.

@@ -45,7 +45,7 @@
 //! | room | `room` and its parts, `peers`, `peer` (one str0m connection), `consent` (where it may be reached), `aead` and `dtls` (its DTLS), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
 //! | view | `metrics` (what each thread counted, asked for between two turns), `quality` (how each line does), `tap` (headers of one leg, on demand) | numbers only |
-//! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `demand` (what somebody is shown), `keyframes`, `speaker`, `usage`, `ship`, `codec`, `dependency`, `svc`, `bits`, `allowance`, `placement`, `congestion` | numbers only |
+//! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `demand` (what somebody is shown), `keyframes`, `gaps` (what of a stream will not come), `speaker`, `usage`, `ship`, `codec`, `dependency`, `svc`, `bits`, `allowance`, `placement`, `congestion` | numbers only |
 //!
 //! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
 //! packet into str0m from an address that no authenticated check has opened, or under an SSRC that has not proven itself; a
@@ -79,6 +79,7 @@ mod framing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gaps;
 mod journal;
 mod keeper;
 mod keyframes;

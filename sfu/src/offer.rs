@@ -78,7 +78,7 @@ impl Offer {
 
 /// Puts the codecs of sound into the offer's order (RFC 3264 §6.1): whoever offers redundant audio (RFC 2198) first wants to
 /// send that.
-fn order_sounds(answer: &str, offer: &str) -> String {
+pub(crate) fn order_sounds(answer: &str, offer: &str) -> String {
     let mut ordered = String::with_capacity(answer.len());
     let mut offered = split_sections(offer).into_iter();
     for section in split_sections(answer) {
@@ -107,11 +107,13 @@ pub(crate) fn name_seats(answer: &str, slots: &[Slot]) -> String {
     for section in split_sections(answer) {
         let mid = section.lines().find_map(|line| line.strip_prefix("a=mid:"));
         let slot = mid.and_then(|mid| slots.iter().find(|slot| slot.mid == mid));
-        for line in section.split_inclusive("\r\n") {
+        for line in section.split_inclusive('\n') {
+            let (text, end) = line.split_at(line.lines().map(str::len).sum());
             match slot {
-                Some(slot) => named.push_str(&name_line(line, slot)),
-                None => named.push_str(line),
+                Some(slot) => named.push_str(&name_line(text, slot)),
+                None => named.push_str(text),
             }
+            named.push_str(end);
         }
     }
     named
@@ -120,16 +122,16 @@ pub(crate) fn name_seats(answer: &str, slots: &[Slot]) -> String {
 fn name_line(line: &str, slot: &Slot) -> String {
     let (seat, mid) = (slot.seat, &slot.mid);
     if line.starts_with("a=msid:") {
-        return format!("a=msid:seat{seat} slot{mid}\r\n");
+        return format!("a=msid:seat{seat} slot{mid}");
     }
     if let Some(rest) = line.strip_prefix("a=ssrc:")
         && let Some((ssrc, attribute)) = rest.split_once(' ')
     {
         if attribute.starts_with("cname:") {
-            return format!("a=ssrc:{ssrc} cname:seat{seat}\r\n");
+            return format!("a=ssrc:{ssrc} cname:seat{seat}");
         }
         if attribute.starts_with("msid:") {
-            return format!("a=ssrc:{ssrc} msid:seat{seat} slot{mid}\r\n");
+            return format!("a=ssrc:{ssrc} msid:seat{seat} slot{mid}");
         }
     }
     line.to_owned()
@@ -299,5 +301,11 @@ mod tests {
             "v=0\r\nm=audio 9 x 1\r\na=mid:a\r\na=msid:seat2 slota\r\na=ssrc:7 cname:seat2\r\nm=video 9 x 1\r\na=mid:b\r\na=msid:seat2 slotb\r\na=ssrc:8 msid:seat2 slotb\r\n"
         );
         assert_eq!(name_seats(answer, &[]), answer);
+        let with_bare_feeds = "v=0\r\nm=audio 9 x 1\r\na=msid:x y\na=mid:a\na=ssrc:7 cname:z\na=x\r\n";
+        assert_eq!(
+            name_seats(with_bare_feeds, &[slot("a", 2)]),
+            "v=0\r\nm=audio 9 x 1\r\na=msid:seat2 slota\na=mid:a\na=ssrc:7 cname:seat2\na=x\r\n",
+            "no line takes the next one with it"
+        );
     }
 }

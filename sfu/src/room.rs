@@ -235,6 +235,8 @@ impl Room {
             self.change_layers(at, now, out);
             self.want_missing_keyframes(at, now.instant);
         }
+        self.look_at_shown();
+        self.want_keyframes_for_gaps(now.instant);
         self.tell_demand(now.instant, out);
         self.ask_keyframes(now, out);
         self.tell_quality(now.instant, out);

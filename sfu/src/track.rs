@@ -12,6 +12,7 @@ use crate::congestion::meter::RateMeter;
 use crate::control::{Kind, TrackKey};
 use crate::demand::Demand;
 use crate::forward::{LayerId, Packet};
+use crate::gaps::Gaps;
 use crate::keyframes::{Arrival, Replay, RequestGate};
 use crate::slab::Key;
 use crate::svc;
@@ -68,6 +69,7 @@ pub(crate) struct Layer {
     scalable: Vec<Scalable>,
     rest: Rest,
     pub(crate) replay: Replay<Arc<Packet>>,
+    gaps: Gaps,
     gate: RequestGate,
 }
 
@@ -183,7 +185,7 @@ impl Track {
     pub(crate) fn mute(&mut self, muted: bool) {
         self.muted = muted;
         if muted {
-            self.layers.iter_mut().for_each(|layer| layer.replay.clear());
+            self.layers.iter_mut().for_each(Layer::interrupt);
         }
     }
 
@@ -258,6 +260,16 @@ impl Track {
         }
     }
 
+    /// Whoever is shown a layer of which some will not come needs a keyframe, too. Its browser would find that out by itself,
+    /// but only after seconds.
+    pub(crate) fn want_keyframes_for_gaps(&mut self, is_shown: impl Fn(Option<Rid>) -> bool, now: Instant) {
+        for layer in self.layers.iter_mut().filter(|layer| is_alive(layer.heard_at, now)) {
+            if layer.gaps.are_for_good(now) && is_shown(layer.rid) {
+                layer.gate.want();
+            }
+        }
+    }
+
     /// Somebody may soon need one: asks where nothing fresh is kept.
     pub(crate) fn want_fresh_keyframes(&mut self, now: Instant) {
         for layer in &mut self.layers {
@@ -286,6 +298,7 @@ impl Layer {
             scalable: Vec::new(),
             rest: Rest::No,
             replay: Replay::default(),
+            gaps: Gaps::default(),
             gate: RequestGate::default(),
         }
     }
@@ -293,8 +306,10 @@ impl Layer {
     /// Takes note of a packet of a picture.
     fn note(&mut self, packet: &Arc<Packet>) {
         let picture = &packet.picture;
+        self.gaps.note(packet.numbers.seq, packet.arrived);
         if picture.starts_keyframe {
             self.gate.satisfied();
+            self.gaps.begin_keyframe(packet.numbers.seq, packet.numbers.ts);
             let dependency = packet.dependency.as_ref();
             self.sizes = codec::sizes(packet.codec.codec, &packet.payload, dependency).or(self.sizes);
         }
@@ -307,6 +322,12 @@ impl Layer {
             self.hear(frame.layer, packet);
         }
         self.replay.push(packet.clone(), picture.starts_keyframe);
+    }
+
+    /// Nothing is taken note of for a while.
+    fn interrupt(&mut self) {
+        self.replay.clear();
+        self.gaps = Gaps::default();
     }
 
     fn hear(&mut self, layer: svc::Layer, packet: &Packet) {

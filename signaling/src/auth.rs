@@ -164,7 +164,7 @@ pub fn origin(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 /// What stands behind `Authorization: Bearer`, if that header is there.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let value = one_header(headers, &header::AUTHORIZATION)
         .map_err(|()| unauthorized("the Authorization header is not understood"))?;
     let Some(value) = value else { return Ok(None) };

@@ -73,6 +73,8 @@ pub(super) struct Client {
     pub(super) spent_for: &'static [Duration],
     silent_until: Vec<Instant>,
     voices_heard: usize,
+    /// Whether it sends again what it is asked for.
+    pub(super) repairs: bool,
     /// Whether it sends a keyframe when asked.
     pub(super) heeds_requests: bool,
     /// How long that takes besides the wait for its next frame: the way there and back.
@@ -157,6 +159,7 @@ impl Client {
             spent_for: &[],
             silent_until: vec![now; layers.len()],
             voices_heard: 0,
+            repairs: true,
             heeds_requests: true,
             heeds_after: Duration::ZERO,
             mark: n as u8,
@@ -206,6 +209,18 @@ impl Client {
     /// How many packets came that another client wrote.
     pub(super) fn packets_from(&self, other: &Client) -> usize {
         self.received_from.get(&other.mark).copied().unwrap_or_default()
+    }
+
+    /// The SSRC of a line that shows a picture, and the greatest number that came on it.
+    pub(super) fn newest_of_picture(&self) -> Option<(u32, u64)> {
+        let ssrc = *self.decoders.keys().next()?;
+        self.received.range((ssrc, 0)..=(ssrc, u64::MAX)).next_back().map(|(newest, _)| *newest)
+    }
+
+    /// The longest time without a new picture since then, in ms.
+    pub(super) fn stood_still(&self, since: Instant) -> u128 {
+        let seen: Vec<_> = self.pictures.iter().map(|seen| seen.at).filter(|at| *at >= since).collect();
+        seen.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).max().expect("pictures come")
     }
 
     /// Says goodbye as a page that is closed does.
@@ -394,7 +409,7 @@ impl Client {
         let rid = line.checked_sub(1).and_then(|layer| self.layers[layer].rid);
         let stream = api.stream_tx_by_mid(mid, rid.map(Rid::from)).unwrap();
         let packet = RtpWrite::new(pt.into(), seq.into(), ts, now, payload);
-        stream.write_rtp(packet.marker(marker).ext_vals(ext).nackable(line > 0));
+        stream.write_rtp(packet.marker(marker).ext_vals(ext).nackable(line > 0 && self.repairs));
         if self.rtc.handle_input(Input::Timeout(now)).is_ok() {
             self.drain(now);
         }

@@ -224,11 +224,22 @@ impl Lab {
     }
 
     pub(super) fn step(&mut self, clients: &mut [Client]) {
+        self.step_losing(clients, |_, _| false);
+    }
+
+    /// The same, with some of what the clients send lost on the way: by the client's place, and the datagram.
+    pub(super) fn step_losing(
+        &mut self,
+        clients: &mut [Client],
+        mut is_lost: impl FnMut(usize, &[u8]) -> bool,
+    ) {
         self.pass(STEP);
         for n in 0..clients.len() {
             clients[n].step(self.now.instant);
             for datagram in clients[n].take_outbox() {
-                self.receive(clients[n].address, &datagram, clients);
+                if !is_lost(n, &datagram) {
+                    self.receive(clients[n].address, &datagram, clients);
+                }
             }
         }
         self.step_alone(clients);

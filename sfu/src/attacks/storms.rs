@@ -8,7 +8,7 @@ use super::client::vp8_payload;
 use super::lab::{Lab, ROOM, without_transport_feedback};
 
 /// RTCP feedback (RFC 4585 §6.1): packet type, format, sender, source, the rest.
-fn feedback(kind: u8, format: u8, source: u32, rest: &[u8]) -> Vec<u8> {
+pub(super) fn feedback(kind: u8, format: u8, source: u32, rest: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80 | format, kind];
     packet.extend((2 + rest.len() as u16 / 4).to_be_bytes());
     packet.extend(0xfeed_0001u32.to_be_bytes());

@@ -154,6 +154,15 @@ impl Estimate {
         self.aimd.fade_to(self.bps() * factor);
     }
 
+    /// Gives back what a silence took, unless there is a queue to explain it. Answers whether it did.
+    pub(crate) fn restore(&mut self, bps: f64) -> bool {
+        let is_short = self.queue.wait_us() < SHORT_US;
+        if is_short {
+            self.aimd.raise_to(bps);
+        }
+        is_short
+    }
+
     /// Something is heard again.
     pub(crate) fn heard_again(&mut self, now_us: u64) {
         self.groups.reset();

@@ -10,7 +10,7 @@ use str0m::media::Mid;
 use super::header::ExtensionIds;
 use super::report::{self, ntp_of};
 use super::shaper::Shaper;
-use super::stream::{Pending, Stream};
+use super::stream::{Again, Pending, Stream};
 use super::train::Train;
 use super::{Egress, Outgoing};
 use crate::congestion::Stats;
@@ -100,17 +100,21 @@ impl Own {
         }
     }
 
-    fn nacked(&mut self, ssrc: u32, entries: &[u8]) {
+    /// Packets of a line are missing. Answers the line if its picture needs a keyframe, as some cannot be sent again.
+    fn nacked(&mut self, ssrc: u32, entries: &[u8]) -> Option<Mid> {
         let is_meant = |stream: &Option<Stream>| stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc);
-        let Some(slot) = self.streams.iter().position(is_meant) else { return };
+        let slot = self.streams.iter().position(is_meant)?;
+        let mut stands_still = None;
         for seq in rtcp::missing(entries) {
             self.counts.nacked += 1;
-            if let Some(pending) =
-                self.streams[slot].as_mut().and_then(|stream| stream.again(seq, &mut self.repairs))
-            {
-                self.push(slot, Leaving::Again(pending));
+            let stream = self.streams[slot].as_mut()?;
+            match stream.again(seq, &mut self.repairs) {
+                Again::Leaves(pending) => self.push(slot, Leaving::Again(pending)),
+                Again::Gone => stands_still = Some(stream.mid),
+                Again::Nothing => {}
             }
         }
+        stands_still
     }
 
     /// A line's receiver says how it arrives.
@@ -263,7 +267,7 @@ impl Egress for Own {
             self.repairs.set_loss(shaper.loss());
         }
         rtcp::read(report, |item| match item {
-            Item::Nack { ssrc, entries } => self.nacked(ssrc, entries),
+            Item::Nack { ssrc, entries } => keyframes_for.extend(self.nacked(ssrc, entries)),
             Item::KeyframeRequest { ssrc } => {
                 let streams = self.streams.iter().flatten();
                 let mids = streams.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.mid);

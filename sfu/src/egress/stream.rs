@@ -44,6 +44,10 @@ pub(super) struct Stream {
     packets: u32,
     octets: u32,
     newest: Option<Newest>,
+    /// The greatest number that left.
+    seq_max: Option<u64>,
+    /// The number at which the newest keyframe began, and its timestamp.
+    keyframe: Option<(u64, u32)>,
     reported_at: Option<Instant>,
 }
 
@@ -53,6 +57,17 @@ pub(super) struct Pending {
     pub(super) rewritten: Rewritten,
     pub(super) types: PayloadTypes,
     pub(super) packet: Arc<Packet>,
+}
+
+/// What becomes of a request for a packet.
+#[derive(Debug)]
+pub(super) enum Again {
+    /// It leaves once more; that is paid for.
+    Leaves(Pending),
+    /// Nothing: it never left, there is no room for it at the moment, or it does not matter.
+    Nothing,
+    /// It cannot be had any more, and what was sent since needs it.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -101,6 +116,8 @@ impl Stream {
             packets: 0,
             octets: 0,
             newest: None,
+            seq_max: None,
+            keyframe: None,
             reported_at: None,
         }
     }
@@ -183,16 +200,28 @@ impl Stream {
         srtp.seal_rtp(place, head, end, seq)
     }
 
-    /// A packet that is missing over there, if it may be sent again; it is paid for.
-    pub(super) fn again(&mut self, seq: u16, repairs: &mut Repairs) -> Option<Pending> {
-        self.rtx_ssrc?;
-        let kept = self.kept.get_mut(usize::from(seq) % KEPT)?.as_mut()?;
-        let is_asked = kept.pending.rewritten.numbers.seq as u16 == seq && kept.again < AGAIN_MAX;
-        if !is_asked || !repairs.spend(kept.pending.size()) {
-            return None;
+    /// A packet is missing over there.
+    pub(super) fn again(&mut self, seq: u16, repairs: &mut Repairs) -> Again {
+        let (Some(_), Some(seq)) = (self.rtx_ssrc, self.extended(seq)) else { return Again::Nothing };
+        let is_needed = self.keyframe.is_some_and(|(began, _)| seq >= began);
+        let Some(Some(kept)) = self.kept.get_mut(seq as usize % KEPT) else { return Again::Nothing };
+        let is_kept = kept.pending.rewritten.numbers.seq == seq;
+        let is_past = kept.pending.rewritten.numbers.seq > seq || is_kept && kept.again >= AGAIN_MAX;
+        match (is_kept, is_past) {
+            (_, true) if is_needed => Again::Gone,
+            (true, false) if repairs.spend(kept.pending.size()) => {
+                kept.again += 1;
+                Again::Leaves(kept.pending.clone())
+            }
+            _ => Again::Nothing,
         }
-        kept.again += 1;
-        Some(kept.pending.clone())
+    }
+
+    /// The whole number of a packet that has left, by its low 16 bits.
+    fn extended(&self, seq: u16) -> Option<u64> {
+        let newest = self.seq_max?;
+        let behind = (newest as u16).wrapping_sub(seq);
+        newest.checked_sub(behind.into()).filter(|_| behind < 1 << 15)
     }
 
     /// Of its clock, once something was sent.
@@ -228,17 +257,18 @@ impl Stream {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(pending.packet.payload.len() as u32);
         let packet = &pending.packet;
-        self.newest = Some(Newest {
-            ts: pending.rewritten.numbers.ts,
-            captured: packet.captured,
-            rate_hz: u64::from(packet.codec.clock_rate.get()),
-        });
+        let (seq, ts) = (pending.rewritten.numbers.seq, pending.rewritten.numbers.ts);
+        self.seq_max = self.seq_max.max(Some(seq));
+        if packet.picture.starts_keyframe && self.keyframe.is_none_or(|(_, known)| known != ts) {
+            self.keyframe = Some((seq, ts));
+        }
+        self.newest =
+            Some(Newest { ts, captured: packet.captured, rate_hz: u64::from(packet.codec.clock_rate.get()) });
         if self.rtx_ssrc.is_some() && pending.types.rtx.is_some() {
             if self.kept.is_empty() {
                 self.kept.resize_with(KEPT, || None);
             }
-            let place = pending.rewritten.numbers.seq as usize % KEPT;
-            self.kept[place] = Some(Kept { pending, again: 0 });
+            self.kept[seq as usize % KEPT] = Some(Kept { pending, again: 0 });
         }
     }
 }

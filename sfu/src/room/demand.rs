@@ -11,11 +11,15 @@ use super::playlist::TELL_EVERY;
 use super::{Out, Room};
 
 impl Room {
-    /// Tells publishers here which encodings nobody is shown, and the other shards which of theirs somebody here is.
-    pub(super) fn tell_demand(&mut self, now: Instant, out: &mut Out) {
+    /// Looks which encodings somebody here is shown or waits for.
+    pub(super) fn look_at_shown(&mut self) {
         self.shown.clear();
         let players = self.peers.values().flat_map(|peer| &peer.players);
         self.shown.extend(players.flat_map(|slot| slot.player.encodings()));
+    }
+
+    /// Tells publishers here which encodings nobody is shown, and the other shards which of theirs somebody here is.
+    pub(super) fn tell_demand(&mut self, now: Instant, out: &mut Out) {
         self.tell_publishers(now, out);
         self.tell_shown(now, out);
     }

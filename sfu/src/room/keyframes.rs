@@ -26,6 +26,17 @@ impl Room {
         }
     }
 
+    /// A layer that is shown, of which some will not come any more. Each part of a room looks after its own people.
+    pub(super) fn want_keyframes_for_gaps(&mut self, now: Instant) {
+        let shown = &self.shown;
+        let published_here = self.peers.values_mut().flat_map(|peer| &mut peer.tracks);
+        let published_elsewhere = self.elsewhere.tracks_mut().map(|(_, track)| track);
+        for track in published_here.chain(published_elsewhere) {
+            let key = track.key;
+            track.want_keyframes_for_gaps(|rid| shown.contains(&(key, rid)), now);
+        }
+    }
+
     pub(super) fn want_keyframe(&mut self, key: TrackKey, layer: LayerId, now: Now, out: &mut Out) {
         if let Some(track) = self.track_mut(key) {
             track.want_keyframe(layer.rid);

@@ -398,3 +398,36 @@ fn lines() -> Vec<(&'static str, Nature)> {
         ("2 Mbit/s, 200 ms away", Nature::of(2e6).delay_ms(200.0)),
     ]
 }
+
+/// Pages that share a processor with others read late what came in time, and report late, too.
+#[test]
+fn a_receiver_that_is_busy_now_and_then_is_not_a_narrow_line() {
+    for (starved_ms, paused_max) in [(300.0, 0.0), (1_000.0, 0.0), (2_000.0, 0.05)] {
+        let cameras = shows(vec![(Source::Camera, vec![60_000, 200_000]); 7]);
+        story(Nature::of(1e8).delay_ms(1.0), cameras, |world| {
+            world.starved_ms = starved_ms;
+            let mut paused = 0.0;
+            for _ in 0..600 {
+                world.run_s(0.1);
+                let levels = world.flows[0].levels();
+                paused += levels.iter().filter(|level| **level == 0).count() as f64 / 4_200.0;
+            }
+            assert!(paused <= paused_max, "{paused} of the time is no picture, busy for {starved_ms} ms");
+        });
+    }
+}
+
+#[test]
+fn a_line_that_was_gone_and_comes_back_narrow_is_no_busy_receiver() {
+    for gone_s in [1.0, 2.0, 4.0] {
+        story(Nature::of(3e6), shows(vec![camera()]), |world| {
+            world.run_s(20.0);
+            assert_eq!(level(world), 3);
+            world.link.nature = Nature::of(0.0);
+            world.run_s(gone_s);
+            world.link.nature = Nature::of(3e5);
+            world.run_s(3.0);
+            assert!(level(world) <= 1, "level {} after {gone_s} s", level(world));
+        });
+    }
+}

@@ -88,6 +88,17 @@ pub(super) struct World {
     reports: VecDeque<(u64, usize, Vec<u8>)>,
     /// The part of all reports that is lost.
     pub(super) report_loss: f64,
+    /// Receivers whose machine has other things to do: now and then they read nothing for up to this long, and then all that
+    /// has come meanwhile, with the time at which they read it.
+    pub(super) starved_ms: f64,
+    stall: Stall,
+}
+
+/// When the receivers' machine does something else, in microseconds.
+#[derive(Debug, Default)]
+struct Stall {
+    begins_us: u64,
+    ends_us: u64,
 }
 
 impl World {
@@ -101,6 +112,8 @@ impl World {
             flows: demands.into_iter().map(|demand| Flow::new(demand, t0)).collect(),
             reports: VecDeque::new(),
             report_loss: 0.0,
+            starved_ms: 0.0,
+            stall: Stall::default(),
         }
     }
 
@@ -131,10 +144,25 @@ impl World {
         for (index, flow) in self.flows.iter_mut().enumerate() {
             flow.step(index, now, self.now_us, &mut self.dice, &mut self.link);
         }
-        for packet in self.link.arrivals(self.now_us) {
+        if self.stalls() {
+            return;
+        }
+        for (place, mut packet) in self.link.arrivals(self.now_us).into_iter().enumerate() {
+            if self.starved_ms > 0.0 {
+                // A packet takes its time to be read.
+                packet.arrived_us = self.now_us + 20 * place as u64;
+            }
             self.flows[packet.flow].arrive(packet);
         }
         self.report();
+    }
+
+    fn stalls(&mut self) -> bool {
+        if self.starved_ms > 0.0 && self.now_us >= self.stall.ends_us.max(self.stall.begins_us) {
+            self.stall.begins_us = self.now_us + (self.dice.roll() * 5e5) as u64;
+            self.stall.ends_us = self.stall.begins_us + (self.dice.roll() * self.starved_ms * 1e3) as u64;
+        }
+        (self.stall.begins_us..self.stall.ends_us).contains(&self.now_us)
     }
 
     fn report(&mut self) {
