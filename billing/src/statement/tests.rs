@@ -72,6 +72,7 @@ fn books(subscriptions: Vec<Subscription>) -> Books {
             account_id,
             name: "Ada's Bakery".into(),
             currency: Currency::USD,
+            rail: None,
             has_terms: false,
         },
         subscriptions,
