@@ -168,9 +168,9 @@ async fn what_the_processor_answers_decides_what_follows() {
 }
 
 /// A processor at which something breaks: before it hears of an order, or before we hear of its answer.
-pub(crate) struct Broken {
-    pub(crate) sandbox: Sandbox,
-    pub(crate) after: bool,
+struct Broken {
+    sandbox: Sandbox,
+    after: bool,
 }
 
 impl Processor for Broken {
