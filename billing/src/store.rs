@@ -70,8 +70,8 @@ pub use payouts::{
 };
 pub use refunds::{RefundError, begin_refund, end_refund, hear, open_refunds, refunds, whose_payment};
 pub(crate) use row::new_id;
-pub use settlements::{PlatformShare, draw, how_statements_stand, settle_payment, standings_said};
-pub use statements::{draft, statement, statements};
+pub use settlements::{PlatformShare, Said, draw, how_statements_stand, settle_payment, standings_said};
+pub use statements::{draft, statement, statements, statements_said};
 pub use subscriptions::{
     Considered, Kept, Start, SubscribeError, consider_change, consider_start, entitlements, keep,
     subscription, subscriptions,
