@@ -150,6 +150,7 @@ fn command(is_paying: bool) -> impl Strategy<Value = Command> {
         some + 3 => usage().prop_map(Command::Usage),
         5 => terms().prop_map(Command::Terms),
         much => money().prop_map(Command::Money),
+        1 => says(),
     ]
 }
 
@@ -190,15 +191,22 @@ fn terms() -> impl Strategy<Value = Terms> {
     ]
 }
 
+fn dollars() -> impl Strategy<Value = i64> {
+    (1_i64..5).prop_map(|fives| fives * 500)
+}
+
+fn says() -> impl Strategy<Value = Command> {
+    let refill = (dollars(), 1_i64..5).prop_map(|(cents, times)| (cents, cents * times));
+    (prop::option::of(1_i64..2_000), prop::option::weighted(0.8, refill)).prop_map(
+        |(at_least_cents, refill_cents)| Command::Money(Money::Say { at_least_cents, refill_cents }),
+    )
+}
+
 fn money() -> impl Strategy<Value = Money> {
-    let dollars = (1_i64..5).prop_map(|fives| fives * 500);
-    let refill = (dollars.clone(), 1_i64..5).prop_map(|(cents, times)| (cents, cents * times));
     prop_oneof![
         3 => token().prop_map(|token| Money::Way { token }),
-        2 => (prop::option::of(1_i64..2_000), prop::option::of(refill))
-            .prop_map(|(at_least_cents, refill_cents)| Money::Say { at_least_cents, refill_cents }),
         3 => Just(Money::PayNow),
-        2 => dollars.prop_map(|cents| Money::TopUp { cents }),
+        2 => dollars().prop_map(|cents| Money::TopUp { cents }),
         6 => Just(Money::Collect),
         3 => Just(Money::Finish),
         5 => (0_usize..3, 1_i64..900).prop_map(|(which, cents)| Money::Refund { which, cents }),
@@ -226,9 +234,13 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let seats = step(
         (130_u32..400).prop_map(|seats| Command::Subscription(Subscription::Start { seats: Some(seats) })),
     );
-    let paying = (way, seats, step(Just(Command::Month)), prop::collection::vec(step(command(true)), 1..12));
+    let wallet = prop::option::of(step(says()));
+    let paying =
+        (way, seats, wallet, step(Just(Command::Month)), prop::collection::vec(step(command(true)), 1..12));
     prop_oneof![
         prop::collection::vec(step(command(false)), 1..12),
-        paying.prop_map(|(way, seats, month, rest)| [way, seats, month].into_iter().chain(rest).collect()),
+        paying.prop_map(|(way, seats, wallet, month, rest)| {
+            [way, seats].into_iter().chain(wallet).chain([month]).chain(rest).collect()
+        }),
     ]
 }
