@@ -236,9 +236,9 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     );
     let wallet = prop::option::of(step(says()));
     let paying =
-        (way, seats, wallet, step(Just(Command::Month)), prop::collection::vec(step(command(true)), 1..12));
+        (way, seats, wallet, step(Just(Command::Month)), prop::collection::vec(step(command(true)), 1..9));
     prop_oneof![
-        prop::collection::vec(step(command(false)), 1..12),
+        prop::collection::vec(step(command(false)), 1..9),
         paying.prop_map(|(way, seats, wallet, month, rest)| {
             [way, seats].into_iter().chain(wallet).chain([month]).chain(rest).collect()
         }),
