@@ -140,6 +140,8 @@ pub enum Rule {
     UsageHasALeg,
     /// The draft shows what it would bill.
     DraftBillsUsage,
+    /// What happened at the processor is in the books.
+    NewsAreTakenIn,
     /// Each block of the ledger's chain follows the one before it.
     BlocksFollow,
     /// What a block covers is what it was when it was sealed.
@@ -197,6 +199,7 @@ pub async fn audit(db: &Db, now: Timestamp) -> Result<Report, StoreError> {
         }
     }
     report.differences.extend(missing_numbers(&series, numbers));
+    find_waiting_news(db, &mut report).await?;
     follow_chain(db, &mut report).await?;
     Ok(report)
 }
@@ -234,6 +237,19 @@ async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<
         part.differences.extend(examine(&evidence));
     }
     Ok(part)
+}
+
+/// What could not be taken in of a processor's news.
+async fn find_waiting_news(db: &Db, report: &mut Report) -> Result<(), StoreError> {
+    let collecting = db.collecting().await?;
+    let mut found = Findings { tenant: TenantId(Uuid::nil()), differences: Vec::new() };
+    for news in store::waiting_news(&collecting).await? {
+        let place = format!("{} news {}, {} of {}", news.processor, news.number, news.what, news.charge);
+        found.add(Rule::NewsAreTakenIn, place, "taken in", news.reason);
+    }
+    collecting.rollback().await?;
+    report.differences.extend(found.differences);
+    Ok(())
 }
 
 /// Block after block, with the transactions that each covers.

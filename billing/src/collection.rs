@@ -23,6 +23,7 @@ use crate::{
     currency::Currency,
     money::{Money, MoneyError},
     period::Month,
+    processor::Rail,
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde::Serialize;
@@ -234,6 +235,29 @@ pub fn decide(owed: Owed, now: Timestamp, terms: &Terms<'_>) -> Result<Verdict, 
     Ok(Verdict::Wait { until: due, why: Reason::NotYet { fee, threshold, due } })
 }
 
+/// What a statement says of the tab: what the policy makes of it by the price list of the payer's way to pay. Who has named
+/// none reads that it goes by that of cards.
+pub fn foresee(
+    owed: Owed,
+    rail: Option<Rail>,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<Collect, MoneyError> {
+    let currency = owed.amount.currency;
+    let Some(fees) = price_list(rail.unwrap_or(Rail::Card), currency) else {
+        let why = if owed.amount.micros > 0 { Reason::NoWay(currency) } else { Reason::NothingOwed };
+        return Ok(Verdict::Wait { until: None, why }.into());
+    };
+    let terms = Terms { fees: &fees, policy, wish: Wish::AsPolicy, closing: false };
+    let verdict = decide(owed, now, &terms)?;
+    let by_the_list = !matches!(verdict, Verdict::Wait { why: Reason::NothingOwed, .. });
+    let Collect { decision, mut why } = verdict.into();
+    if rail.is_none() && by_the_list {
+        why.push_str(" This goes by the price list of cards: no way to pay is named yet.");
+    }
+    Ok(Collect { decision, why })
+}
+
 impl Wish {
     fn allows(self, amount: Money) -> bool {
         self.raise(amount) == amount
@@ -370,6 +394,60 @@ mod tests {
             let answer = Collect::from(decide(owed, at(now), &default_terms()).expect("small"));
             assert_eq!(answer.decision, decision, "{owed:?}: {}", answer.why);
             assert!(answer.why.contains(why), "{owed:?}: {}", answer.why);
+        }
+    }
+
+    /// Rows: by what the payer pays, what is owed in which currency's minor units, what to do, and the reason.
+    #[test]
+    fn a_statement_speaks_of_the_way_by_which_its_payer_pays() {
+        let now: Timestamp = "2026-10-05T00:00:00Z".parse().expect("a time");
+        let card = Some(Rail::Card);
+        let by_default = " This goes by the price list of cards: no way to pay is named yet.";
+        for (rail, minor, code, decision, why) in [
+            (
+                card,
+                37,
+                "USD",
+                Decision::Wait,
+                "0.37 USD is below the 0.50 USD that a payment processor takes. Nothing is due.",
+            ),
+            (
+                card,
+                29,
+                "GBP",
+                Decision::Wait,
+                "0.29 GBP is below the 0.30 GBP that a payment processor takes. Nothing is due.",
+            ),
+            (card, 423, "USD", Decision::Collect, "A fee of 0.42 USD is 10 % of 4.23 USD."),
+            (card, 300, "EUR", Decision::Collect, "A fee of 0.30 EUR is 10 % of 3.00 EUR."),
+            (Some(Rail::BankDebit), 100, "USD", Decision::Collect, "A fee of 0.05 USD is 5 % of 1.00 USD."),
+            (Some(Rail::BankDebit), 100, "EUR", Decision::Wait, "There is no way yet to collect EUR."),
+            (card, 100, "XPF", Decision::Wait, "There is no way yet to collect XPF."),
+            (Some(Rail::BankDebit), 0, "EUR", Decision::Wait, "Nothing is owed."),
+            (None, 0, "XPF", Decision::Wait, "Nothing is owed."),
+            (None, 0, "JPY", Decision::Wait, "Nothing is owed."),
+            (
+                None,
+                423,
+                "USD",
+                Decision::Collect,
+                &format!("A fee of 0.42 USD is 10 % of 4.23 USD.{by_default}"),
+            ),
+            (
+                None,
+                40,
+                "JPY",
+                Decision::Wait,
+                &format!(
+                    "40 JPY is below the 50 JPY that a payment processor takes. Nothing is due.{by_default}"
+                ),
+            ),
+            (None, 100, "XPF", Decision::Wait, "There is no way yet to collect XPF."),
+        ] {
+            let amount = Money::micros(minor * MICROS_PER_MINOR, code.parse().expect(code));
+            let owed = Owed { amount, since: Some(now) };
+            let said = foresee(owed, rail, now, &DEFAULT_POLICY).expect("small");
+            assert_eq!((said.decision, said.why.as_str()), (decision, why), "{rail:?}");
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     },
 };
 use jiff::Timestamp;
+use std::error::Error;
 use uuid::Uuid;
 
 /// Payers that are looked at with one query.
@@ -337,9 +338,9 @@ impl<P: Processor> Collector<P> {
     }
 
     /// Hears what happened at the processor without an order of ours. What was heard and not remembered is heard again, which
-    /// changes nothing.
+    /// changes nothing; what cannot be taken in is set aside and tried again later, and holds nothing up.
     pub async fn hear(&self) -> Result<u64, StoreError> {
-        let mut heard = 0;
+        let mut heard = self.hear_again().await?;
         loop {
             let tx = self.db.collecting().await?;
             let last = store::heard_until(&tx, self.processor.name()).await?;
@@ -353,12 +354,51 @@ impl<P: Processor> Collector<P> {
             };
             let Some(last) = news.last().map(|last| last.number) else { return Ok(heard) };
             for one in &news {
-                self.take_in(one).await?;
+                if let Some(why) = self.try_to_take_in(one).await? {
+                    let tx = self.db.collecting().await?;
+                    store::set_news_aside(&tx, self.processor.name(), one, &why, self.clock.now()).await?;
+                    tx.commit().await?;
+                }
             }
             heard += news.len() as u64;
             let tx = self.db.collecting().await?;
             store::hear_until(&tx, self.processor.name(), last, self.clock.now()).await?;
             tx.commit().await?;
+        }
+    }
+
+    /// Tries what was set aside and is due. Tells how much of it was taken in.
+    async fn hear_again(&self) -> Result<u64, StoreError> {
+        let tx = self.db.collecting().await?;
+        let due = store::news_to_try_again(&tx, self.processor.name(), self.clock.now()).await?;
+        tx.rollback().await?;
+        let mut taken_in = 0;
+        for one in &due {
+            let why = self.try_to_take_in(one).await?;
+            taken_in += u64::from(why.is_none());
+            let (tx, now) = (self.db.collecting().await?, self.clock.now());
+            store::tried_news_again(&tx, self.processor.name(), one.number, why.as_deref(), now).await?;
+            tx.commit().await?;
+        }
+        Ok(taken_in)
+    }
+
+    /// Takes news in, or says why they must wait. A database that is away is no reason to set anything aside.
+    async fn try_to_take_in(&self, news: &News) -> Result<Option<String>, StoreError> {
+        let tx = self.db.collecting().await?;
+        let earlier = store::news_waited_for(&tx, self.processor.name(), news).await?;
+        tx.rollback().await?;
+        if let Some(earlier) = earlier {
+            return Ok(Some(format!("news {earlier} of the same charge wait")));
+        }
+        match self.take_in(news).await {
+            Ok(()) => Ok(None),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                let why = with_causes(&error);
+                tracing::error!(news = news.number, charge = %news.charge, %why, "a processor's news could not be taken in and wait");
+                Ok(Some(why))
+            }
         }
     }
 
@@ -376,6 +416,16 @@ impl<P: Processor> Collector<P> {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// An error with everything that led to it.
+fn with_causes(error: &dyn Error) -> String {
+    let (mut said, mut error) = (error.to_string(), error);
+    while let Some(cause) = error.source() {
+        said = format!("{said}: {cause}");
+        error = cause;
+    }
+    said
 }
 
 fn tell(order: &Order, error: &ProcessorError) {

@@ -17,7 +17,7 @@ pub use line::{Line, LineKind};
 use line::Priced;
 
 use crate::{
-    collection::{self, Collect, DEFAULT_POLICY, Owed, Terms, US_CARD, Wish},
+    collection::{self, Collect, DEFAULT_POLICY, Owed},
     credit::{self, CreditPart, Spent},
     credit_note::CreditNoteSummary,
     currency::Currency,
@@ -240,9 +240,9 @@ fn tab(books: &Books, month: Month, payable: Money, as_of: Timestamp) -> Result<
     let earlier = books.finals.iter().map(|earlier| (earlier.month.end(), earlier.total));
     let statements: Vec<(Timestamp, Money)> = earlier.chain([(month.end(), payable)]).collect();
     let since = collection::oldest_unpaid(statements.into_iter(), after);
-    let terms = Terms { fees: &US_CARD, policy: &DEFAULT_POLICY, wish: Wish::AsPolicy, closing: false };
-    let verdict = collection::decide(Owed { amount: after, since }, as_of, &terms)?;
-    Ok(Tab { before: books.owed, after, collect: verdict.into() })
+    let owed = Owed { amount: after, since };
+    let collect = collection::foresee(owed, books.account.rail, as_of, &DEFAULT_POLICY)?;
+    Ok(Tab { before: books.owed, after, collect })
 }
 
 impl Statement {

@@ -22,6 +22,7 @@ mod finalise;
 mod freeze;
 mod ledger;
 mod meters;
+mod news;
 mod own_usage;
 mod payers;
 mod payments;
@@ -57,19 +58,20 @@ pub(crate) use finalise::lock as lock_tenant;
 pub use finalise::{FinaliseError, finalise, finalise_ended};
 pub use ledger::{balance, post};
 pub use meters::{MeterNotMade, insert_meter, meters};
+pub use news::{
+    WaitingNews, hear_until, heard_until, news_to_try_again, news_waited_for, set_news_aside,
+    tried_news_again, waiting_news,
+};
 pub use payers::{NewMethod, Payer, Who, methods, name_method, owing_after, payers, set, settings};
 pub use payments::{NewPayment, OpenPayment, begin_payment, open_payments, payment, payments};
 pub use payouts::{
     Payable, begin_payout, end_payout, name_destination, open_payouts, payable_after, payout, payouts,
     vendor_owed,
 };
-pub use refunds::{
-    RefundError, begin_refund, end_refund, hear, hear_until, heard_until, open_refunds, refunds,
-    whose_payment,
-};
+pub use refunds::{RefundError, begin_refund, end_refund, hear, open_refunds, refunds, whose_payment};
 pub(crate) use row::new_id;
-pub use settlements::{PlatformShare, draw, how_statements_stand, settle_payment, standings_said};
-pub use statements::{draft, statement, statements};
+pub use settlements::{PlatformShare, Said, draw, how_statements_stand, settle_payment, standings_said};
+pub use statements::{draft, statement, statements, statements_said};
 pub use subscriptions::{
     Considered, Kept, Start, SubscribeError, consider_change, consider_start, entitlements, keep,
     subscription, subscriptions,

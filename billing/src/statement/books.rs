@@ -7,6 +7,7 @@ use crate::{
     ids::{AccountId, PriceId, SubscriptionId},
     money::{Money, MoneyError},
     period::Month,
+    processor::Rail,
     subscription::Subscription,
     tax::{TaxBooks, TaxTerms, Treatment},
     usage::Usage,
@@ -22,6 +23,8 @@ pub struct Account {
     pub name: String,
     /// Of everything it pays.
     pub currency: Currency,
+    /// By what it pays, where it has said so.
+    pub rail: Option<Rail>,
     /// Is there anything about it that few accounts have: tax, coupons, credits?
     pub has_terms: bool,
 }

@@ -171,10 +171,12 @@ async fn accounts(tx: &Transaction, tenants: &[Uuid]) -> Result<BTreeMap<TenantI
     let mut all = BTreeMap::new();
     for row in tx.all(include_str!("accounts.sql"), &[&tenants]).await? {
         let currency = currency(&row)?;
+        let rail = row.get::<_, Option<&str>>("rail").map(str::parse).transpose().map_err(stored)?;
         let account = Account {
             account_id: AccountId(row.get("account_id")),
             name: row.get("name"),
             currency,
+            rail,
             has_terms: row.get("has_terms"),
         };
         let books = Books {

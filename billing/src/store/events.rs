@@ -134,6 +134,13 @@ async fn admitted(
 /// Events that were recorded, by source and id.
 type Known = BTreeMap<(String, String), Row>;
 
+/// What is spent of caps in some months.
+struct Spent {
+    months: BTreeSet<Month>,
+    /// Of each cap in each month.
+    of_each: Vec<(Cap, Money)>,
+}
+
 /// Writes in one transaction.
 struct Recorder<'a> {
     tx: &'a Transaction,
@@ -190,24 +197,15 @@ impl Recorder<'_> {
         new.sort_by_key(|(place, _)| *place);
         let mut waiting = vec![new];
         let mut used_up = None;
-        let mut before = self.spending(&months).await?;
+        let mut spent = self.spending(months).await?;
         while let Some(mut piece) = waiting.pop() {
             if let Some(cap) = used_up {
                 let rest = piece.extract_if(.., |(_, event)| !event.readings.is_empty());
                 rest.for_each(|(place, _)| answers[place] = Err(cap_reached(cap)));
             }
-            self.tx.batch_execute("savepoint piece").await.map_err(DbError::from)?;
-            let mut sorted = piece.clone();
-            sorted.sort_by(|(_, one), (_, other)| key(one).cmp(&key(other)));
-            self.record(sorted, &Known::new(), answers).await?;
-            let after = self.spending(&months).await?;
-            let Some(cap) = exceeded(&before, &after) else {
-                self.tx.batch_execute("release savepoint piece").await.map_err(DbError::from)?;
-                before = after;
+            let Some(cap) = self.try_piece(&piece, &Known::new(), &mut spent, answers).await? else {
                 continue;
             };
-            let undo = "rollback to savepoint piece; release savepoint piece";
-            self.tx.batch_execute(undo).await.map_err(DbError::from)?;
             if let [(place, _)] = &piece[..] {
                 answers[*place] = Err(cap_reached(cap));
                 used_up = Some(cap);
@@ -217,6 +215,58 @@ impl Recorder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Records corrections as far as the caps allow, in their order and each by itself: one that takes something back makes room
+    /// for those after it, and behind a savepoint it could not be told which of many were recorded.
+    async fn correct_within_caps(
+        &self,
+        corrections: Vec<Placed>,
+        corrected: &Known,
+        answers: &mut [Recorded],
+    ) -> Result<(), StoreError> {
+        if self.caps.is_empty() {
+            return self.record(corrections, corrected, answers).await;
+        }
+        let taken_back = corrected.values().map(|row| row.get("occurred_at"));
+        let reported = corrections.iter().map(|(_, it)| it.reported.at);
+        let months = reported.chain(taken_back).map(Month::of).collect();
+        let mut new = self.leave_out_recorded(corrections, answers).await?;
+        new.sort_by_key(|(place, _)| *place);
+        let mut spent = self.spending(months).await?;
+        for correction in new {
+            let place = correction.0;
+            if let Some(cap) = self.try_piece(&[correction], corrected, &mut spent, answers).await? {
+                answers[place] = Err(cap_reached(cap));
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a piece of a batch, unless it costs more than a cap allows: then nothing of it is recorded, and the answer is
+    /// which.
+    async fn try_piece(
+        &self,
+        piece: &[Placed],
+        corrected: &Known,
+        spent: &mut Spent,
+        answers: &mut [Recorded],
+    ) -> Result<Option<Cap>, StoreError> {
+        self.tx.batch_execute("savepoint piece").await.map_err(DbError::from)?;
+        let mut sorted = piece.to_vec();
+        sorted.sort_by(|(_, one), (_, other)| key(one).cmp(&key(other)));
+        self.record(sorted, corrected, answers).await?;
+        let after = self.spending(spent.months.clone()).await?;
+        let cap = exceeded(&spent.of_each, &after.of_each);
+        let end = match cap {
+            Some(_) => "rollback to savepoint piece; release savepoint piece",
+            None => "release savepoint piece",
+        };
+        self.tx.batch_execute(end).await.map_err(DbError::from)?;
+        if cap.is_none() {
+            *spent = after;
+        }
+        Ok(cap)
     }
 
     /// Answers for events whose names are known, and tells which are not. Nobody else reports meanwhile, so these will be new:
@@ -239,13 +289,13 @@ impl Recorder<'_> {
     }
 
     /// What is spent of each cap in each month.
-    async fn spending(&self, months: &BTreeSet<Month>) -> Result<Vec<(Cap, Money)>, StoreError> {
-        let mut all = Vec::new();
-        for month in months {
+    async fn spending(&self, months: BTreeSet<Month>) -> Result<Spent, StoreError> {
+        let mut of_each = Vec::new();
+        for month in &months {
             let spending = spending(self.tx, self.tenant, self.caps, *month).await?;
-            all.extend(spending.into_iter().map(|(cap, spent)| (*cap, spent)));
+            of_each.extend(spending.into_iter().map(|(cap, spent)| (*cap, spent)));
         }
-        Ok(all)
+        Ok(Spent { months, of_each })
     }
 
     /// Records corrections after what they correct, which may be corrections of the same batch.
@@ -260,7 +310,7 @@ impl Recorder<'_> {
                     .for_each(|(place, event)| answers[*place] = Err(corrects_nothing(&event.reported)));
                 return Ok(());
             }
-            self.record(ready, &known, answers).await?;
+            self.correct_within_caps(ready, &known, answers).await?;
             waiting = rest;
         }
         Ok(())

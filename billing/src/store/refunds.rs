@@ -240,22 +240,6 @@ pub async fn whose_payment(collecting: &Transaction, payment: Uuid) -> Result<Op
     Ok(row.map(|row| TenantId(row.get("tenant_id"))))
 }
 
-/// How far a processor's news have been heard.
-pub async fn heard_until(collecting: &Transaction, processor: &str) -> Result<i64, DbError> {
-    Ok(collecting.one(include_str!("heard_until.sql"), &[&processor]).await?.get("last"))
-}
-
-/// They have been heard so far.
-pub async fn hear_until(
-    collecting: &Transaction,
-    processor: &str,
-    last: i64,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    collecting.run(include_str!("hear_until.sql"), &[&processor, &last, &now]).await?;
-    Ok(())
-}
-
 /// Writes down what happened to a payment at the processor. Heard twice, it changes nothing.
 pub async fn hear(
     tx: &Transaction,

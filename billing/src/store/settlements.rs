@@ -20,6 +20,7 @@ use crate::{
     money::Money,
     payment::Purpose,
     processor::{Answer, Processor},
+    statement::Status,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -249,16 +250,26 @@ pub async fn how_statements_stand(
     Ok((standings(&bills(tx, who).await?, owed)?, owed))
 }
 
-/// The same in plain words, each with what happens to the tab next.
+/// How a statement stands, in a word and in plain words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Where it is on its way.
+    pub status: Status,
+    /// What is paid, what is on the tab, and what happens to that next.
+    pub standing: Standing,
+}
+
+/// How an account's statements stand, each with what happens to the tab next.
 pub async fn standings_said(
     tx: &Transaction,
     processor: &impl Processor,
     policy: &Policy,
     who: Who,
     now: Timestamp,
-) -> Result<BTreeMap<StatementId, Standing>, StoreError> {
+) -> Result<BTreeMap<StatementId, Said>, StoreError> {
     let Some(payer) = payers(tx, processor, &[who], now).await?.pop() else { return Ok(BTreeMap::new()) };
     let why = next(&payer.situation, policy, payer.at)?.why();
     let (stands, owed) = how_statements_stand(tx, who, payer.currency()).await?;
-    Ok(stands.iter().map(|it| (it.statement_id, it.said(owed, &why))).collect())
+    let said = |it: &Stands| Said { status: it.status, standing: it.said(owed, &why) };
+    Ok(stands.iter().map(|it| (it.statement_id, said(it))).collect())
 }

@@ -5,15 +5,16 @@ use super::{
     clock::clocks,
     credit_notes, credits,
     row::{currency, meter, money, month, stored},
-    settlements::how_statements_stand,
+    settlements::{how_statements_stand, standings_said},
 };
 use crate::{
-    collection::{Collect, Decision},
+    collection::{Collect, Decision, Policy, Standing},
     currency::Currency,
     db::{DbError, Transaction},
     ids::{AccountId, CouponId, LineId, PriceId, StatementId, SubscriptionId, TenantId, VendorId},
     money::Money,
     period::Month,
+    processor::Processor,
     statement::{self, Books, Line, LineKind, Payer, Period, Statement, Status, Summary, Tab},
     tax::{Taxed, Treatment},
 };
@@ -65,17 +66,38 @@ pub async fn statements(tx: &Transaction, tenant: TenantId) -> Result<Vec<Summar
     let rows = tx.all(include_str!("statements.sql"), &[&tenant.0]).await?;
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let statuses = statuses(tx, tenant, AccountId(first.get("account_id")), currency(first)?).await?;
+    rows.iter().map(|row| summary(row, status_of(&statuses, StatementId(row.get("statement_id"))))).collect()
+}
+
+/// The same, each with how it stands in plain words.
+pub async fn statements_said(
+    tx: &Transaction,
+    processor: &impl Processor,
+    policy: &Policy,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<Vec<(Summary, Option<Standing>)>, StoreError> {
+    let rows = tx.all(include_str!("statements.sql"), &[&tenant.0]).await?;
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let who = Who { tenant, account: AccountId(first.get("account_id")) };
+    let mut said = standings_said(tx, processor, policy, who, now).await?;
     let read = |row: &Row| {
-        Ok(Summary {
-            statement_id: StatementId(row.get("statement_id")),
-            number: row.get("number"),
-            status: status_of(&statuses, StatementId(row.get("statement_id"))),
-            period: period(row),
-            total: money(row, "total_micros")?,
-            finalized_at: row.get("finalized_at"),
-        })
+        let said = said.remove(&StatementId(row.get("statement_id")));
+        let status = said.as_ref().map_or(Status::Final, |said| said.status);
+        Ok((summary(row, status)?, said.map(|said| said.standing)))
     };
     rows.iter().map(read).collect()
+}
+
+fn summary(row: &Row, status: Status) -> Result<Summary, StoreError> {
+    Ok(Summary {
+        statement_id: StatementId(row.get("statement_id")),
+        number: row.get("number"),
+        status,
+        period: period(row),
+        total: money(row, "total_micros")?,
+        finalized_at: row.get("finalized_at"),
+    })
 }
 
 /// One final statement.

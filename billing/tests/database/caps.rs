@@ -139,6 +139,41 @@ async fn a_cap_is_never_exceeded_and_each_share_is_warned_of_once() {
     assert_eq!(audit(&db, at(NOW)).await.expect("an audit").differences, []);
 }
 
+/// Another event in place of one.
+fn correction(id: &str, of: &str, count: i64) -> Value {
+    let mut correction = tokens(id, count);
+    correction["corrects"] = json!(of);
+    correction
+}
+
+#[tokio::test]
+async fn a_correction_makes_room_or_needs_it() {
+    let db = database().await;
+    let tenant = business(&db).await;
+    let cap_id = cap(&db, tenant, None, 100).await.cap_id;
+    assert_eq!(record(&db, tenant, None, &[tokens("1", 40), tokens("2", 40)]).await, [true, true]);
+    assert_eq!(record(&db, tenant, None, &[correction("1!", "1", 61)]).await, [false]);
+    assert_eq!((spent(&db, tenant).await, warnings(&db, tenant).await.len()), (vec![80], 2));
+    // What a refused one would have corrected is still there to be corrected.
+    assert_eq!(record(&db, tenant, None, &[correction("1?", "1", 60)]).await, [true]);
+    assert_eq!(spent(&db, tenant).await, [100]);
+    // In their order each by itself: the third fits into what the second gives back, the first found no room.
+    let batch = [correction("1+", "1?", 61), correction("2!", "2", 10), correction("1*", "1?", 90)];
+    assert_eq!(record(&db, tenant, None, &batch).await, [false, true, true]);
+    assert_eq!(spent(&db, tenant).await, [100]);
+    // Again it is there, and so it is taken.
+    assert_eq!(record(&db, tenant, None, &batch[1..]).await, [true, true]);
+    // Less costs less, also beyond a cap that was set lower since.
+    cap(&db, tenant, None, 50).await;
+    assert_eq!(record(&db, tenant, None, &[correction("1#", "1*", 89)]).await, [true]);
+    // What was used in another month needs room there, whatever it gives back here.
+    let mut earlier = correction("2+", "2!", 51);
+    earlier["time"] = json!("2026-09-20T11:00:00Z");
+    assert_eq!(record(&db, tenant, None, &[earlier.clone()]).await, [true], "nothing was sold in September");
+    assert_eq!(warnings(&db, tenant).await.iter().filter(|(id, _)| *id == cap_id).count(), 3);
+    assert_eq!(audit(&db, at(NOW)).await.expect("an audit").differences, []);
+}
+
 #[tokio::test]
 async fn a_key_has_a_cap_of_its_own() {
     let db = database().await;

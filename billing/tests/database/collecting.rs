@@ -116,6 +116,23 @@ async fn a_small_tab_waits_and_one_that_is_worth_its_fee_is_collected_once() {
     assert_eq!(payments(&db, who).await.len(), 1);
 }
 
+/// Rows: by what the payer pays, if that was said, and what its frozen statement says of the tab.
+#[tokio::test]
+async fn a_frozen_statement_speaks_of_its_payers_way_to_pay() {
+    let db = database().await;
+    let below = "0.25 USD is below the 0.50 USD that a payment processor takes. Nothing is due.";
+    let by_default = format!("{below} This goes by the price list of cards: no way to pay is named yet.");
+    let silent = tenant(&db, false, BEGAN).await;
+    let paying = business(&db, "sandbox_succeeds").await.tenant;
+    close(&db, "2026-02-02T00:00:00Z").await;
+    for (tenant, why) in [(silent, by_default.as_str()), (paying, below)] {
+        let tx = db.tenant(tenant).await.expect("begins");
+        let last = store::statements(&tx, tenant).await.expect("reads").pop().expect("January");
+        let last = store::statement(&tx, tenant, last.statement_id).await.expect("reads").expect("is there");
+        assert_eq!(last.tab.collect.why, why);
+    }
+}
+
 /// Rows: what the token does; then after the first attempt the payment's state and the statements' status, and after the
 /// schedule ran out how many payments there were and how the last one stands.
 #[tokio::test]
@@ -151,9 +168,9 @@ async fn what_the_processor_answers_decides_what_follows() {
 }
 
 /// A processor at which something breaks: before it hears of an order, or before we hear of its answer.
-pub(crate) struct Broken {
-    pub(crate) sandbox: Sandbox,
-    pub(crate) after: bool,
+struct Broken {
+    sandbox: Sandbox,
+    after: bool,
 }
 
 impl Processor for Broken {

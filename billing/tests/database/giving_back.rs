@@ -5,15 +5,19 @@ use crate::{
     support::{at, client, database, migrated_database},
 };
 use billing::{
-    collector::{Outgoing, Whom, top_up},
+    audit::Rule,
+    clock::Clock,
+    collection::{DEFAULT_POLICY, FeeSchedule},
+    collector::{Collector, Outgoing, PayoutFloor, Terms, Whom, top_up},
+    currency::Currency,
     db::{Db, DbError},
     ids::PaymentId,
     ledger::LedgerAccount,
     money::{MICROS_PER_MINOR, Money},
     payment::{Refund, State, WriteOff, WriteOffState},
-    processor::Sandbox,
+    processor::{Answer, Event, News, Order, Processor, ProcessorError, Rail, Sandbox},
     statement::Status,
-    store::{self, RefundError, Who, WriteOffError},
+    store::{self, PlatformShare, RefundError, Who, WriteOffError},
 };
 use uuid::Uuid;
 
@@ -108,7 +112,6 @@ async fn a_dispute_takes_the_money_back_and_gives_it_again_if_it_is_won() {
 /// As the collector hears it, but in another order and again.
 #[tokio::test]
 async fn news_that_are_heard_again_change_nothing() {
-    use billing::processor::Event;
     let db = database().await;
     let (who, payment) = paid(&db, "sandbox_succeeds").await;
     let before = balance(&db, who, LedgerAccount::Processor).await;
@@ -120,6 +123,84 @@ async fn news_that_are_heard_again_change_nothing() {
     }
     let expected = before.minus(cents(1_500)).expect("small");
     assert_eq!(balance(&db, who, LedgerAccount::Processor).await, expected);
+    sound(&db).await;
+}
+
+/// A processor that tells news of its own choice.
+struct Telling {
+    sandbox: Sandbox,
+    news: Vec<News>,
+}
+
+impl Processor for Telling {
+    fn name(&self) -> &'static str {
+        self.sandbox.name()
+    }
+
+    fn says(&self) -> &'static str {
+        self.sandbox.says()
+    }
+
+    fn fees(&self, rail: Rail, currency: Currency) -> Option<FeeSchedule> {
+        self.sandbox.fees(rail, currency)
+    }
+
+    async fn submit(&self, order: &Order) -> Result<Answer, ProcessorError> {
+        self.sandbox.submit(order).await
+    }
+
+    async fn look_up(&self, id: Uuid) -> Result<Option<Answer>, ProcessorError> {
+        self.sandbox.look_up(id).await
+    }
+
+    async fn news(&self, after: i64) -> Result<Vec<News>, ProcessorError> {
+        Ok(self.news.iter().filter(|news| news.number > after).cloned().collect())
+    }
+}
+
+/// Of a payment whose end we do not know yet no news can be taken in; those of others do not wait for that.
+#[tokio::test]
+async fn news_that_cannot_be_taken_in_wait_and_hold_nothing_up() {
+    let db = database().await;
+    let (other, others) = paid(&db, "sandbox_succeeds").await;
+    let who = business(&db, "sandbox_succeeds").await;
+    let tx = db.tenant(who.tenant).await.expect("begins");
+    let begun = top_up(&tx, &Sandbox::new(db.clone()), who, cents(500), at(LATER)).await.expect("begun");
+    tx.commit().await.expect("commits");
+    let opened = Event::DisputeOpened { fee: cents(1_500) };
+    let news = [(begun.payment_id, opened), (begun.payment_id, Event::DisputeWon), (others, opened)];
+    let of =
+        |(number, (payment, event)): (i64, (PaymentId, Event))| News { number, charge: payment.0, event };
+    let news: Vec<News> = (1..).zip(news).map(of).collect();
+    let hears = async |now: &str| {
+        let telling = Telling { sandbox: Sandbox::new(db.clone()), news: news.clone() };
+        let terms =
+            Terms { policy: DEFAULT_POLICY, platform: PlatformShare(100), payout_floor: PayoutFloor(500) };
+        Collector::new(db.clone(), Clock::fixed(at(now)), telling, terms).hear().await.expect("hears")
+    };
+    let before = balance(&db, other, LedgerAccount::Processor).await;
+    assert_eq!(hears(LATER).await, 3);
+    let taken = balance(&db, other, LedgerAccount::Processor).await;
+    assert_eq!(taken, before.minus(cents(325 + 1_500)).expect("small"), "the later news were taken in");
+    assert_eq!(hears(LATER).await, 0, "the first two still wait");
+    let found = billing::audit::audit(&db, at(LATER)).await.expect("an audit").differences;
+    let said: Vec<_> = found.iter().map(|it| (it.rule, it.found.as_str())).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().all(|(rule, _)| *rule == Rule::NewsAreTakenIn), "{said:?}");
+    assert!(
+        said[0].1.contains("took nothing") && said[1].1.contains("news 1 of the same charge wait"),
+        "{said:?}"
+    );
+    // Once it is known that the payment was made, they are taken in, in their order and once.
+    collector(&db, LATER).resume().await.expect("resumes");
+    let wallet = LedgerAccount::Wallet(who.account);
+    assert_eq!(balance(&db, who, wallet).await, cents(-500));
+    assert_eq!(hears(LATER).await, 0, "tried twice, it is not tried a third time at once");
+    assert_eq!(hears("2027-02-03T00:00:02Z").await, 2);
+    assert_eq!(hears("2027-02-04T00:00:00Z").await, 0);
+    assert_eq!(balance(&db, who, wallet).await, cents(-500), "what went back has come again");
+    let fee = cents(1_500 + 44);
+    assert_eq!(balance(&db, who, LedgerAccount::ProcessorFees).await, fee);
     sound(&db).await;
 }
 

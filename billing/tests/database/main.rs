@@ -15,7 +15,6 @@ mod finalising;
 mod giving_back;
 mod ledger;
 mod model;
-mod money_at_random;
 mod paying_vendors;
 mod prices;
 mod schema;

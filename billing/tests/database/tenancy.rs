@@ -8,6 +8,7 @@ use billing::{
     store,
     usage::Meter::ParticipantMs,
 };
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Tables without forced row-level security or without a policy, and tables that anyone may delete from.

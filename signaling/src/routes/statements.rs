@@ -7,14 +7,12 @@ use crate::problem::{Document, Problem};
 use axum::Json;
 use axum::extract::State;
 use billing::collection::{DEFAULT_POLICY, Standing};
-use billing::db::Transaction;
 use billing::drilldown::{HourCalls, LineHours};
-use billing::ids::{AccountId, LineId, StatementId};
+use billing::ids::{LineId, StatementId};
 use billing::statement::{Statement, Summary};
 use billing::store::{StatementRef, Who};
 use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -68,13 +66,11 @@ fn not_found(what: &str) -> Problem {
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Statements>, Problem> {
     caller.must_have(Right::SeeMoney)?;
     let tx = api.db().tenant(caller.tenant).await?;
-    let statements = billing::store::statements(&tx, caller.tenant).await?;
-    let mut standings = match billing::store::account_of_tenant(&tx, caller.tenant, None).await? {
-        Some(own) => standings(&api, &tx, &caller, own.account_id).await?,
-        None => BTreeMap::new(),
-    };
+    let (processor, now) = (api.processor(), api.now());
+    let statements =
+        billing::store::statements_said(&tx, &processor, &DEFAULT_POLICY, caller.tenant, now).await?;
     tx.commit().await?;
-    let listed = |summary: Summary| Listed { standing: standings.remove(&summary.statement_id), summary };
+    let listed = |(summary, standing)| Listed { summary, standing };
     Ok(Json(Statements { statements: statements.into_iter().map(listed).collect() }))
 }
 
@@ -103,21 +99,15 @@ pub(super) async fn read(
     let statement = statement.ok_or_else(|| not_found("statement"))?;
     let standing = match statement.statement_id {
         None => None,
-        Some(id) => standings(&api, &tx, &caller, statement.account.account_id).await?.remove(&id),
+        Some(id) => {
+            let who = Who { tenant: caller.tenant, account: statement.account.account_id };
+            let (processor, now) = (api.processor(), api.now());
+            let mut said = billing::store::standings_said(&tx, &processor, &DEFAULT_POLICY, who, now).await?;
+            said.remove(&id).map(|said| said.standing)
+        }
     };
     tx.commit().await?;
     Ok(Json(Read { statement, standing }))
-}
-
-/// How the statements of an account stand.
-async fn standings(
-    api: &Api,
-    tx: &Transaction,
-    caller: &Caller,
-    account: AccountId,
-) -> Result<BTreeMap<StatementId, Standing>, Problem> {
-    let who = Who { tenant: caller.tenant, account };
-    Ok(billing::store::standings_said(tx, &api.processor(), &DEFAULT_POLICY, who, api.now()).await?)
 }
 
 /// Take a line apart into its hours. Their amounts add up to the line's.

@@ -1,136 +1,63 @@
-//! The model: what is paid is written down hour by hour, and a month is the sum of its hours.
+//! The model: everything is written down as it happened, and added up when somebody asks. Of the code under test it shares the
+//! calendar and the rounding.
+
+mod money;
+mod subscription;
+mod terms;
+mod usage;
+
+pub(super) use money::{FLOOR, Money, Purpose, State as PaymentState};
+pub(super) use subscription::{Remembered, State};
+pub(super) use terms::{AMOUNT, AMOUNT_MONTHS, CENT, SHARE_MILLIONTHS, SHARE_MONTHS, Terms};
+pub(super) use usage::{Event, Meter, PEAK_MICROS, SUM_MICROS, SUM_UNIT, Used};
 
 use billing::{
     money::round_half_even,
     period::{Hour, Month},
 };
+use jiff::Timestamp;
 use std::collections::BTreeMap;
-
-/// As far as anybody looks ahead: hours.
-const HORIZON: usize = 24 * 31 * 30;
-/// Micros in a cent.
-const CENT: i128 = 1_000_000;
-
-/// What a subscription is in an hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InAnHour {
-    pub(super) state: State,
-    /// Micros a month.
-    pub(super) sticker: i64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    NotYet,
-    Active,
-    Paused,
-    Ended,
-}
-
-/// A subscription at a price a month, hour by hour.
-#[derive(Debug, Clone)]
-pub(super) struct Remembered {
-    first: Hour,
-    hours: Vec<InAnHour>,
-}
-
-impl Remembered {
-    /// The hours from one on, once it has begun there.
-    pub(super) fn starting(first: Hour, at: Hour, sticker: i64) -> Self {
-        let nothing = InAnHour { state: State::NotYet, sticker: 0 };
-        let mut all = Self { first, hours: vec![nothing; HORIZON] };
-        all.from(at, |hour| *hour = InAnHour { state: State::Active, sticker });
-        all
-    }
-
-    pub(super) fn at(&self, hour: Hour) -> InAnHour {
-        self.hours[self.place(hour)]
-    }
-
-    fn place(&self, hour: Hour) -> usize {
-        usize::try_from(hour.0 - self.first.0).expect("not before the beginning")
-    }
-
-    /// Changes every hour from one on.
-    pub(super) fn from(&mut self, hour: Hour, change: impl FnMut(&mut InAnHour)) {
-        let place = self.place(hour);
-        self.hours[place..].iter_mut().for_each(change);
-    }
-
-    /// Another price: what is dearer counts from one hour on, what is cheaper from another.
-    pub(super) fn price(&mut self, raises: Hour, lowers: Hour, sticker: i64) {
-        let is_open = |hour: &InAnHour| hour.state != State::Ended;
-        self.from(raises, |hour| {
-            if is_open(hour) {
-                hour.sticker = hour.sticker.max(sticker);
-            }
-        });
-        self.from(lowers, |hour| {
-            if is_open(hour) {
-                hour.sticker = sticker;
-            }
-        });
-    }
-
-    /// Goes on after a pause, or beyond its end. False if there is neither.
-    pub(super) fn resume(&mut self, now: Hour, next: Hour) -> bool {
-        let paused = [now, next].into_iter().find(|hour| self.at(*hour).state == State::Paused);
-        if let Some(from) = paused {
-            self.from(from, |hour| {
-                if hour.state == State::Paused {
-                    hour.state = State::Active;
-                }
-            });
-            return true;
-        }
-        let Some(end) = self.hours.iter().position(|hour| hour.state == State::Ended) else { return false };
-        let last = self.hours[end - 1];
-        self.hours[end..].fill(last);
-        true
-    }
-
-    /// What the hours of a month before another come to, rounded once.
-    fn comes_to(&self, month: Month, until: Hour) -> i128 {
-        let length = i128::from(month.length());
-        let mut sum: Option<(i128, i128)> = None; // where its first paid hour lies on the way, and where it is now
-        for hour in (month.hours().start.0..month.hours().end.0.min(until.0)).map(Hour) {
-            if hour < self.first {
-                continue;
-            }
-            let InAnHour { state, sticker } = self.at(hour);
-            if state == State::Active {
-                let begun = i128::from(sticker) * i128::from(hour.0 - month.first().0);
-                let (_, now) = sum.get_or_insert((begun, begun));
-                *now += i128::from(sticker);
-            }
-        }
-        sum.map_or(0, |(begun, now)| round_half_even(now, length) - round_half_even(begun, length))
-    }
-}
-
-/// What a metered price of the business plan asks for: free until the allowance, then so much a unit.
-struct Rate {
-    allowance: i128,
-    unit: i128,
-    micros: i128,
-}
-
-const MINUTES: Rate = Rate { allowance: 60_000_000, unit: 60_000, micros: 50_000 };
-const TRAFFIC: Rate = Rate { allowance: 10_000_000_000, unit: 1_000_000_000, micros: 1_000_000 };
-
-impl Rate {
-    fn of(&self, used: u64) -> i128 {
-        round_half_even((i128::from(used) - self.allowance).max(0) * self.micros, self.unit)
-    }
-}
 
 /// A month as its statement ought to say it, in micros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) subtotal: i64,
     pub(super) carried_in: i64,
-    pub(super) total: i64,
+    pub(super) without_tax: i64,
+    pub(super) tax: i64,
+    pub(super) payable: i64,
     pub(super) carried_out: i64,
+}
+
+/// A price's part of a month.
+struct Line {
+    /// Sold by the business itself, not by the operator.
+    is_own: bool,
+    /// The final month that it adjusts.
+    late: Option<Month>,
+    micros: i128,
+}
+
+/// A final month.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Final {
+    pub(super) month: Month,
+    pub(super) sum: Sum,
+    at: Timestamp,
+    /// What was taken back of it, without tax and as tax.
+    taken_back: (i64, i64),
+}
+
+impl Final {
+    /// Takes a part back, or all that is left of it. False where nothing is.
+    pub(super) fn take_back(&mut self, part: Option<i64>) -> bool {
+        let Sum { without_tax, tax, .. } = self.sum;
+        let whole = without_tax.max(0);
+        let (before, _) = self.taken_back;
+        let after = part.map_or(whole, |part| before + part);
+        self.taken_back = (after, terms::share_of(tax.max(0), after, whole));
+        after > before
+    }
 }
 
 /// Everything that has happened.
@@ -139,12 +66,13 @@ pub(super) struct Memory {
     pub(super) first: Hour,
     pub(super) now: Hour,
     pub(super) subscriptions: Vec<Remembered>,
-    /// Greatest count of leg, meter and hour.
-    counters: BTreeMap<(usize, bool, Hour), u64>,
+    pub(super) used: Used,
+    pub(super) terms: Terms,
+    pub(super) money: Money,
     /// Final months in order.
-    pub(super) finals: Vec<(Month, Sum)>,
+    pub(super) finals: Vec<Final>,
     /// What usage was billed for a month, by meter, whenever it was.
-    billed: BTreeMap<(Month, bool), i128>,
+    billed: BTreeMap<(Month, Meter), i128>,
 }
 
 impl Memory {
@@ -153,72 +81,113 @@ impl Memory {
             first,
             now: first,
             subscriptions: Vec::new(),
-            counters: BTreeMap::new(),
+            used: Used::default(),
+            terms: Terms::default(),
+            money: Money::default(),
             finals: Vec::new(),
             billed: BTreeMap::new(),
         }
     }
 
-    pub(super) fn count(&mut self, leg: usize, is_egress: bool, hour: Hour, quantity: u64) {
-        let count = self.counters.entry((leg, is_egress, hour)).or_insert(0);
-        *count = quantity.max(*count);
-    }
-
     /// The month after the last final one.
     pub(super) fn open(&self) -> Month {
-        self.finals.last().map_or(self.first.month(), |(last, _)| last.next())
+        self.finals.last().map_or(self.first.month(), |last| last.month.next())
     }
 
+    /// What stands on the tab.
     pub(super) fn owed(&self) -> i64 {
-        self.finals.iter().map(|(_, sum)| sum.total).sum()
+        let billed: i64 =
+            self.finals.iter().map(|it| it.sum.payable - it.taken_back.0 - it.taken_back.1).sum();
+        billed - self.money.settled()
     }
 
-    pub(super) fn revenue(&self) -> i64 {
-        self.finals.iter().map(|(_, sum)| sum.subtotal).sum()
+    /// The part of a cent that the last rounding left.
+    pub(super) fn carried(&self) -> i64 {
+        self.finals.last().map_or(0, |last| last.sum.carried_out)
+    }
+
+    /// What countries are owed.
+    pub(super) fn tax(&self) -> i64 {
+        self.finals.iter().map(|it| it.sum.tax - it.taken_back.1).sum()
+    }
+
+    /// When the oldest statement became final of which something is owed, if what was paid paid the oldest.
+    fn owed_since(&self) -> Option<Timestamp> {
+        let (mut left, mut since) = (self.owed(), None);
+        for it in self.finals.iter().rev().filter(|it| it.sum.payable > 0) {
+            if left > 0 {
+                since = Some(it.at);
+                left -= it.sum.payable;
+            }
+        }
+        since
+    }
+
+    /// Does with the tab what there is to do.
+    pub(super) fn collect(&mut self, now: Timestamp) {
+        self.money.finish();
+        while let Some(step) = self.money.next(self.owed(), self.owed_since(), now) {
+            self.money.take(step, now);
+            self.money.finish();
+        }
     }
 
     /// Makes every month final that is over.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, at: Timestamp) {
         while self.open().hours().end <= self.now {
             let month = self.open();
-            let sum = self.sum(month, month.hours().end);
-            for (late, _) in self.finals.clone().into_iter().chain([(month, sum)]) {
-                for is_egress in [false, true] {
-                    self.billed.insert((late, is_egress), self.used(late, is_egress, late.hours().end));
+            let (sum, terms) = self.sum(month, month.hours().end);
+            self.terms = terms;
+            self.finals.push(Final { month, sum, at, taken_back: (0, 0) });
+            for it in &self.finals {
+                for meter in Meter::ALL {
+                    let costs = self.used.costs(it.month, meter, it.month.hours().end);
+                    self.billed.insert((it.month, meter), costs);
                 }
             }
-            self.finals.push((month, sum));
         }
     }
 
-    /// The open month as it stands, or as it ends.
-    pub(super) fn sum(&self, month: Month, until: Hour) -> Sum {
-        let recurring: i128 = self.subscriptions.iter().map(|it| it.comes_to(month, until)).sum();
-        let metered: i128 = [false, true].map(|meter| self.used(month, meter, until)).iter().sum();
-        let late: i128 = self
-            .billed
-            .iter()
-            .map(|((late, meter), billed)| self.used(*late, *meter, late.hours().end) - billed)
-            .sum();
-        let subtotal = recurring + metered + late;
-        let carried_in = self.finals.last().map_or(0, |(_, last)| i128::from(last.carried_out));
-        let total = round_half_even(subtotal + carried_in, CENT) * CENT;
+    /// The open month as it stands, or as it ends; and what is left of the credits then.
+    pub(super) fn sum(&self, month: Month, until: Hour) -> (Sum, Terms) {
+        let lines = self.lines(month, until);
+        let all: i128 = lines.iter().map(|line| line.micros).sum();
+        let subtotal = all - self.terms.discount(month, &lines);
+        let carried_in = i128::from(self.carried());
+        let cents = round_half_even(subtotal + carried_in, CENT.into());
         let small = |micros: i128| i64::try_from(micros).expect("small");
-        Sum {
+        let without_tax = small(cents) * CENT;
+        let mut terms = self.terms.clone();
+        let tax = terms.tax(without_tax, month.end());
+        let payable = without_tax + tax - terms.spend(without_tax + tax, month.end());
+        let sum = Sum {
             subtotal: small(subtotal),
             carried_in: small(carried_in),
-            total: small(total),
-            carried_out: small(subtotal + carried_in - total),
-        }
+            without_tax,
+            tax,
+            payable,
+            carried_out: small(subtotal + carried_in) - without_tax,
+        };
+        (sum, terms)
     }
 
-    /// What usage of a month before an hour costs.
-    fn used(&self, month: Month, is_egress: bool, until: Hour) -> i128 {
-        let hours = month.hours();
-        let of_month = self.counters.iter().filter(|((_, meter, hour), _)| {
-            *meter == is_egress && hours.contains(hour) && *hour < until && *hour >= self.first
+    /// In the order of a statement: the plan of the business with the operator, its plan with a price on its own events, what
+    /// was started later; then what became known late.
+    fn lines(&self, month: Month, until: Hour) -> Vec<Line> {
+        let recurring = self.subscriptions.iter().enumerate().map(|(place, it)| Line {
+            is_own: place > 0,
+            late: None,
+            micros: it.comes_to(month, until),
         });
-        let rate = if is_egress { TRAFFIC } else { MINUTES };
-        rate.of(of_month.map(|(_, quantity)| quantity).sum())
+        let metered = Meter::ALL.into_iter().map(|meter| Line {
+            is_own: meter.is_own(),
+            late: None,
+            micros: self.used.costs(month, meter, until),
+        });
+        let late = self.billed.iter().map(|((late, meter), billed)| {
+            let costs = self.used.costs(*late, *meter, late.hours().end);
+            Line { is_own: meter.is_own(), late: Some(*late), micros: costs - billed }
+        });
+        metered.chain(recurring).chain(late).collect()
     }
 }

@@ -1,44 +1,48 @@
 //! The real thing beside the model: one tenant, and every command on both.
 
+mod books;
+mod money;
+mod subscriptions;
+mod terms;
+mod usage;
+
+pub(super) use books::no_number_is_missing;
+
 use super::{
-    commands::{Command, Step},
-    memory::{Memory, Remembered, State, Sum},
+    commands::{Command, Step, Usage},
+    memory::{Memory, Remembered},
 };
 use crate::support::{call, tenant};
 use billing::{
-    TenantId, audit,
-    catalogue::NewVersion,
-    currency::Currency,
+    TenantId,
     db::{Db, DbError, Transaction},
-    ids::{AccountId, LegId, PlanVersionId, SubscriptionId},
-    ledger::LedgerAccount,
+    ids::{LegId, PlanVersionId, SubscriptionId, VendorId},
     period::Hour,
-    statement::Statement,
-    store::{self, Considered, Start, SubscribeError},
-    subscription::{Change, Patch, When},
-    usage::{Fact, FactKey, Meter},
+    store::{self, Who},
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::{prelude::*, test_runner::TestCaseError};
-use serde_json::json;
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{cell::Cell, fmt::Display, future::poll_fn, pin::pin, task::Poll};
 
 /// Where the first sequences begin: a leap February is near.
 const EPOCH: &str = "2027-11-20T00:00:00Z";
-/// Micros a month, for a subscription and for a seat.
-const FLAT: i64 = 7_000_001;
-const SEAT: i64 = 3_333_333;
-/// The business plan of every tenant.
+/// What the operator asks of every business, in micros a month.
 const BUSINESS: i64 = 25_000_000;
 
 pub(super) struct World<'a> {
     db: &'a Db,
-    tenant: TenantId,
-    account: AccountId,
+    who: Who,
     legs: Vec<LegId>,
+    /// Sells to the tenant itself: so what the tenant pays falls to a vendor of its own.
+    shop: VendorId,
     flat: PlanVersionId,
     seats: PlanVersionId,
+    /// Those that were begun later than the tenant, and whether they have seats.
     subscriptions: Vec<(SubscriptionId, bool)>,
+    /// Events that were taken, as they were sent.
+    events: Vec<serde_json::Value>,
+    /// Requests so far.
+    requests: Cell<u32>,
     memory: Memory,
 }
 
@@ -56,20 +60,52 @@ async fn cut<F: Future>(future: F, mut waits: usize) -> Option<F::Output> {
     .await
 }
 
+/// Says of a command that it must be done, or that it must be refused.
+fn agree(
+    command: impl std::fmt::Debug,
+    expected: bool,
+    done: &Result<(), impl Display>,
+) -> Result<(), TestCaseError> {
+    let why = done.as_ref().err().map(ToString::to_string);
+    prop_assert_eq!(done.is_ok(), expected, "{:?}: {:?}", command, why);
+    Ok(())
+}
+
 impl<'a> World<'a> {
-    pub(super) async fn begin(db: &'a Db, start: i64) -> Self {
+    /// A tenant that does some steps.
+    pub(super) async fn begin(db: &'a Db, start: i64, steps: &[Step]) -> Self {
         let epoch: Timestamp = EPOCH.parse().expect("a time");
         let first = Hour(Hour::of(epoch).0 + start);
         let tenant = tenant(db, false, &first.start().to_string()).await;
         let legs = call(db, tenant, "Tea", &["Ada", "Bob"], 0).await;
         let tx = db.tenant(tenant).await.expect("begins");
         let account = store::account_of_tenant(&tx, tenant, None).await.expect("reads").expect("its own");
-        let (flat, seats) = catalogue(&tx, tenant, first.start()).await;
+        let now = first.start();
+        let vendor = store::insert_vendor(&tx, tenant, "Shop", now).await.expect("writes").expect("room");
+        let shop = vendor.vendor_id;
+        let (flat, seats) = subscriptions::catalogue(&tx, (tenant, shop), now).await;
+        if steps.iter().any(|step| matches!(step.command, Command::Usage(Usage::Event { .. }))) {
+            usage::price_events(&tx, (tenant, shop), now).await;
+        }
         tx.commit().await.expect("commits");
         let mut memory = Memory::starting(first);
         memory.subscriptions.push(Remembered::starting(first, first, BUSINESS));
-        let account = account.account_id;
-        Self { db, tenant, account, legs, flat, seats, subscriptions: Vec::new(), memory }
+        Self {
+            db,
+            who: Who { tenant, account: account.account_id },
+            legs,
+            shop,
+            flat,
+            seats,
+            subscriptions: Vec::new(),
+            events: Vec::new(),
+            requests: Cell::new(0),
+            memory,
+        }
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.who.tenant
     }
 
     /// In the middle of the hour.
@@ -81,120 +117,53 @@ impl<'a> World<'a> {
         Hour(self.memory.now.0 + 1)
     }
 
+    /// An hour that lies so long ago, but not before the beginning.
+    fn ago(&self, hours: i64) -> Hour {
+        Hour((self.memory.now.0 - hours).max(self.memory.first.0))
+    }
+
     pub(super) async fn take(&mut self, Step { command, cuts }: Step) -> Result<(), TestCaseError> {
         match command {
             Command::Wait { hours } => self.memory.now.0 += hours,
-            Command::Use { leg, is_egress, hours_ago, quantity } => {
-                let hour = Hour((self.memory.now.0 - hours_ago).max(self.memory.first.0));
-                self.record(leg, is_egress, hour, quantity, &cuts).await;
-            }
-            Command::Start { seats } => self.start(seats, &cuts).await,
             Command::Close => self.close(&cuts).await,
+            Command::Month => {
+                self.memory.now = self.memory.now.month().hours().end;
+                self.close(&cuts).await;
+            }
             Command::Look => self.look().await?,
-            Command::Seats { which, .. }
-            | Command::Pause { which }
-            | Command::Resume { which }
-            | Command::Cancel { which, .. } => {
-                if which < self.subscriptions.len() {
-                    self.change(which, command, &cuts).await?;
-                }
-            }
+            Command::Subscription(command) => self.subscribe(command, &cuts).await?,
+            Command::Usage(command) => self.use_up(command, &cuts).await?,
+            Command::Terms(command) => self.agree_on(command, &cuts).await?,
+            Command::Money(command) => self.pay(command, &cuts).await?,
         }
         Ok(())
     }
 
-    async fn record(&mut self, leg: usize, is_egress: bool, hour: Hour, quantity: u64, cuts: &[usize]) {
-        let meter = if is_egress { Meter::EgressBytes } else { Meter::ParticipantMs };
-        let fact = Fact { key: FactKey { leg: self.legs[leg], meter, hour }, quantity };
-        let facts = [(self.tenant, fact)];
-        for waits in cuts {
-            cut(store::record_batch(self.db, &facts, self.now()), *waits).await;
-        }
-        let recorded = store::record_batch(self.db, &facts, self.now()).await.expect("records");
-        assert_eq!(recorded.refused, 0);
-        self.memory.count(leg, is_egress, hour, quantity);
-    }
-
-    async fn start(&mut self, seats: Option<u32>, cuts: &[usize]) {
-        let plan_version_id = if seats.is_some() { self.seats } else { self.flat };
-        let quantities = Patch { seats, ..Patch::default() };
-        let start = Start { plan_version_id, account_id: None, sponsor_id: None, quantities };
-        let known = self.subscriptions.len() + 1;
-        for waits in cuts {
-            cut(self.begin_once(start, known), *waits).await;
-        }
-        let id = self.begin_once(start, known).await;
-        self.subscriptions.push((id, seats.is_some()));
-        let sticker = seats.map_or(FLAT, |seats| SEAT * i64::from(seats));
-        let Memory { first, now, .. } = self.memory;
-        self.memory.subscriptions.push(Remembered::starting(first, now, sticker));
-    }
-
-    /// Begins a subscription unless there is one more than `known` already: that of a try whose answer was lost.
-    async fn begin_once(&self, start: Start, known: usize) -> SubscriptionId {
-        let tx = self.db.tenant(self.tenant).await.expect("begins");
-        // Considering waits for whoever else changes the tenant's books, the lost try included.
-        let considered = store::consider_start(&tx, self.tenant, start, self.now()).await.expect("possible");
-        let kept = store::subscriptions(&tx, self.tenant, None, 100).await.expect("reads");
-        if kept.len() > known {
-            let is_new = |id| self.subscriptions.iter().all(|(known, _)| *known != id);
-            let of_plan = |phase: &billing::subscription::Phase| phase.plan == start.plan_version_id;
-            let ours = kept
-                .iter()
-                .find(|kept| is_new(kept.subscription_id) && of_plan(&kept.history.decisions()[0]));
-            return ours.expect("it began").subscription_id;
-        }
-        store::keep(&tx, self.tenant, &considered, self.now()).await.expect("keeps");
-        tx.commit().await.expect("commits");
-        considered.then.subscription_id
-    }
-
-    async fn change(&mut self, which: usize, command: Command, cuts: &[usize]) -> Result<(), TestCaseError> {
-        let (id, has_seats) = self.subscriptions[which];
-        let Some(change) = wanted(command, has_seats) else { return Ok(()) };
-        let known = self.decisions(id).await;
-        for waits in cuts {
-            cut(self.change_once(id, change, known), *waits).await;
-        }
-        let changed = self.change_once(id, change, known).await;
-        let (now, next) = (self.memory.now, self.next());
-        let month_end = now.month().hours().end;
-        // The business plan is the first.
-        let remembered = &mut self.memory.subscriptions[which + 1];
-        let before = remembered.clone();
-        let allowed =
-            remembered.at(next).state != State::Ended && apply(remembered, command, now, next, month_end);
-        match changed {
-            Ok(()) => prop_assert!(allowed, "{command:?} must be refused"),
-            Err(why) => {
-                let same = (0..).map(|ahead| Hour(now.0 + ahead)).take(1_600);
-                let same = same.into_iter().all(|hour| before.at(hour) == remembered.at(hour));
-                prop_assert!(!allowed || same, "{command:?} must not be refused: {why}");
-                *remembered = before;
+    /// Does something once however often it is tried, as the service does by the idempotency key of a request: each try but the
+    /// last is cut off, and one that comes after a try that was committed changes nothing.
+    async fn once<E: From<DbError>>(
+        &self,
+        cuts: &[usize],
+        act: impl AsyncFn(&Transaction) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.requests.set(self.requests.get() + 1);
+        let key = self.requests.get().to_string();
+        let request = async || {
+            let tx = self.db.tenant(self.tenant()).await?;
+            let sql =
+                "insert into idempotency_key (tenant_id, key, request_hash, status, body, sealed, created_at)
+                       values ($1, $2, repeat('0', 64), 200, '', false, now())
+                       on conflict do nothing";
+            if tx.run(sql, &[&self.tenant().0, &key]).await? == 1 {
+                act(&tx).await?;
+                tx.commit().await?;
             }
-        }
-        Ok(())
-    }
-
-    async fn decisions(&self, id: SubscriptionId) -> usize {
-        let tx = self.db.tenant(self.tenant).await.expect("begins");
-        decided(&tx, self.tenant, id).await
-    }
-
-    /// Changes a subscription unless more than `known` was decided about it already.
-    async fn change_once(&self, id: SubscriptionId, change: Change, known: usize) -> Result<(), String> {
-        let tx = self.db.tenant(self.tenant).await.expect("begins");
-        let considered = store::consider_change(&tx, self.tenant, id, change, self.now()).await;
-        if decided(&tx, self.tenant, id).await > known {
-            return Ok(());
-        }
-        let considered: Considered = match considered {
-            Err(SubscribeError::Refused(why)) => return Err(why.to_string()),
-            considered => considered.expect("nothing fails"),
+            Ok(())
         };
-        store::keep(&tx, self.tenant, &considered, self.now()).await.expect("keeps");
-        tx.commit().await.expect("commits");
-        Ok(())
+        for waits in cuts {
+            cut(request(), *waits).await;
+        }
+        request().await
     }
 
     async fn close(&mut self, cuts: &[usize]) {
@@ -202,144 +171,24 @@ impl<'a> World<'a> {
             cut(self.close_once(), *waits).await;
         }
         self.close_once().await.expect("closes");
-        self.memory.close();
+        self.memory.close(self.now());
     }
 
     async fn close_once(&self) -> Result<(), DbError> {
-        let tx = self.db.tenant(self.tenant).await?;
-        store::finalise_ended(&tx, self.tenant, self.now(), self.now()).await.expect("sums work out");
+        let tx = self.db.tenant(self.tenant()).await?;
+        store::finalise_ended(&tx, self.tenant(), self.now(), self.now()).await.expect("sums work out");
         tx.commit().await
     }
 
-    /// The draft of the open month.
-    async fn look(&self) -> Result<(), TestCaseError> {
-        let tx = self.db.tenant(self.tenant).await.expect("begins");
-        let draft = store::draft(&tx, self.tenant, self.now()).await.expect("drafts");
-        let month = self.memory.open();
-        prop_assert_eq!(draft.period.start, month.start());
-        let until = self.next().min(month.hours().end);
-        prop_assert_eq!(sum_of(&draft), self.memory.sum(month, until));
-        prop_assert_eq!(draft.tab.after.micros, self.memory.owed() + draft.total.micros);
-        Ok(())
-    }
-
-    /// Closes what is left and compares everything.
+    /// Closes and finishes what is left and compares everything.
     pub(super) async fn end(mut self) -> Result<(), TestCaseError> {
         self.close(&[]).await;
+        if !self.memory.money.payments.is_empty() {
+            self.finish(&[]).await?;
+            self.compare_orders().await?;
+        }
         self.look().await?;
-        let tx = self.db.tenant(self.tenant).await.expect("begins");
-        let mut finals = Vec::new();
-        for summary in store::statements(&tx, self.tenant).await.expect("reads") {
-            let statement = store::statement(&tx, self.tenant, summary.statement_id).await;
-            finals.push(statement.expect("reads").expect("is there"));
-        }
-        finals.sort_by_key(|statement| statement.period.start);
-        let found: Vec<_> = finals.iter().map(|it| (it.period.start, sum_of(it))).collect();
-        let expected: Vec<_> = self.memory.finals.iter().map(|(month, sum)| (month.start(), *sum)).collect();
-        prop_assert_eq!(found, expected);
-        let carried = self.memory.finals.last().map_or(0, |(_, last)| last.carried_out);
-        let vendor = finals.first().and_then(|it| it.lines.first()).map(|line| line.vendor_id);
-        for (account, expected) in [
-            (LedgerAccount::Receivable(self.account), self.memory.owed()),
-            (LedgerAccount::Carried(self.account), carried),
-        ] {
-            let balance = store::balance(&tx, self.tenant, account, Currency::USD).await.expect("reads");
-            prop_assert_eq!(balance.micros, expected);
-        }
-        prop_assert!(vendor.is_some() || self.memory.revenue() == 0);
-        tx.rollback().await.expect("ends");
-        let evidence = store::evidence(self.db, &[self.tenant], self.now()).await.expect("reads");
-        let differences = audit::examine(evidence.first().expect("an account"));
-        prop_assert!(differences.is_empty(), "{differences:?}");
-        Ok(())
-    }
-}
-
-/// Every number of the series is on a statement.
-pub(super) async fn no_number_is_missing(db: &Db) {
-    let service = db.service().await.expect("begins");
-    let series = store::number_series(&service).await.expect("reads");
-    service.rollback().await.expect("ends");
-    let closing = db.closing().await.expect("begins");
-    let counted =
-        "select count(*), coalesce(max(series_number), 0) from statement where legal_entity = 'operator'";
-    let row = closing.one(counted, &[]).await.expect("counts");
-    let (count, last): (i64, i64) = (row.get(0), row.get(1));
-    let given = series.iter().find(|it| it.entity == "operator").map_or(0, |it| it.last);
-    assert_eq!((count, last), (given, given));
-}
-
-/// A plan at a flat price and one by seats.
-async fn catalogue(tx: &Transaction, tenant: TenantId, now: Timestamp) -> (PlanVersionId, PlanVersionId) {
-    let flat = json!({ "description": "Plan", "model": "flat", "every": "month", "amount_micros": FLAT });
-    let seats = json!({
-        "description": "Seats", "model": "per_unit", "every": "month", "per": "seat", "amount_micros": SEAT
-    });
-    let vendor =
-        store::insert_vendor(tx, tenant, "Shop", now).await.expect("writes").expect("room").vendor_id;
-    let mut versions = Vec::new();
-    for price in [flat, seats] {
-        let new: NewVersion =
-            serde_json::from_value(json!({ "currency": "USD", "prices": [price] })).expect("fields");
-        let plan = store::insert_plan(tx, tenant, vendor, "Plan", false, now).await.expect("writes");
-        let plan = plan.expect("its own").plan_id;
-        let made = store::insert_version(tx, tenant, plan, &new, now).await.expect("writes");
-        versions.push(made.expect("sound").expect("its own").plan_version_id);
-    }
-    (versions[0], versions[1])
-}
-
-async fn decided(tx: &Transaction, tenant: TenantId, id: SubscriptionId) -> usize {
-    let kept = store::subscription(tx, tenant, id).await.expect("reads").expect("is there");
-    kept.history.decisions().len()
-}
-
-fn wanted(command: Command, has_seats: bool) -> Option<Change> {
-    let when = |with_the_month| if with_the_month { When::PeriodEnd } else { When::Now };
-    Some(match command {
-        Command::Seats { seats, .. } if has_seats => {
-            let quantities = Patch { seats: Some(seats), ..Patch::default() };
-            Change::Change { plan_version_id: None, quantities, when: When::Now }
-        }
-        Command::Pause { .. } => Change::Pause {},
-        Command::Resume { .. } => Change::Resume {},
-        Command::Cancel { with_the_month, .. } => Change::Cancel { when: when(with_the_month) },
-        _ => return None,
-    })
-}
-
-/// The same change in the model; false where it must be refused.
-fn apply(remembered: &mut Remembered, command: Command, now: Hour, next: Hour, month_end: Hour) -> bool {
-    match command {
-        Command::Seats { seats, .. } => remembered.price(now, next, SEAT * i64::from(seats)),
-        Command::Pause { .. } => {
-            if remembered.at(next).state == State::Paused {
-                return false;
-            }
-            remembered.from(next, |hour| {
-                if hour.state == State::Active {
-                    hour.state = State::Paused;
-                }
-            });
-        }
-        Command::Resume { .. } => return remembered.resume(now, next),
-        Command::Cancel { with_the_month, .. } => {
-            let end = if with_the_month { month_end } else { next };
-            if remembered.at(end).state == State::Ended {
-                return false;
-            }
-            remembered.from(end, |hour| hour.state = State::Ended);
-        }
-        _ => {}
-    }
-    true
-}
-
-fn sum_of(statement: &Statement) -> Sum {
-    Sum {
-        subtotal: statement.subtotal.micros,
-        carried_in: statement.carried_in.micros,
-        total: statement.total.micros,
-        carried_out: statement.carried_out.micros,
+        self.compare_finals().await?;
+        self.audit().await
     }
 }
