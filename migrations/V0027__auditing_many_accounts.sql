@@ -17,7 +17,7 @@ begin
     'statement', 'statement_line', 'charge', 'statement_tax', 'account_tax', 'seller', 'tax_rate',
     'coupon', 'coupon_redemption', 'credit_grant', 'credit_use', 'credit_note', 'credit_note_line', 'credit_note_tax',
     'ledger_transaction', 'ledger_entry', 'payment', 'settlement', 'settlement_part', 'allocation',
-    'refund', 'dispute', 'payout', 'payout_line', 'write_off'
+    'refund', 'dispute', 'payout', 'payout_line', 'write_off', 'payment_method', 'payment_setting'
   ] loop
     execute format('create policy %I on %I for select using (tuppence_auditing())', kept || '_in_audit', kept);
   end loop;
