@@ -9,6 +9,7 @@ mod decoder;
 mod forgery;
 mod handshakes;
 mod hostility;
+mod joins;
 mod lab;
 mod letters;
 mod lines;

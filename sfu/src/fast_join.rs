@@ -11,7 +11,8 @@
 //!   send. We nominate the path of the first check ourselves: str0m is given a copy of it with `USE-CANDIDATE`, signed with
 //!   our own password, and its second answer is dropped. The check was authenticated, so this path belongs to the
 //!   browser; when the browser nominates another later, that one is followed.
-//! - **Early keyframe and replay**: see [`crate::keyframes`].
+//! - **Early keyframe and replay**: see [`crate::keyframes`]. The turn that ends the handshake sends what is kept right behind
+//!   the handshake's last record (see [`crate::shard`]): the other way round the browser would have no keys for it yet.
 
 use std::net::SocketAddr;
 

@@ -198,8 +198,10 @@ impl Shard {
         }
     }
 
-    /// Sends what the turn has brought.
+    /// Sends what the turn has brought. What connections say of themselves goes first: the record that ends a handshake has
+    /// to be there before what is sealed with its keys, or a browser drops that, the first picture among it.
     pub(crate) fn write(&mut self, now: Now, wire: &mut dyn Wire) {
+        self.write_control(wire);
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut buffer = std::mem::take(&mut self.buffer);
         waiting.retain(|room| {
@@ -213,6 +215,12 @@ impl Shard {
         self.buffer = buffer;
         waiting.append(&mut self.waiting);
         self.waiting = waiting;
+        // Of keyframes that are missing now, for instance.
+        self.write_control(wire);
+    }
+
+    /// Sends what str0m has to say.
+    fn write_control(&mut self, wire: &mut dyn Wire) {
         for datagram in self.out.datagrams.drain(..) {
             let Datagram { local, remote, bytes } = &datagram;
             wire.send(Path { local: *local, remote: *remote }, bytes, bytes.len());

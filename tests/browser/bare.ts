@@ -14,8 +14,15 @@ export interface ColdMoments {
   readonly firstFrame: number;
 }
 
+/** A join from nothing. */
+export interface ColdJoin {
+  readonly moments: ColdMoments;
+  /** Keyframes that the browser asked for by the first frame, as some of what it was sent was of no use to it. */
+  readonly keyframesAsked: number;
+}
+
 /** The quickest way in that the protocol allows. */
-export async function cold({ url, token }: { url: string; token: string }): Promise<ColdMoments> {
+export async function cold({ url, token }: { url: string; token: string }): Promise<ColdJoin> {
   const begun: number = performance.now();
   const moments = { offer: 0, socketOpen: 0, joined: 0, ice: 0, connected: 0, firstPacket: 0, firstFrame: 0 };
   const note = (moment: keyof typeof moments, at: number = performance.now()): void => {
@@ -33,15 +40,20 @@ export async function cold({ url, token }: { url: string; token: string }): Prom
   const connection = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   connection.oniceconnectionstatechange = () => connection.iceConnectionState === 'connected' && note('ice');
   connection.onconnectionstatechange = () => connection.connectionState === 'connected' && note('connected');
-  const microphone = connection.addTransceiver('audio', { direction: 'sendonly' });
+  connection.addTransceiver('audio', { direction: 'sendonly' });
   const rids = [
     { rid: 'q', scaleResolutionDownBy: 4 },
     { rid: 'h', scaleResolutionDownBy: 2 },
     { rid: 'f', scaleResolutionDownBy: 1 },
   ];
-  const camera = connection.addTransceiver('video', { direction: 'sendonly', sendEncodings: rids });
+  connection.addTransceiver('video', { direction: 'sendonly', sendEncodings: rids });
   for (let slot = 0; slot < 3; slot++) connection.addTransceiver('audio', { direction: 'recvonly' });
   for (let slot = 0; slot < 6; slot++) connection.addTransceiver('video', { direction: 'recvonly' });
+  // As our pages do: what the hub does not forward makes the offer twice as long.
+  const isForwarded = ({ mimeType, sdpFmtpLine = '' }: RTCRtpCodec): boolean =>
+    /opus|VP8|rtx/.test(mimeType) || (/VP9|AV1|H264/.test(mimeType) && /profile-id=0|profile=0|42e01f/.test(sdpFmtpLine));
+  const [sound, picture] = ['audio', 'video'].map((kind) => RTCRtpReceiver.getCapabilities(kind)!.codecs.filter(isForwarded));
+  for (const line of connection.getTransceivers()) line.setCodecPreferences(line.receiver.track.kind === 'audio' ? sound! : picture!);
 
   const shown = new Promise<void>((done) => {
     connection.ontrack = ({ track }) => {
@@ -60,8 +72,9 @@ export async function cold({ url, token }: { url: string; token: string }): Prom
   });
 
   const offer = await connection.createOffer();
-  await connection.setLocalDescription(offer);
   note('offer');
+  // It is taken on while it travels; the answer waits for that in the browser.
+  void connection.setLocalDescription(offer);
   await opened;
   const answered = new Promise<void>((done, failed) => {
     socket.onmessage = async ({ data }) => {
@@ -75,9 +88,11 @@ export async function cold({ url, token }: { url: string; token: string }): Prom
       done();
     };
   });
+  // The lines get their names when the offer is taken on.
+  const [microphone, camera] = [...(offer.sdp ?? '').matchAll(/^a=mid:(\S+)/gm)].map(([, mid]) => mid);
   const sends = [
-    { mid: microphone.mid, source: 'microphone' },
-    { mid: camera.mid, source: 'camera' },
+    { mid: microphone, source: 'microphone' },
+    { mid: camera, source: 'camera' },
   ];
   // `passive`: the hub begins the DTLS handshake.
   const passive: string = (offer.sdp ?? '').replaceAll('a=setup:actpass', 'a=setup:passive');
@@ -85,9 +100,74 @@ export async function cold({ url, token }: { url: string; token: string }): Prom
   await answered;
   const late = new Promise<never>((_, failed) => setTimeout(() => failed(new Error(`no frame: ${JSON.stringify(moments)}`)), 10_000));
   await Promise.race([shown, late]);
+  let keyframesAsked = 0;
+  for (const report of (await connection.getStats()).values()) if (report.type === 'inbound-rtp') keyframesAsked += report.pliCount ?? 0;
   socket.send(JSON.stringify({ type: 'event', seq: 2, body: { type: 'leave' } }));
   connection.close();
-  return moments;
+  return { moments, keyframesAsked };
+}
+
+/** How long a browser takes when it has only itself to talk to. */
+export interface AloneMoments {
+  /** Of that, what the other end took to answer. */
+  readonly answer: number;
+  readonly firstFrame: number;
+}
+
+/**
+ * What of a cold join is the browser's: two connections of one page, without a server, a socket, a token or a camera. There are
+ * as many lines, and the picture is as large as the one that a newcomer is shown first.
+ */
+export async function alone(): Promise<AloneMoments> {
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [240, 135];
+  const context = canvas.getContext('2d')!;
+  const picture = canvas.captureStream(20).getVideoTracks()[0]!;
+  let hue = 0;
+  setInterval(() => {
+    context.fillStyle = `hsl(${(hue += 7)} 90% 50%)`;
+    context.fillRect(0, 0, 240, 135);
+  }, 50);
+  const begun: number = performance.now();
+  const [near, far] = [new RTCPeerConnection({ bundlePolicy: 'max-bundle' }), new RTCPeerConnection({ bundlePolicy: 'max-bundle' })];
+  near.onicecandidate = ({ candidate }) => candidate && far.addIceCandidate(candidate);
+  far.onicecandidate = ({ candidate }) => candidate && near.addIceCandidate(candidate);
+  near.addTransceiver('audio', { direction: 'sendonly' });
+  near.addTransceiver('video', { direction: 'sendonly' });
+  for (let slot = 0; slot < 3; slot++) near.addTransceiver('audio', { direction: 'recvonly' });
+  for (let slot = 0; slot < 6; slot++) near.addTransceiver('video', { direction: 'recvonly' });
+  const isVp8 = ({ mimeType }: RTCRtpCodec): boolean => /opus|VP8|rtx/.test(mimeType);
+  const [sound, sight] = ['audio', 'video'].map((kind) => RTCRtpReceiver.getCapabilities(kind)!.codecs.filter(isVp8));
+  for (const line of near.getTransceivers()) line.setCodecPreferences(line.receiver.track.kind === 'audio' ? sound! : sight!);
+  const shown = new Promise<void>((done) => {
+    near.ontrack = ({ track }) => {
+      if (track.kind !== 'video') return;
+      const video = document.createElement('video');
+      video.muted = true;
+      video.srcObject = new MediaStream([track]);
+      document.documentElement.append(video);
+      void video.play().catch(() => undefined);
+      video.requestVideoFrameCallback(() => done());
+    };
+  });
+  const offer = await near.createOffer();
+  const taken: Promise<void> = near.setLocalDescription(offer);
+  const offered: number = performance.now();
+  await far.setRemoteDescription(offer);
+  const line = far.getTransceivers().findLast(({ receiver }) => receiver.track.kind === 'video')!;
+  line.direction = 'sendonly';
+  await line.sender.replaceTrack(picture);
+  const answer = await far.createAnswer();
+  const told: Promise<void> = far.setLocalDescription(answer);
+  const answered: number = performance.now();
+  await taken;
+  await near.setRemoteDescription(answer);
+  await told;
+  await shown;
+  const firstFrame: number = performance.now();
+  near.close();
+  far.close();
+  return { answer: answered - offered, firstFrame: firstFrame - begun };
 }
 
 /** Somebody who comes in, and what they show: the camera in three layers, or noise in two, which takes all the bits it may. */

@@ -3,13 +3,14 @@
  *
  * `click_*`: the person is in the lobby of the call page, connected; the click is one message.
  * `cold_*`: nothing is prepared but the token; the clock starts before the socket and the peer connection are made.
+ * `browser_alone_*`: a page that connects to itself, in turns with the others: what of a cold join is the browser's, here.
  *
  *     node tests/browser/join-bench.ts [--runs 20] [--json]
  */
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
-import { cold, publish, type ColdMoments } from './bare.ts';
+import { alone, cold, publish, type AloneMoments, type ColdJoin, type ColdMoments } from './bare.ts';
 import { Caller, openBrowser } from './caller.ts';
 import { median, print, row, type Row } from './rows.ts';
 import { Service, until, type Room } from './service.ts';
@@ -37,13 +38,16 @@ try {
     await page.evaluate(publish, { url: socketUrl, token: await service.token(room, name), name });
   }
   const clicks: Click[] = [];
-  const colds: ColdMoments[] = [];
+  const colds: ColdJoin[] = [];
+  const alones: AloneMoments[] = [];
   for (let run = 1; run <= runs; run++) {
     clicks.push(await click(room));
     colds.push(await coldly(room));
-    console.error(`join: ${run}/${runs}, click ${clicks.at(-1)?.firstFrame.toFixed(0)} ms, cold ${colds.at(-1)?.firstFrame.toFixed(0)} ms`);
+    alones.push(await onFreshPage((page) => page.evaluate(alone)));
+    const took = [clicks, colds.map(({ moments }) => moments), alones].map((each) => each.at(-1)?.firstFrame.toFixed(0));
+    console.error(`join: ${run}/${runs}, click ${took[0]} ms, cold ${took[1]} ms, the browser alone ${took[2]} ms`);
   }
-  print([...clickRows(clicks), ...coldRows(colds)], values.json);
+  print([...clickRows(clicks), ...coldRows(colds), ...aloneRows(alones)], values.json);
 } finally {
   await browser.close();
   await service.stop();
@@ -66,16 +70,20 @@ async function click({ link }: Room): Promise<Click> {
   return { sent: enterSent - from, entered: entered - from, firstPacket: firstPacket - from, firstFrame: firstFrame - from };
 }
 
-/** A fresh page that has done nothing yet. */
-async function coldly(room: Room): Promise<ColdMoments> {
+async function coldly(room: Room): Promise<ColdJoin> {
   const token: string = await service.token(room, 'Dan');
+  return onFreshPage((page) => page.evaluate(cold, { url: socketUrl, token }));
+}
+
+/** On a page in front that has done nothing yet. */
+async function onFreshPage<T>(measure: (page: Page) => Promise<T>): Promise<T> {
   const page: Page = await barePage();
   await page.bringToFront();
   await sleep(500);
-  const moments: ColdMoments = await page.evaluate(cold, { url: socketUrl, token });
+  const measured: T = await measure(page);
   await page.context().close();
   await sleep(500);
-  return moments;
+  return measured;
 }
 
 /** A page of the service's origin with nothing on it. */
@@ -97,13 +105,21 @@ function clickRows(clicks: readonly Click[]): Row[] {
   ];
 }
 
-function coldRows(colds: readonly ColdMoments[]): Row[] {
-  const of = (part: keyof ColdMoments): number[] => colds.map((each) => each[part]);
+function coldRows(colds: readonly ColdJoin[]): Row[] {
+  const of = (part: keyof ColdMoments): number[] => colds.map(({ moments }) => moments[part]);
   const parts = ['offer', 'socketOpen', 'joined', 'ice', 'connected', 'firstPacket'] as const;
   const names = ['offer', 'socket_open', 'joined', 'ice', 'connected', 'first_packet'] as const;
   return [
     row('join', 'cold_first_frame_ms_median', median(of('firstFrame')), 'ms', COLD_AIM_MS),
     row('join', 'cold_first_frame_ms_max', Math.max(...of('firstFrame')), 'ms'),
     ...parts.map((part, at) => row('join', `cold_${names[at]}_ms_median`, median(of(part)), 'ms')),
+    row('join', 'cold_keyframes_asked', colds.reduce((sum, { keyframesAsked }) => sum + keyframesAsked, 0), '', 0),
+  ];
+}
+
+function aloneRows(alones: readonly AloneMoments[]): Row[] {
+  return [
+    row('join', 'browser_alone_first_frame_ms_median', median(alones.map(({ firstFrame }) => firstFrame)), 'ms'),
+    row('join', 'browser_alone_answer_ms_median', median(alones.map(({ answer }) => answer)), 'ms'),
   ];
 }

@@ -21,6 +21,35 @@ const CAMERA_LAYERS: readonly RTCRtpEncodingParameters[] = [
 ];
 const SCREEN_LAYER: RTCRtpEncodingParameters = { maxBitrate: 2_500_000 };
 
+/**
+ * Whether the hub forwards what a codec makes. All else that a browser knows is answered by nobody, but makes an offer twice as
+ * long and takes the browser its time with every line.
+ */
+export function isForwarded({ mimeType, sdpFmtpLine = '' }: Pick<RTCRtpCodec, 'mimeType' | 'sdpFmtpLine'>): boolean {
+  switch (mimeType.toLowerCase()) {
+    case 'audio/opus':
+    case 'audio/red':
+    case 'video/vp8':
+    case 'video/rtx':
+      return true;
+    case 'video/vp9':
+      return !/profile-id=[1-9]/.test(sdpFmtpLine);
+    case 'video/av1':
+      return !/profile=[1-9]/.test(sdpFmtpLine);
+    case 'video/h264':
+      // Constrained baseline.
+      return /profile-level-id=42e0/i.test(sdpFmtpLine);
+    default:
+      return false;
+  }
+}
+
+/** Offers no more than that on a line; in a browser that cannot be told, everything. */
+function offerForwarded(line: RTCRtpTransceiver, kind: Kind): void {
+  const known = globalThis.RTCRtpReceiver?.getCapabilities(kind)?.codecs;
+  if (known) line.setCodecPreferences?.(known.filter(isForwarded));
+}
+
 /** Header extensions of a line (W3C, WebRTC Extensions, §5.2); not in every browser. */
 interface Extensible {
   getHeaderExtensionsToNegotiate?(): { readonly uri: string; direction: RTCRtpTransceiverDirection }[];
@@ -47,6 +76,8 @@ export class Peer {
   #channels: { readonly reliable: RTCDataChannel; readonly lossy: RTCDataChannel } | undefined;
   #slots: readonly Slot[] = [];
   #growing = false;
+  /** The browser has taken on what was offered last. */
+  #offered: Promise<void> = Promise.resolve();
 
   constructor(onState: (state: RTCPeerConnectionState) => void, hubBegins: boolean = true) {
     this.#hubBegins = hubBegins;
@@ -92,17 +123,21 @@ export class Peer {
   /**
    * A new offer. No candidate is in it: the hub needs none, and it learns no address before the first check. The browser
    * leaves open who begins the DTLS handshake; told `passive`, the hub begins it, a round trip earlier, and with AES-GCM.
+   * The browser takes it on while it travels, which takes about as long as the hub takes to answer.
    */
   async offer(): Promise<{ offer: string; sends: readonly SendLine[] }> {
     const description = await this.#pc.createOffer();
+    const sdp: string = description.sdp ?? '';
+    this.#offered = this.#pc.setLocalDescription(description);
+    // What the browser does not take on, it takes no answer to, and says so then.
+    this.#offered.catch(() => undefined);
     const setup: string = this.#hubBegins ? 'passive' : 'active';
-    const offer: string = (description.sdp ?? '').replaceAll('a=setup:actpass', `a=setup:${setup}`);
-    await this.#pc.setLocalDescription(description);
-    return { offer, sends: this.#sendLines() };
+    return { offer: sdp.replaceAll('a=setup:actpass', `a=setup:${setup}`), sends: this.#sendLines(sdp) };
   }
 
   /** Takes the hub's answer; the slots play from now on. */
   async answered(answer: string, slots: readonly SlotInfo[]): Promise<void> {
+    await this.#offered;
     await this.#pc.setRemoteDescription({ type: 'answer', sdp: answer });
     this.#slots = Object.freeze(slots.flatMap((slot) => this.#withTrack(slot)));
     this.#growing = false;
@@ -121,6 +156,7 @@ export class Peer {
 
   /** Takes an offer back that the hub refused. */
   async rollback(): Promise<void> {
+    await this.#offered;
     if (this.#pc.signalingState === 'have-local-offer') await this.#pc.setLocalDescription({ type: 'rollback' });
   }
 
@@ -158,12 +194,18 @@ export class Peer {
 
   #addLine(kind: Kind, init: RTCRtpTransceiverInit): RTCRtpTransceiver {
     const line: RTCRtpTransceiver = this.#pc.addTransceiver(kind, init);
+    offerForwarded(line, kind);
     if (kind === 'video') offerDependencies(line);
     return line;
   }
 
-  #sendLines(): readonly SendLine[] {
-    return [...this.#senders].flatMap(([source, { mid }]) => (mid === null ? [] : [{ mid, source }]));
+  /** The lines that can be sent on come first in an offer. Until it is taken on, only the offer itself has their names. */
+  #sendLines(sdp: string): readonly SendLine[] {
+    const mids: readonly string[] = [...sdp.matchAll(/^a=mid:(\S+)/gm)].flatMap(([, mid]) => mid ?? []);
+    return [...this.#senders].flatMap(([source, line], at) => {
+      const mid: string | undefined = line.mid ?? mids[at];
+      return mid === undefined ? [] : [{ mid, source }];
+    });
   }
 
   #withTrack(slot: SlotInfo): readonly Slot[] {
