@@ -12,6 +12,7 @@
 //! ```
 
 mod error;
+pub mod server;
 mod transaction;
 
 pub use error::DbError;

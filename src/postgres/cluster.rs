@@ -180,7 +180,7 @@ impl Cluster {
     fn settings(&self) -> Vec<String> {
         let path = |name: &str| self.data_dir.join(name).display().to_string();
         let quoted = self.socket_dir.display().to_string().replace('"', "\"\"");
-        vec![
+        let mut settings = vec![
             "listen_addresses=".to_owned(),
             "port=5432".to_owned(),
             format!("unix_socket_directories=\"{quoted}\""),
@@ -191,7 +191,9 @@ impl Cluster {
             "log_checkpoints=off".to_owned(),
             "log_line_prefix=%m [%p] ".to_owned(),
             "timezone=UTC".to_owned(),
-        ]
+        ];
+        settings.extend(billing::db::server::settings());
+        settings
     }
 
     fn open_log(&self) -> Result<(File, u64), PostgresError> {

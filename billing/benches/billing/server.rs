@@ -1,14 +1,15 @@
-//! The PostgreSQL of a bench: its own cluster, with PostgreSQL's own settings, which write durably.
+//! The PostgreSQL of a bench: its own cluster, with the settings of the service's own, which writes durably.
 
 use anyhow::Result;
-use billing::db::Db;
+use billing::db::{self, Db};
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) struct Server(String);
 
 impl Server {
     pub(crate) fn start() -> Result<Self> {
-        Ok(Self(crate::cluster::start(&["max_wal_size=8GB"])?))
+        let settings = db::server::settings();
+        Ok(Self(crate::cluster::start(&settings.iter().map(String::as_str).collect::<Vec<_>>())?))
     }
 
     /// The address of a new, migrated database.
