@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Where a statement stands. It only moves along `draft → final → collecting → paid | void | uncollectible`, and may skip
-/// what it does not need.
+/// what it does not need. What no payment has paid, but a credit or what was left over on the tab, may still become void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -45,7 +45,7 @@ pub enum Status {
     Collecting,
     /// Nothing of it is owed any more.
     Paid,
-    /// It was taken back as a whole.
+    /// It was taken back as a whole, and no payment had paid any of it.
     Void,
     /// What was left of it was given up.
     Uncollectible,
@@ -59,7 +59,8 @@ impl Status {
             Draft => next == Final,
             Final => matches!(next, Collecting | Paid | Void | Uncollectible),
             Collecting => matches!(next, Paid | Void | Uncollectible),
-            Paid | Void | Uncollectible => false,
+            Paid => next == Void,
+            Void | Uncollectible => false,
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Bill {
     /// When it became final.
     pub finalized_at: Timestamp,
     /// What it says.
+    pub billed: Money,
+    /// What came onto the tab of that: less what credits paid.
     pub total: Money,
     /// What credit notes have taken back of it.
     pub taken_back: Money,
@@ -92,7 +94,8 @@ fn open(bills: &[Bill], owed: Money) -> Result<Vec<Money>, MoneyError> {
 }
 
 fn stands(bill: &Bill, open: Money) -> Result<Stands, MoneyError> {
-    let is_void = bill.total.micros > 0 && bill.taken_back.micros >= bill.total.micros && bill.paid.is_zero();
+    let is_void =
+        bill.total.micros > 0 && bill.taken_back.micros >= bill.billed.micros && bill.paid.is_zero();
     let status = match (open.is_zero(), bill.written_off.is_zero(), bill.asked) {
         (true, true, _) if is_void => Status::Void,
         (true, true, _) => Status::Paid,
@@ -146,6 +149,7 @@ mod tests {
         Bill {
             statement_id: StatementId(Uuid::from_u128(id)),
             finalized_at: Timestamp::UNIX_EPOCH,
+            billed: cents(total),
             total: cents(total),
             taken_back: cents(0),
             paid: cents(paid),
@@ -198,6 +202,23 @@ mod tests {
             let seen = (stands[1].status, stands[1].open, stands[1].paid);
             assert_eq!(seen, (status, cents(open), cents(counts)), "{one:?}");
             assert_eq!(stands[0].open, cents(owed - open), "{one:?}");
+        }
+    }
+
+    /// Rows: what is billed, what of it credits paid, what is taken back; then the status.
+    #[test]
+    fn a_statement_is_void_only_if_all_of_it_is_taken_back() {
+        for (billed, credits, taken_back, status) in [
+            (25, 0, 25, Status::Void),
+            (25, 15, 25, Status::Void),
+            (25, 15, 12, Status::Paid), // nothing is owed of it, but it still bills 13
+            (25, 25, 25, Status::Paid), // nothing ever was
+        ] {
+            let total = billed - credits;
+            let one =
+                Bill { billed: cents(billed), taken_back: cents(taken_back), ..bill(1, total, 0, 0, false) };
+            let stands = standings(&[one], cents(total - taken_back)).expect("small")[0];
+            assert_eq!(stands.status, status, "{taken_back} of {billed}");
         }
     }
 
@@ -261,6 +282,7 @@ mod tests {
                 }
                 let status = standings(&[one], cents(owed)).expect("small")[0].status;
                 prop_assert!(before == status || before.may_become(status), "{before:?} → {status:?}");
+                prop_assert!(one.paid.is_zero() || status != Status::Void);
                 before = status;
             }
         }

@@ -1,5 +1,6 @@
 -- An account's final statements as payments see them, oldest first. $1 tenant, $2 account
-select s.statement_id, s.finalized_at, s.total_micros - s.credits_micros as total_micros, s.currency,
+select s.statement_id, s.finalized_at, s.total_micros as billed_micros, s.total_micros - s.credits_micros as total_micros,
+       s.currency,
        (select coalesce(sum(n.total_micros), 0)::bigint from credit_note n
          where n.tenant_id = s.tenant_id and n.statement_id = s.statement_id) as taken_back_micros,
        coalesce(sum(l.amount_micros) filter (where t.kind <> 'write_off'), 0)::bigint as paid_micros,

@@ -226,6 +226,7 @@ async fn bills(tx: &Transaction, who: Who) -> Result<Vec<Bill>, DbError> {
         Ok(Bill {
             statement_id: StatementId(row.get("statement_id")),
             finalized_at: row.get("finalized_at"),
+            billed: money(row, "billed_micros")?,
             total: money(row, "total_micros")?,
             taken_back: money(row, "taken_back_micros")?,
             paid: money(row, "paid_micros")?,
