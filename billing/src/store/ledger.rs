@@ -12,6 +12,8 @@ use crate::{
     money::Money,
 };
 use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 /// What a final statement's transaction is of.
 pub(super) const STATEMENT: &str = "statement";
@@ -47,7 +49,8 @@ pub(super) async fn post_as(
     if tx.run(head, &[&tenant.0, &transaction.id, &kind, &now]).await? == 0 {
         return compare(tx, tenant, transaction).await;
     }
-    insert_entries(tx, &[(tenant, transaction, now)]).await?;
+    let entries = Entries::of(&[(tenant, transaction, now)]);
+    all_written(tx.run(include_str!("insert_ledger_entries.sql"), &entries.params()).await?, entries.len())?;
     Ok(Posted::Created)
 }
 
@@ -58,33 +61,51 @@ pub(super) async fn post_all(tx: &Transaction, kind: &str, all: &[Posting<'_>]) 
     if all.is_empty() {
         return Ok(());
     }
-    let heads = include_str!("insert_ledger_transactions.sql");
     let tenants = column(&all, |(tenant, ..)| tenant.0);
     let (ids, times) = (column(&all, |(_, it, _)| it.id), column(&all, |(.., at)| *at));
-    all_written(tx.run(heads, &[&tenants, &ids, &times, &kind]).await?, all.len())?;
-    insert_entries(tx, &all).await
+    let entries = Entries::of(&all);
+    let heads: [&(dyn ToSql + Sync); 4] = [&tenants, &ids, &times, &kind];
+    let params: Vec<_> = heads.into_iter().chain(entries.params()).collect();
+    all_written(tx.run(include_str!("insert_ledger_transactions.sql"), &params).await?, entries.len())
 }
 
 /// Whose transaction, which, and when.
 pub(super) type Posting<'a> = (TenantId, &'a ledger::Transaction, Timestamp);
 
-async fn insert_entries(tx: &Transaction, all: &[Posting<'_>]) -> Result<(), DbError> {
-    let flat = all.iter().flat_map(|posting| posting.1.entries().iter().map(move |entry| (posting, entry)));
-    let entries: Vec<(&Posting<'_>, &Entry)> = flat.collect();
-    let written = tx
-        .run(
-            include_str!("insert_ledger_entries.sql"),
-            &[
-                &column(&entries, |(posting, _)| posting.0.0),
-                &column(&entries, |(posting, _)| posting.1.id),
-                &column(&entries, |(_, entry)| entry.account.to_string()),
-                &column(&entries, |(_, entry)| entry.amount.currency.code()),
-                &column(&entries, |(_, entry)| entry.amount.micros),
-                &column(&entries, |(posting, _)| posting.2),
-            ],
-        )
-        .await?;
-    all_written(written, entries.len())
+/// Entries by column, as SQL takes them.
+#[derive(Default)]
+struct Entries<'a> {
+    tenants: Vec<Uuid>,
+    transactions: Vec<Uuid>,
+    accounts: Vec<String>,
+    currencies: Vec<&'a str>,
+    micros: Vec<i64>,
+    times: Vec<Timestamp>,
+}
+
+impl<'a> Entries<'a> {
+    fn of(all: &[Posting<'a>]) -> Self {
+        let mut columns = Self::default();
+        for (tenant, transaction, at) in all {
+            for Entry { account, amount } in transaction.entries() {
+                columns.tenants.push(tenant.0);
+                columns.transactions.push(transaction.id);
+                columns.accounts.push(account.to_string());
+                columns.currencies.push(amount.currency.code());
+                columns.micros.push(amount.micros);
+                columns.times.push(*at);
+            }
+        }
+        columns
+    }
+
+    fn len(&self) -> usize {
+        self.tenants.len()
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 6] {
+        [&self.tenants, &self.transactions, &self.accounts, &self.currencies, &self.micros, &self.times]
+    }
 }
 
 /// What stands on an account: debits less credits.
@@ -94,8 +115,7 @@ pub async fn balance(
     account: LedgerAccount,
     currency: Currency,
 ) -> Result<Money, DbError> {
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-        [&tenant.0, &account.to_string(), &currency.code()];
+    let params: [&(dyn ToSql + Sync); 3] = [&tenant.0, &account.to_string(), &currency.code()];
     let row = tx.one(include_str!("balance.sql"), &params).await?;
     Ok(Money::micros(row.get("micros"), currency))
 }

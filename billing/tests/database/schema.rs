@@ -2,7 +2,10 @@
 
 use crate::support::{client, database, empty_database};
 use billing::db::Db;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[tokio::test]
 async fn migrations_apply_once_however_many_start() {
@@ -25,20 +28,26 @@ async fn migrations_apply_once_however_many_start() {
 async fn every_query_prepares() {
     let db = database().await;
     let service = db.service().await.expect("begins");
-    let mut queries = 0;
-    for entry in
-        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store")).expect("queries").flatten()
-    {
-        if entry.path().extension().is_some_and(|extension| extension == "sql") {
-            let sql = fs::read_to_string(entry.path()).expect("a query");
-            service
-                .prepare(&sql)
-                .await
-                .unwrap_or_else(|error| panic!("{}: {error:?}", entry.path().display()));
-            queries += 1;
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let queries = queries_in(&store);
+    for path in &queries {
+        let sql = fs::read_to_string(path).expect("a query");
+        service.prepare(&sql).await.unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+    }
+    assert!(queries.len() > 25, "the queries have moved: {}", queries.len());
+}
+
+/// The queries in a folder and those within it.
+fn queries_in(folder: &Path) -> Vec<PathBuf> {
+    let mut queries = Vec::new();
+    for path in fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            queries.extend(queries_in(&path));
+        } else if path.extension().is_some_and(|extension| extension == "sql") {
+            queries.push(path);
         }
     }
-    assert!(queries > 25, "the queries have moved: {queries}");
+    queries
 }
 
 #[tokio::test]
