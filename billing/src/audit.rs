@@ -229,14 +229,33 @@ async fn examine_all(db: &Db, tenants: &[TenantId], now: Timestamp) -> Result<Ve
 
 async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<Examined, StoreError> {
     let mut part = Examined::default();
-    for evidence in store::evidence(&db, &tenants, now).await? {
-        part.accounts += 1;
-        part.statements += evidence.statements.len() as u64;
-        part.numbers.extend(evidence.statements.iter().map(Number::of));
-        part.numbers.extend(evidence.credit_notes.iter().map(Number::of_note));
-        part.differences.extend(examine(&evidence));
+    let counted = store::event_counts(&db, &tenants).await?;
+    for some in in_batches(&counted, EVENTS_MAX) {
+        for evidence in store::evidence(&db, &some, now).await? {
+            part.accounts += 1;
+            part.statements += evidence.statements.len() as u64;
+            part.numbers.extend(evidence.statements.iter().map(Number::of));
+            part.numbers.extend(evidence.credit_notes.iter().map(Number::of_note));
+            part.differences.extend(examine(&evidence));
+        }
     }
     Ok(part)
+}
+
+/// Tenants whose books are held together, in their order: as many as have so many events in all, or one that has more.
+fn in_batches(counted: &[(TenantId, i64)], most: i64) -> Vec<Vec<TenantId>> {
+    let (mut batches, mut held): (Vec<Vec<TenantId>>, i64) = (Vec::new(), 0);
+    for (tenant, events) in counted {
+        held = held.saturating_add(*events);
+        match batches.last_mut() {
+            Some(batch) if held <= most => batch.push(*tenant),
+            _ => {
+                batches.push(vec![*tenant]);
+                held = *events;
+            }
+        }
+    }
+    batches
 }
 
 /// What could not be taken in of a processor's news.
@@ -267,8 +286,11 @@ async fn follow_chain(db: &Db, report: &mut Report) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tenants listed at once; each reader holds the books of its part of them.
+/// Tenants listed at once; each reader holds the books of its part of them at most.
 const PAGE: i64 = 256;
+/// Events that a reader holds at once, unless one account has more: of most other things there is a handful a month, but of
+/// events there may be any number. Some 50 MB at a kilobyte each.
+const EVENTS_MAX: i64 = 50_000;
 /// Connections that read at a time.
 const READERS: usize = 4;
 

@@ -468,6 +468,36 @@ pub struct Payout {
 }
 
 impl Evidence {
+    /// An account of which nothing else is known yet.
+    pub fn of(tenant: TenantId, account: Uuid, currency: String) -> Self {
+        Self {
+            tenant,
+            sandbox: false,
+            account,
+            currency,
+            used: Vec::new(),
+            meters: Vec::new(),
+            events: Vec::new(),
+            unknown_legs: Vec::new(),
+            late: BTreeSet::new(),
+            sold: Vec::new(),
+            tax: TaxFacts::default(),
+            coupons: Vec::new(),
+            credits: Vec::new(),
+            credit_notes: Vec::new(),
+            statements: Vec::new(),
+            entries: Vec::new(),
+            posted: BTreeMap::new(),
+            vendors: Vec::new(),
+            payments: Vec::new(),
+            settlements: Vec::new(),
+            backs: Vec::new(),
+            payouts: Vec::new(),
+            write_offs: Vec::new(),
+            draft: None,
+        }
+    }
+
     /// A transaction's place in the ledger.
     pub(super) fn order_of(&self, transaction: Uuid) -> i64 {
         self.posted.get(&transaction).copied().unwrap_or(i64::MAX)

@@ -500,6 +500,26 @@ fn in_dollars(price: Price) -> Price {
     Price { pricing: Pricing::Metered(metered), ..price }
 }
 
+/// Rows: how many events each tenant has, and whose books are held together when there may be ten.
+#[test]
+fn many_events_are_held_by_few_tenants_at_a_time() {
+    for (events, batches) in [
+        (&[][..], &[][..]),
+        (&[0, 0, 0], &[&[0, 1, 2][..]][..]),
+        (&[5, 5, 1], &[&[0, 1], &[2]]),
+        (&[99, 1, 9, 1], &[&[0], &[1, 2], &[3]]),
+        (&[1, 99, 99, 0], &[&[0], &[1], &[2], &[3]]),
+        (&[i64::MAX, i64::MAX], &[&[0], &[1]]),
+    ] {
+        let tenant = |place: usize| TenantId(Uuid::from_u128(place as u128));
+        let counted: Vec<(TenantId, i64)> =
+            events.iter().enumerate().map(|(place, events)| (tenant(place), *events)).collect();
+        let expected: Vec<Vec<TenantId>> =
+            batches.iter().map(|batch| batch.iter().map(|place| tenant(*place)).collect()).collect();
+        assert_eq!(in_batches(&counted, 10), expected, "{events:?}");
+    }
+}
+
 #[test]
 fn january_is_where_the_tests_think() {
     assert_eq!(Hour(JANUARY).month().first_day(), date(2026, 1, 1));

@@ -31,7 +31,7 @@ pub async fn block_after(
     sealing: &Transaction,
     number: i64,
 ) -> Result<Option<(Block, Vec<Posted>)>, DbError> {
-    let Some(row) = sealing.optional(include_str!("audit_blocks.sql"), &[&number]).await? else {
+    let Some(row) = sealing.optional(include_str!("sealed_blocks.sql"), &[&number]).await? else {
         return Ok(None);
     };
     let block = Block {
@@ -42,7 +42,7 @@ pub async fn block_after(
         end: row.get("end_xid"),
         transactions: row.get("transactions"),
     };
-    let rows = sealing.all(include_str!("audit_block_entries.sql"), &[&block.first, &block.end]).await?;
+    let rows = sealing.all(include_str!("block_entries.sql"), &[&block.first, &block.end]).await?;
     let mut posted: Vec<Posted> = Vec::new();
     for row in &rows {
         let (tenant, transaction): (Uuid, Uuid) = (row.get("tenant_id"), row.get("transaction_id"));

@@ -493,3 +493,17 @@ async fn close(db: &Db, tenant: TenantId, month: &str) {
     store::finalise(&tx, tenant, month, at("2027-01-02T00:00:00Z")).await.expect("final");
     tx.commit().await.expect("commits");
 }
+
+/// The auditor holds the books of tenants with many events few at a time: it counts first, all that there are.
+#[tokio::test]
+async fn the_auditor_counts_events_before_it_reads_them() {
+    let db = database().await;
+    let (quiet, busy) = (tenant(&db, false, OCTOBER).await, tenant(&db, false, OCTOBER).await);
+    meters(&db, busy).await;
+    let mut events: Vec<Value> = (0..3).map(|id| event("sum", &id.to_string(), OCTOBER, json!(5))).collect();
+    events[2]["corrects"] = json!("1");
+    let answers = record(&db, busy, &events, OCTOBER).await;
+    assert_eq!(answers, [Ok(()), Ok(()), Ok(())]);
+    let counted = store::event_counts(&db, &[busy, quiet]).await.expect("counts");
+    assert_eq!(counted, [(busy, 3), (quiet, 0)]);
+}

@@ -174,15 +174,9 @@ impl Kept {
         let draft = statement::draft(books, month, as_of).expect("small");
         let lines = draft.lines.iter().map(|line| row(line, month)).collect();
         let transactions = self.service.ledger.transactions();
+        let (tenant, account) = (TenantId(Uuid::from_u128(9)), &books.account);
         Evidence {
-            tenant: TenantId(Uuid::from_u128(9)),
-            sandbox: false,
-            account: books.account.account_id.0,
-            currency: books.account.currency.to_string(),
             used: used(books),
-            meters: Vec::new(),
-            events: Vec::new(),
-            unknown_legs: Vec::new(),
             late: books.late.iter().map(|month| month.first_day()).collect(),
             sold: books.subscriptions.iter().map(sold).collect(),
             tax: books.tax.as_ref().map(tax_facts).unwrap_or_default(),
@@ -200,13 +194,8 @@ impl Kept {
                     amount: entry.amount.micros,
                 })
                 .collect(),
-            vendors: Vec::new(),
-            payments: Vec::new(),
-            settlements: Vec::new(),
-            backs: Vec::new(),
-            payouts: Vec::new(),
-            write_offs: Vec::new(),
             draft: Some((month.first_day(), as_of, lines)),
+            ..Evidence::of(tenant, account.account_id.0, account.currency.to_string())
         }
     }
 }
