@@ -7,13 +7,15 @@
 
 mod commands;
 mod memory;
+mod tally;
 mod world;
 
 use crate::support::{client, migrated_database};
 use billing::{db::Db, store};
 use jiff::Timestamp;
 use proptest::test_runner::{Config, TestRunner};
-use std::cell::Cell;
+use std::{cell::Cell, sync::Mutex};
+use tally::Tally;
 use world::World;
 
 /// Sequences of a run; `TUPPENCE_MODEL_SEQUENCES` asks for more.
@@ -23,8 +25,8 @@ const PLAYERS: u32 = 4;
 /// Sequences that share a database, each for a tenant of its own. Small tables keep PostgreSQL quick.
 const SHARE: u32 = 2_500;
 
-/// Plays some sequences on a database.
-fn play(db: &Db, runtime: &tokio::runtime::Runtime, sequences: u32) {
+/// Plays some sequences on a database, and counts what happened.
+fn play(db: &Db, runtime: &tokio::runtime::Runtime, sequences: u32, tally: &Mutex<Tally>) {
     let config = Config { cases: sequences, source_file: Some(file!()), ..Config::default() };
     let sequence = (0_i64..2_000, commands::steps());
     let begun = Cell::new(0_u32);
@@ -33,7 +35,7 @@ fn play(db: &Db, runtime: &tokio::runtime::Runtime, sequences: u32) {
         begun.set(begun.get() + 1);
         // Taken back where it goes well: what panics has failed, too. Later ones only make the failure smaller.
         let first = failed.replace(failed.get().or(Some(begun.get())));
-        runtime.block_on(async {
+        let happened = runtime.block_on(async {
             let mut world = World::begin(db, start, &steps).await;
             for step in steps {
                 world.take(step).await?;
@@ -41,6 +43,7 @@ fn play(db: &Db, runtime: &tokio::runtime::Runtime, sequences: u32) {
             world.end().await
         })?;
         failed.set(first);
+        tally.lock().expect("nobody has failed").add_all(happened);
         Ok(())
     });
     if let Err(failure) = played {
@@ -70,6 +73,7 @@ fn whatever_is_cut_off_the_books_are_those_of_a_world_without_failures() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let asked = std::env::var("TUPPENCE_MODEL_SEQUENCES").ok();
     let sequences = asked.map_or(SEQUENCES, |count| count.parse().expect("a number of sequences"));
+    let tally = Mutex::new(Tally::default());
     std::thread::scope(|threads| {
         for _ in 0..PLAYERS {
             threads.spawn(|| {
@@ -77,11 +81,15 @@ fn whatever_is_cut_off_the_books_are_those_of_a_world_without_failures() {
                 while left > 0 {
                     let some = left.min(SHARE);
                     let db = runtime.block_on(country());
-                    play(&db, &runtime, some);
+                    play(&db, &runtime, some, &tally);
                     runtime.block_on(world::no_number_is_missing(&db));
                     left -= some;
                 }
             });
         }
     });
+    let tally = tally.into_inner().expect("nobody has failed");
+    println!("{tally}");
+    let rare = tally.rare(sequences);
+    assert!(rare.is_empty(), "hardly ever in {sequences} sequences: {rare:?}");
 }

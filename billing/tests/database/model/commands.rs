@@ -23,6 +23,18 @@ pub(super) enum Command {
     Money(Money),
 }
 
+impl Command {
+    /// In a word.
+    pub(super) fn name(self) -> String {
+        let said = format!("{self:?}");
+        let mut words = said.split(|letter: char| !letter.is_alphanumeric());
+        let kind = words.next().unwrap_or_default();
+        let is_kind =
+            matches!(self, Self::Subscription(_) | Self::Usage(_) | Self::Terms(_) | Self::Money(_));
+        words.next().filter(|_| is_kind).unwrap_or(kind).to_owned()
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subscription {
     /// One begins, with seats or at a flat price.
@@ -143,7 +155,7 @@ fn command(is_paying: bool) -> impl Strategy<Value = Command> {
     let (some, much) = if is_paying { (1, 16) } else { (5, 5) };
     prop_oneof![
         3 => (1_i64..900).prop_map(|hours| Command::Wait { hours }),
-        2 => Just(Command::Close),
+        3 => Just(Command::Close),
         7 => Just(Command::Month),
         2 => Just(Command::Look),
         some => subscription().prop_map(Command::Subscription),
@@ -157,10 +169,16 @@ fn command(is_paying: bool) -> impl Strategy<Value = Command> {
 fn subscription() -> impl Strategy<Value = Subscription> {
     prop_oneof![
         2 => prop::option::of(0_u32..200).prop_map(|seats| Subscription::Start { seats }),
-        2 => (0_usize..3, 0_u32..200).prop_map(|(which, seats)| Subscription::Seats { which, seats }),
+        3 => change(),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Subscription> {
+    prop_oneof![
+        3 => (0_usize..3, 0_u32..200).prop_map(|(which, seats)| Subscription::Seats { which, seats }),
         1 => (0_usize..3).prop_map(|which| Subscription::Pause { which }),
-        1 => (0_usize..3).prop_map(|which| Subscription::Resume { which }),
-        1 => (0_usize..3, any::<bool>())
+        2 => (0_usize..3).prop_map(|which| Subscription::Resume { which }),
+        3 => (0_usize..3, any::<bool>())
             .prop_map(|(which, with_the_month)| Subscription::Cancel { which, with_the_month }),
     ]
 }
@@ -173,11 +191,22 @@ fn usage() -> impl Strategy<Value = Usage> {
                 Usage::Counter { leg, is_egress, hours_ago, quantity }
             }
         ),
-        4 => (0_i64..1_500, 0_u64..3_000).prop_map(|(hours_ago, value)| Usage::Event { hours_ago, value }),
-        1 => (0_usize..4, any::<bool>()).prop_map(|(which, differs)| Usage::Again { which, differs }),
+        4 => event(),
+        4 => about_an_event(),
+        1 => prop::option::weighted(0.8, 1_i64..3_000).prop_map(|cents| Usage::Cap { cents }),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Usage> {
+    (0_i64..1_500, 0_u64..3_000).prop_map(|(hours_ago, value)| Usage::Event { hours_ago, value })
+}
+
+fn about_an_event() -> impl Strategy<Value = Usage> {
+    prop_oneof![
+        2 => (0_usize..4, prop::bool::weighted(0.3))
+            .prop_map(|(which, differs)| Usage::Again { which, differs }),
         2 => (0_usize..4, 0_i64..1_500, prop::option::of(0_u64..3_000))
             .prop_map(|(which, hours_ago, value)| Usage::Correct { which, hours_ago, value }),
-        1 => prop::option::weighted(0.8, 1_i64..3_000).prop_map(|cents| Usage::Cap { cents }),
     ]
 }
 
@@ -195,9 +224,13 @@ fn dollars() -> impl Strategy<Value = i64> {
     (1_i64..5).prop_map(|fives| fives * 500)
 }
 
+/// With how much a wallet fills up, and how much a month: less than so many times as much.
+fn refill(times: i64) -> impl Strategy<Value = (i64, i64)> {
+    (dollars(), 1..times).prop_map(|(cents, times)| (cents, cents * times))
+}
+
 fn says() -> impl Strategy<Value = Command> {
-    let refill = (dollars(), 1_i64..5).prop_map(|(cents, times)| (cents, cents * times));
-    (prop::option::of(1_i64..2_000), prop::option::weighted(0.8, refill)).prop_map(
+    (prop::option::of(1_i64..2_000), prop::option::weighted(0.8, refill(5))).prop_map(
         |(at_least_cents, refill_cents)| Command::Money(Money::Say { at_least_cents, refill_cents }),
     )
 }
@@ -209,38 +242,122 @@ fn money() -> impl Strategy<Value = Money> {
         2 => dollars().prop_map(|cents| Money::TopUp { cents }),
         6 => Just(Money::Collect),
         3 => Just(Money::Finish),
-        5 => (0_usize..3, 1_i64..900).prop_map(|(which, cents)| Money::Refund { which, cents }),
+        5 => refund(),
         2 => Just(Money::GiveUp),
-        2 => (any::<bool>(), prop::bool::weighted(0.2))
-            .prop_map(|(approve, is_same)| Money::Decide { approve, is_same }),
+        2 => decision(),
         2 => any::<bool>().prop_map(|works| Money::Destination { works }),
         2 => Just(Money::PayOut),
     ]
+}
+
+fn refund() -> impl Strategy<Value = Money> {
+    (0_usize..3, 1_i64..900).prop_map(|(which, cents)| Money::Refund { which, cents })
+}
+
+fn decision() -> impl Strategy<Value = Money> {
+    (prop::bool::weighted(0.8), prop::bool::weighted(0.2))
+        .prop_map(|(approve, is_same)| Money::Decide { approve, is_same })
 }
 
 fn token() -> impl Strategy<Value = Token> {
     prop::sample::select(Token::ALL.to_vec())
 }
 
-fn step(command: impl Strategy<Value = Command>) -> impl Strategy<Value = Step> {
-    let cuts = prop_oneof![4 => Just(Vec::new()), 4 => (0_usize..40).prop_map(|waits| vec![waits]), 1 => prop::collection::vec(0_usize..40, 2)];
-    (command, cuts).prop_map(|(command, cuts)| Step { command, cuts })
+/// Commands of which the later ones have something to do only after the earlier ones. By chance they seldom follow each other.
+fn story() -> impl Strategy<Value = Vec<Command>> {
+    let start = (0_u32..200).prop_map(|seats| Subscription::Start { seats: Some(seats) });
+    let paid = Command::Money(Money::PayNow);
+    let done = Command::Money(Money::Finish);
+    let take_back = |which, part| Command::Terms(Terms::TakeBack { which, part });
+    let collect = Command::Money(Money::Collect);
+    let destination = Command::Money(Money::Destination { works: true });
+    let pay_out = Command::Money(Money::PayOut);
+    let all =
+        |subscriptions: Vec<Subscription>| subscriptions.into_iter().map(Command::Subscription).collect();
+    prop_oneof![
+        2 => (start.clone(), prop::collection::vec(change(), 1..4))
+            .prop_map(move |(start, changes)| all([vec![start], changes].concat())),
+        2 => start.prop_map(|start| {
+            let [start, pause, resume] =
+                [start, Subscription::Pause { which: 0 }, Subscription::Resume { which: 0 }].map(Command::Subscription);
+            vec![start, pause, Command::Month, resume]
+        }),
+        3 => (event(), about_an_event())
+            .prop_map(|(event, about_it)| [event, about_it].map(Command::Usage).into()),
+        2 => (700_i64..900).prop_map(|hours| vec![Command::Wait { hours }, Command::Close]),
+        4 => refund().prop_map(move |refund| vec![paid, done, Command::Money(refund)]),
+        // What is paid and taken back pays the next month, which is taken back, too.
+        3 => (0_usize..2).prop_map(move |next| {
+            [vec![paid, take_back(0, None), done], [Command::Month, take_back(1, None)].repeat(next)].concat()
+        }),
+        // A credit pays a part of a month, and as much as was left or less is taken back of it.
+        2 => (100_i64..400, 0_usize..2, 200_i64..500).prop_map(move |(cents, which, back)| {
+            let give = Command::Terms(Terms::Give { cents, days: None });
+            vec![give, Command::Month, take_back(which, Some((1, back)))]
+        }),
+        3 => (dollars(), dollars(), refund()).prop_map(move |(one, other, refund)| {
+            let top_up = |cents| Command::Money(Money::TopUp { cents });
+            vec![top_up(one), done, top_up(other), done, Command::Month, collect, Command::Money(refund)]
+        }),
+        4 => decision().prop_map(|decision| [Money::GiveUp, decision].map(Command::Money).into()),
+        4 => (1_usize..3).prop_map(move |times| {
+            [vec![destination], [Command::Month, collect, pay_out].repeat(times)].concat()
+        }),
+    ]
 }
 
-/// Steps one after the other. Half of the payers begin with what much depends on that can be done with money: a way to pay, and
-/// a month that is worth its fee.
-pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let way = step(token().prop_map(|token| Command::Money(Money::Way { token })));
-    let seats = step(
-        (130_u32..400).prop_map(|seats| Command::Subscription(Subscription::Start { seats: Some(seats) })),
-    );
-    let wallet = prop::option::of(step(says()));
-    let paying =
-        (way, seats, wallet, step(Just(Command::Month)), prop::collection::vec(step(command(true)), 1..9));
+/// After how many waits each try of a command but the last is cut off: nearly half of them never are.
+fn cuts() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![
-        prop::collection::vec(step(command(false)), 1..9),
-        paying.prop_map(|(way, seats, wallet, month, rest)| {
-            [way, seats].into_iter().chain(wallet).chain([month]).chain(rest).collect()
-        }),
+        4 => Just(Vec::new()),
+        4 => (0_usize..40).prop_map(|waits| vec![waits]),
+        1 => prop::collection::vec(0_usize..40, 2),
+    ]
+}
+
+/// The longest sequence.
+const COMMANDS_MAX: usize = 64;
+
+fn steps_of(commands: impl Strategy<Value = Vec<Command>>) -> impl Strategy<Value = Vec<Step>> {
+    let cuts = prop::collection::vec(cuts(), COMMANDS_MAX);
+    (commands, cuts).prop_map(|(commands, cuts)| {
+        commands.into_iter().zip(cuts).map(|(command, cuts)| Step { command, cuts }).collect()
+    })
+}
+
+/// Anything, and now and then a few things that belong together.
+fn some(is_paying: bool, most: usize) -> impl Strategy<Value = Vec<Command>> {
+    let one = command(is_paying).prop_map(|command| vec![command]);
+    let some = prop_oneof![6 => one, 1 => story()];
+    prop::collection::vec(some, 1..most).prop_map(|parts| parts.concat())
+}
+
+/// What much depends on that can be done with money: a way to pay, and a month that is worth its fee.
+fn payer(token: impl Strategy<Value = Token>) -> impl Strategy<Value = Vec<Command>> {
+    let seats = (130_u32..500).prop_map(|seats| Subscription::Start { seats: Some(seats) });
+    (token, seats)
+        .prop_map(|(token, seats)| vec![Command::Money(Money::Way { token }), Command::Subscription(seats)])
+}
+
+/// Months that a wallet pays, which fills itself up; with something else in one of them.
+fn wallet() -> impl Strategy<Value = Vec<Command>> {
+    let way =
+        prop_oneof![3 => Just(Token::Succeeds), 1 => Just(Token::AnswerLost), 1 => Just(Token::DisputeLost)];
+    let says = refill(3).prop_map(|refill| Money::Say { at_least_cents: None, refill_cents: Some(refill) });
+    let month = vec![Command::Month, Command::Money(Money::Collect)];
+    (payer(way), says, some(true, 3), 1_usize..3).prop_map(move |(payer, says, other, months)| {
+        [payer, vec![Command::Money(says)], month.clone(), other, month.repeat(months)].concat()
+    })
+}
+
+/// Steps one after the other: of anybody, of payers, and of payers with a wallet.
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let paying = (payer(token()), prop::option::of(says()), some(true, 6)).prop_map(|(payer, says, rest)| {
+        [payer, says.into_iter().chain([Command::Month]).collect(), rest].concat()
+    });
+    prop_oneof![
+        4 => steps_of(some(false, 7)),
+        4 => steps_of(paying),
+        1 => steps_of(wallet()),
     ]
 }

@@ -10,7 +10,8 @@ pub(super) use books::no_number_is_missing;
 
 use super::{
     commands::{Command, Step, Usage},
-    memory::{Memory, Remembered},
+    memory::{Memory, Plan, Remembered},
+    tally::Tally,
 };
 use crate::support::{call, tenant};
 use billing::{
@@ -18,6 +19,7 @@ use billing::{
     db::{Db, DbError, Transaction},
     ids::{LegId, PlanVersionId, SubscriptionId, VendorId},
     period::Hour,
+    statement::Status,
     store::{self, Who},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +28,8 @@ use std::{cell::Cell, fmt::Display, future::poll_fn, pin::pin, task::Poll};
 
 /// Where the first sequences begin: a leap February is near.
 const EPOCH: &str = "2027-11-20T00:00:00Z";
+/// The operator as a vendor.
+const OPERATOR: &str = "0199c000-0000-7000-8000-000000000001";
 /// What the operator asks of every business, in micros a month.
 const BUSINESS: i64 = 25_000_000;
 
@@ -33,6 +37,8 @@ pub(super) struct World<'a> {
     db: &'a Db,
     who: Who,
     legs: Vec<LegId>,
+    /// Sells what every business has.
+    operator: VendorId,
     /// Sells to the tenant itself: so what the tenant pays falls to a vendor of its own.
     shop: VendorId,
     flat: PlanVersionId,
@@ -43,7 +49,11 @@ pub(super) struct World<'a> {
     events: Vec<serde_json::Value>,
     /// Requests so far.
     requests: Cell<u32>,
+    /// Where final statements stood when it was looked last, oldest first.
+    stood: Vec<Status>,
     memory: Memory,
+    /// What was done, and what came of it.
+    pub(super) tally: Tally,
 }
 
 /// Drops a future where it waits for the last of so many times. `None` if it was dropped.
@@ -60,15 +70,15 @@ async fn cut<F: Future>(future: F, mut waits: usize) -> Option<F::Output> {
     .await
 }
 
-/// Says of a command that it must be done, or that it must be refused.
+/// Says of a command that it must be done, or that it must be refused. Tells which.
 fn agree(
     command: impl std::fmt::Debug,
     expected: bool,
     done: &Result<(), impl Display>,
-) -> Result<(), TestCaseError> {
+) -> Result<bool, TestCaseError> {
     let why = done.as_ref().err().map(ToString::to_string);
     prop_assert_eq!(done.is_ok(), expected, "{:?}: {:?}", command, why);
-    Ok(())
+    Ok(expected)
 }
 
 impl<'a> World<'a> {
@@ -84,23 +94,32 @@ impl<'a> World<'a> {
         let vendor = store::insert_vendor(&tx, tenant, "Shop", now).await.expect("writes").expect("room");
         let shop = vendor.vendor_id;
         let (flat, seats) = subscriptions::catalogue(&tx, (tenant, shop), now).await;
+        let business = subscriptions::all(&tx, tenant).await;
         if steps.iter().any(|step| matches!(step.command, Command::Usage(Usage::Event { .. }))) {
             usage::price_events(&tx, (tenant, shop), now).await;
         }
+        let both = subscriptions::all(&tx, tenant).await;
         tx.commit().await.expect("commits");
         let mut memory = Memory::starting(first);
-        memory.subscriptions.push(Remembered::starting(first, first, BUSINESS));
+        for id in both {
+            let (plan, sticker) =
+                if business.contains(&id) { (Plan::Business, BUSINESS) } else { (Plan::Events, 0) };
+            memory.subscriptions.push(Remembered::starting((id, plan), first, first, sticker));
+        }
         Self {
             db,
             who: Who { tenant, account: account.account_id },
             legs,
+            operator: VendorId(OPERATOR.parse().expect("an id")),
             shop,
             flat,
             seats,
             subscriptions: Vec::new(),
             events: Vec::new(),
             requests: Cell::new(0),
+            stood: Vec::new(),
             memory,
+            tally: Tally::default(),
         }
     }
 
@@ -123,20 +142,30 @@ impl<'a> World<'a> {
     }
 
     pub(super) async fn take(&mut self, Step { command, cuts }: Step) -> Result<(), TestCaseError> {
-        match command {
-            Command::Wait { hours } => self.memory.now.0 += hours,
+        let is_done = match command {
+            Command::Wait { hours } => {
+                self.memory.now.0 += hours;
+                true
+            }
             Command::Close => self.close(&cuts).await,
             Command::Month => {
                 self.memory.now = self.memory.now.month().hours().end;
-                self.close(&cuts).await;
+                self.close(&cuts).await
             }
             Command::Look => self.look().await?,
             Command::Subscription(command) => self.subscribe(command, &cuts).await?,
             Command::Usage(command) => self.use_up(command, &cuts).await?,
             Command::Terms(command) => self.agree_on(command, &cuts).await?,
             Command::Money(command) => self.pay(command, &cuts).await?,
+        };
+        if is_done {
+            self.tally.add(&command.name());
         }
-        Ok(())
+        match command {
+            // They move no money, so nothing stands elsewhere.
+            Command::Look | Command::Wait { .. } | Command::Subscription(_) | Command::Usage(_) => Ok(()),
+            _ => self.compare_standings().await,
+        }
     }
 
     /// Does something once however often it is tried, as the service does by the idempotency key of a request: each try but the
@@ -166,12 +195,15 @@ impl<'a> World<'a> {
         request().await
     }
 
-    async fn close(&mut self, cuts: &[usize]) {
+    /// Tells whether a month became final.
+    async fn close(&mut self, cuts: &[usize]) -> bool {
         for waits in cuts {
             cut(self.close_once(), *waits).await;
         }
         self.close_once().await.expect("closes");
+        let before = self.memory.finals.len();
         self.memory.close(self.now());
+        self.memory.finals.len() > before
     }
 
     async fn close_once(&self) -> Result<(), DbError> {
@@ -180,15 +212,19 @@ impl<'a> World<'a> {
         tx.commit().await
     }
 
-    /// Closes and finishes what is left and compares everything.
-    pub(super) async fn end(mut self) -> Result<(), TestCaseError> {
+    /// Closes and finishes what is left and compares everything. Tells what was done and what came of it.
+    pub(super) async fn end(mut self) -> Result<Tally, TestCaseError> {
         self.close(&[]).await;
         if !self.memory.money.payments.is_empty() {
             self.finish(&[]).await?;
             self.compare_orders().await?;
         }
         self.look().await?;
+        self.compare_standings().await?;
         self.compare_finals().await?;
-        self.audit().await
+        self.compare_settlements().await?;
+        self.audit().await?;
+        self.tally.add_outcomes(&self.memory);
+        Ok(self.tally)
     }
 }

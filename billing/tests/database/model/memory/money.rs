@@ -1,6 +1,6 @@
 //! What is paid, as the model remembers it, and a policy of its own: a fee of a tenth at most, or a year.
 
-use super::CENT;
+use super::{CENT, books::Part};
 use crate::model::commands::Token;
 use billing::{money::round_half_even, period::Month};
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 /// The least that a card pays.
 const LEAST: i64 = 50 * CENT;
 /// What the processor takes for an objection.
-const OBJECTION: i64 = 1_500 * CENT;
+pub(super) const OBJECTION: i64 = 1_500 * CENT;
 /// Vendors are paid no less.
 pub(in crate::model) const FLOOR: i64 = 500 * CENT;
 /// Days after the first failure at which it is tried again.
@@ -28,7 +28,7 @@ pub(in crate::model) enum State {
     Failed { is_lasting: bool },
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::model) struct Payment {
     pub(in crate::model) purpose: Purpose,
     pub(in crate::model) amount: i64,
@@ -36,15 +36,41 @@ pub(in crate::model) struct Payment {
     /// By which of the payer's ways to pay.
     way: usize,
     at: Timestamp,
+    /// Whose it is.
+    pub(super) parts: Vec<Part>,
     /// What has gone back, and will not come again.
-    gone: i64,
+    pub(in crate::model) gone: i64,
     /// The payer has objected, and we have not heard.
     is_unheard: bool,
 }
 
+impl Payment {
+    /// When it was begun.
+    pub(in crate::model) fn month(&self) -> Month {
+        Month::of(self.at)
+    }
+}
+
+/// What filled the wallet, and what it cost.
+#[derive(Debug, Clone)]
+struct Filled {
+    amount: i64,
+    fee: i64,
+    /// So much of it has been drawn.
+    drawn: i64,
+}
+
+impl Filled {
+    /// What of the fee falls to what has been drawn, in whole micros.
+    fn borne(&self) -> i64 {
+        let micros = i128::from(self.fee) * i128::from(self.drawn) / i128::from(self.amount);
+        i64::try_from(micros).expect("a part of the fee")
+    }
+}
+
 /// What is to be done about a tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::model) enum Step {
+pub(super) enum Step {
     Draw(i64),
     Charge(Purpose, i64),
 }
@@ -56,13 +82,10 @@ pub(in crate::model) struct Money {
     /// With how much the wallet fills up, and how much a month.
     refill: Option<(i64, i64)>,
     pub(in crate::model) payments: Vec<Payment>,
-    pub(in crate::model) draws: usize,
-    /// What collections, draws and write-offs took off the tab.
-    settled: i64,
+    filled: Vec<Filled>,
+    /// Of how many top-ups each draw took something.
+    pub(in crate::model) draws: Vec<usize>,
     pub(in crate::model) wallet: i64,
-    /// What the processor has for us.
-    pub(in crate::model) processor: i64,
-    pub(in crate::model) written_off: i64,
     /// A proposal to give the tab up.
     proposed: Option<i64>,
     /// Where the vendor is paid: does that work?
@@ -70,10 +93,6 @@ pub(in crate::model) struct Money {
 }
 
 impl Money {
-    pub(in crate::model) fn settled(&self) -> i64 {
-        self.settled
-    }
-
     pub(in crate::model) fn names(&mut self, way: Token) {
         self.ways.push(way);
     }
@@ -90,29 +109,38 @@ impl Money {
     pub(in crate::model) fn asks(&mut self, purpose: Purpose, amount: i64, at: Timestamp) -> bool {
         let may = !self.ways.is_empty() && !self.is_under_way() && amount >= LEAST;
         if may {
-            self.take(Step::Charge(purpose, amount), at);
+            self.charge(purpose, amount, at);
         }
         may
     }
 
-    pub(super) fn take(&mut self, step: Step, at: Timestamp) {
-        match step {
-            Step::Draw(amount) => {
-                self.wallet -= amount;
-                self.settled += amount;
-                self.draws += 1;
-            }
-            Step::Charge(purpose, amount) => {
-                let way = self.ways.len() - 1;
-                let state = State::Attempted;
-                self.payments.push(Payment { purpose, amount, state, way, at, gone: 0, is_unheard: false });
-            }
-        }
+    pub(super) fn was_asked_since(&self, at: Timestamp) -> bool {
+        self.payments.iter().any(|it| it.purpose == Purpose::Collection && it.at >= at)
     }
 
-    /// The processor hears of what was begun and answers.
-    pub(in crate::model) fn finish(&mut self) {
-        let Some(which) = self.payments.iter().position(|it| it.state == State::Attempted) else { return };
+    pub(super) fn charge(&mut self, purpose: Purpose, amount: i64, at: Timestamp) {
+        let (way, state, parts) = (self.ways.len() - 1, State::Attempted, Vec::new());
+        self.payments.push(Payment { purpose, amount, state, way, at, parts, gone: 0, is_unheard: false });
+    }
+
+    /// What was filled in first is drawn first. Tells what of its fees falls to the draw.
+    pub(super) fn draw(&mut self, amount: i64) -> i64 {
+        self.wallet -= amount;
+        let (mut left, mut fee, mut some) = (amount, 0, 0);
+        for it in &mut self.filled {
+            let (before, part) = (it.borne(), left.min(it.amount - it.drawn));
+            it.drawn += part;
+            left -= part;
+            fee += it.borne() - before;
+            some += usize::from(part > 0);
+        }
+        self.draws.push(some);
+        fee
+    }
+
+    /// The processor hears of what was begun and answers. Tells which payment paid what for what, and what it cost.
+    pub(super) fn finish(&mut self) -> Option<(usize, Purpose, i64, i64)> {
+        let which = self.payments.iter().position(|it| it.state == State::Attempted)?;
         let Payment { purpose, amount, way, .. } = self.payments[which];
         let token = self.ways[way];
         let before = self.payments[..which].iter().filter(|it| self.ways[it.way] == token).count();
@@ -126,48 +154,32 @@ impl Money {
         let payment = &mut self.payments[which];
         payment.state = state;
         if state != State::Paid {
-            return;
+            return None;
         }
         payment.is_unheard = matches!(token, Token::DisputeWon | Token::DisputeLost);
-        self.processor += amount - fee(amount);
-        match purpose {
-            Purpose::Collection => self.settled += amount,
-            Purpose::TopUp | Purpose::Refill => self.wallet += amount,
+        let fee = fee(amount);
+        if purpose != Purpose::Collection {
+            self.wallet += amount;
+            self.filled.push(Filled { amount, fee, drawn: 0 });
         }
+        Some((which, purpose, amount, fee))
     }
 
-    /// What happened at the processor is heard.
-    pub(in crate::model) fn hear(&mut self) {
-        for payment in self.payments.iter_mut().filter(|it| it.is_unheard) {
+    /// The objections that are heard: of which payment, and whether they are lost.
+    pub(super) fn hear(&mut self) -> Vec<(usize, bool)> {
+        let mut heard = Vec::new();
+        for (which, payment) in self.payments.iter_mut().enumerate().filter(|(_, it)| it.is_unheard) {
             payment.is_unheard = false;
-            self.processor -= OBJECTION;
-            if self.ways[payment.way] == Token::DisputeLost {
-                let rest = payment.amount - payment.gone;
-                payment.gone = payment.amount;
-                self.processor -= rest;
-                if payment.purpose != Purpose::Collection {
-                    let there = self.wallet.min(rest);
-                    self.wallet -= there;
-                    self.written_off += rest - there;
-                }
-            }
+            heard.push((which, self.ways[payment.way] == Token::DisputeLost));
         }
+        heard
     }
 
-    /// A part of a payment goes back, if it may.
-    pub(in crate::model) fn refund(&mut self, which: usize, amount: i64) -> bool {
-        let payment = &mut self.payments[which];
-        let is_wallet = payment.purpose != Purpose::Collection;
+    /// No more goes back than came, and of what filled the wallet no more than is in it.
+    pub(super) fn may_refund(&self, which: usize, amount: i64) -> bool {
+        let payment = &self.payments[which];
         let is_there = payment.state == State::Paid && payment.gone + amount <= payment.amount;
-        if !is_there || is_wallet && self.wallet < amount {
-            return false;
-        }
-        payment.gone += amount;
-        self.processor -= amount;
-        if is_wallet {
-            self.wallet -= amount;
-        }
-        true
+        is_there && (payment.purpose == Purpose::Collection || self.wallet >= amount)
     }
 
     pub(in crate::model) fn propose(&mut self, owed: i64) -> bool {
@@ -178,22 +190,14 @@ impl Money {
         may
     }
 
-    pub(in crate::model) fn decide(&mut self, approve: bool, is_same: bool, owed: i64) -> bool {
-        let Some(amount) = self.proposed else { return false };
+    /// Ends a proposal, and tells about how much it was; nothing where it may not be ended so.
+    pub(super) fn decide(&mut self, approve: bool, is_same: bool, owed: i64) -> Option<i64> {
+        let amount = self.proposed?;
         if approve && (is_same || owed < amount || self.is_under_way()) {
-            return false;
+            return None;
         }
         self.proposed = None;
-        if approve {
-            self.settled += amount;
-            self.written_off += amount;
-        }
-        true
-    }
-
-    /// A vendor was sent so much.
-    pub(in crate::model) fn pays_out(&mut self, amount: i64) {
-        self.processor -= amount;
+        Some(amount)
     }
 
     /// What to do about a tab, if anything.

@@ -1,6 +1,8 @@
 //! Subscriptions as the model remembers them: written down hour by hour, and a month is the sum of its hours.
 
+use super::Meter;
 use billing::{
+    ids::SubscriptionId,
     money::round_half_even,
     period::{Hour, Month},
 };
@@ -24,20 +26,61 @@ pub(in crate::model) enum State {
     Ended,
 }
 
-/// A subscription at a price a month, hour by hour.
+/// What is sold by a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::model) enum Plan {
+    /// The operator's: a price a month, and calls.
+    Business,
+    /// The business's own events.
+    Events,
+    /// A price a month.
+    Own,
+}
+
+/// A subscription, hour by hour.
 #[derive(Debug, Clone)]
 pub(in crate::model) struct Remembered {
+    /// Of those that begin in the same hour, the one with the smaller name comes first.
+    id: SubscriptionId,
+    begins: Hour,
+    plan: Plan,
     first: Hour,
     hours: Vec<InAnHour>,
 }
 
 impl Remembered {
     /// The hours from one on, once it has begun there.
-    pub(in crate::model) fn starting(first: Hour, at: Hour, sticker: i64) -> Self {
+    pub(in crate::model) fn starting(
+        (id, plan): (SubscriptionId, Plan),
+        first: Hour,
+        begins: Hour,
+        sticker: i64,
+    ) -> Self {
         let nothing = InAnHour { state: State::NotYet, sticker: 0 };
-        let mut all = Self { first, hours: vec![nothing; HORIZON] };
-        all.from(at, |hour| *hour = InAnHour { state: State::Active, sticker });
+        let mut all = Self { id, begins, plan, first, hours: vec![nothing; HORIZON] };
+        all.from(begins, |hour| *hour = InAnHour { state: State::Active, sticker });
         all
+    }
+
+    /// What subscriptions are listed by.
+    pub(super) fn age(&self) -> (Hour, SubscriptionId) {
+        (self.begins, self.id)
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        self.plan != Plan::Business
+    }
+
+    pub(super) fn is_recurring(&self) -> bool {
+        self.plan != Plan::Events
+    }
+
+    pub(super) fn meters(&self) -> &'static [Meter] {
+        match self.plan {
+            Plan::Business => &[Meter::Minutes, Meter::Traffic],
+            Plan::Events => &[Meter::Sum, Meter::Peak],
+            Plan::Own => &[],
+        }
     }
 
     pub(in crate::model) fn at(&self, hour: Hour) -> InAnHour {

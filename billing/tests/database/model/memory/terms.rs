@@ -1,6 +1,6 @@
 //! What makes statements smaller or larger, as the model remembers it.
 
-use super::Line;
+use super::bill::Line;
 use billing::{money::round_half_even, period::Month};
 use jiff::Timestamp;
 
@@ -72,26 +72,24 @@ impl Terms {
         self.credits.iter().map(|credit| credit.left).sum()
     }
 
-    /// What coupons take off the lines of a month.
-    pub(super) fn discount(&self, month: Month, lines: &[Line]) -> i128 {
-        let mut left: Vec<i128> = lines.iter().map(|line| line.micros).collect();
+    /// Takes off the lines of a month what coupons take off them.
+    pub(super) fn discount(&self, month: Month, lines: &mut [Line]) {
         for coupon in &self.coupons {
             let mut amount = i128::from(AMOUNT);
-            for (line, left) in lines.iter().zip(&mut left).filter(|(line, _)| line.is_own) {
+            for line in lines.iter_mut().filter(|line| line.is_own) {
                 let is_covered = match line.late {
                     None => coupon.covers(month),
                     Some(late) => coupon.is_share && coupon.covers(late),
                 };
                 let taken = match (is_covered, coupon.is_share) {
                     (false, _) => 0,
-                    (true, true) => round_half_even(*left * i128::from(SHARE_MILLIONTHS), CENT.into()),
-                    (true, false) => (*left).clamp(0, amount),
+                    (true, true) => round_half_even(line.left * i128::from(SHARE_MILLIONTHS), CENT.into()),
+                    (true, false) => line.left.clamp(0, amount),
                 };
                 amount -= taken;
-                *left -= taken;
+                line.left -= taken;
             }
         }
-        lines.iter().map(|line| line.micros).sum::<i128>() - left.iter().sum::<i128>()
     }
 
     /// The tax on whole cents in a month that ends then.

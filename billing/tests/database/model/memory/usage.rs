@@ -27,10 +27,6 @@ struct Rate {
 impl Meter {
     pub(in crate::model) const ALL: [Self; 4] = [Self::Minutes, Self::Traffic, Self::Sum, Self::Peak];
 
-    pub(in crate::model) fn is_own(self) -> bool {
-        matches!(self, Self::Sum | Self::Peak)
-    }
-
     fn rate(self) -> Rate {
         match self {
             Self::Minutes => Rate { allowance: 60_000_000, unit: 60_000, micros: 50_000 },

@@ -3,7 +3,7 @@
 use super::{World, agree};
 use crate::model::{
     commands::Subscription,
-    memory::{Memory, Remembered, State},
+    memory::{Memory, Plan, Remembered, State},
 };
 use billing::{
     TenantId,
@@ -65,24 +65,31 @@ pub(super) async fn start(
     Ok(())
 }
 
+/// All subscriptions of a tenant.
+pub(super) async fn all(tx: &Transaction, tenant: TenantId) -> Vec<SubscriptionId> {
+    let kept = store::subscriptions(tx, tenant, None, 100).await.expect("reads");
+    kept.iter().map(|it| it.subscription_id).collect()
+}
+
 impl World<'_> {
     pub(super) async fn subscribe(
         &mut self,
         command: Subscription,
         cuts: &[usize],
-    ) -> Result<(), TestCaseError> {
+    ) -> Result<bool, TestCaseError> {
         match command {
             Subscription::Start { seats } => self.start(seats, cuts).await,
             Subscription::Seats { which, .. }
             | Subscription::Pause { which }
             | Subscription::Resume { which }
             | Subscription::Cancel { which, .. } => {
-                if which < self.subscriptions.len() {
-                    self.change(which, command, cuts).await?;
-                }
+                return match self.subscriptions.len() {
+                    0 => Ok(false),
+                    some => self.change(which % some, command, cuts).await,
+                };
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn start(&mut self, seats: Option<u32>, cuts: &[usize]) {
@@ -97,13 +104,12 @@ impl World<'_> {
         self.subscriptions.push((new[0], seats.is_some()));
         let sticker = seats.map_or(FLAT, |seats| SEAT * i64::from(seats));
         let Memory { first, now, .. } = self.memory;
-        self.memory.subscriptions.push(Remembered::starting(first, now, sticker));
+        self.memory.subscriptions.push(Remembered::starting((new[0], Plan::Own), first, now, sticker));
     }
 
     async fn subscribed(&self) -> Vec<SubscriptionId> {
         let tx = self.db.tenant(self.tenant()).await.expect("begins");
-        let kept = store::subscriptions(&tx, self.tenant(), None, 100).await.expect("reads");
-        kept.iter().map(|it| it.subscription_id).collect()
+        all(&tx, self.tenant()).await
     }
 
     async fn change(
@@ -111,9 +117,9 @@ impl World<'_> {
         which: usize,
         command: Subscription,
         cuts: &[usize],
-    ) -> Result<(), TestCaseError> {
+    ) -> Result<bool, TestCaseError> {
         let (id, has_seats) = self.subscriptions[which];
-        let Some(change) = wanted(command, has_seats) else { return Ok(()) };
+        let Some(change) = wanted(command, has_seats) else { return Ok(false) };
         let change_once = async |tx: &Transaction| {
             let considered = store::consider_change(tx, self.tenant(), id, change, self.now()).await?;
             store::keep(tx, self.tenant(), &considered, self.now()).await?;
@@ -128,8 +134,9 @@ impl World<'_> {
         };
         let (now, next) = (self.memory.now, self.next());
         let month_end = now.month().hours().end;
-        // The business plan is the first.
-        let remembered = &mut self.memory.subscriptions[which + 1];
+        // Those that the tenant began with are the first.
+        let place = self.memory.subscriptions.len() - self.subscriptions.len() + which;
+        let remembered = &mut self.memory.subscriptions[place];
         let before = remembered.clone();
         let allowed =
             remembered.at(next).state != State::Ended && apply(remembered, command, now, next, month_end);

@@ -9,7 +9,7 @@ use billing::{
     coupon::NewCoupon,
     credit_note::{Asked, CreditNoteRefused},
     db::Transaction,
-    statement::{LineKind, Statement},
+    statement::{Line, LineKind, Statement},
     store::{self, CreditNoteError, NewCredit, RedeemError},
     tax::Buyer,
 };
@@ -17,21 +17,21 @@ use jiff::SignedDuration;
 use proptest::{prelude::*, test_runner::TestCaseError};
 
 impl World<'_> {
-    pub(super) async fn agree_on(&mut self, command: Terms, cuts: &[usize]) -> Result<(), TestCaseError> {
+    pub(super) async fn agree_on(&mut self, command: Terms, cuts: &[usize]) -> Result<bool, TestCaseError> {
         match command {
-            Terms::Redeem { is_share } => self.redeem(is_share, cuts).await?,
+            Terms::Redeem { is_share } => return self.redeem(is_share, cuts).await,
             Terms::Give { cents, days } => self.give(cents * CENT, days, cuts).await,
             Terms::Move { is_taxed } => self.moves(is_taxed, cuts).await,
             Terms::TakeBack { which, part } if !self.memory.finals.is_empty() => {
-                self.take_back(which % self.memory.finals.len(), part, cuts).await?;
+                return self.take_back(which % self.memory.finals.len(), part, cuts).await;
             }
-            Terms::TakeBack { .. } => {}
+            Terms::TakeBack { .. } => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The coupon is made when it is first asked for.
-    async fn redeem(&mut self, is_share: bool, cuts: &[usize]) -> Result<(), TestCaseError> {
+    async fn redeem(&mut self, is_share: bool, cuts: &[usize]) -> Result<bool, TestCaseError> {
         let coupon = self.coupon(is_share);
         let make = async |tx: &Transaction| {
             store::insert_coupon(tx, Some(self.tenant()), &coupon, self.now()).await.map(drop)
@@ -89,33 +89,32 @@ impl World<'_> {
         which: usize,
         part: Option<(usize, i64)>,
         cuts: &[usize],
-    ) -> Result<(), TestCaseError> {
+    ) -> Result<bool, TestCaseError> {
         let statement = self.finals().await.swap_remove(which);
         let of = statement.statement_id.expect("final");
-        let part = part.map(|(place, cents)| (place, cents * CENT));
+        let lines = self.memory.finals[which].lines.len();
+        let part = part.map(|(place, cents)| (place % lines, cents * CENT));
         let asked = asked(&statement, part);
         let correct = async |tx: &Transaction| {
             store::issue_credit_note(tx, self.tenant(), of, &asked, "Wrong", self.now()).await.map(drop)
         };
         let done = self.once(cuts, correct).await;
-        let micros = part.map(|(_, micros)| micros);
+        let expected = self.memory.take_back(which, part);
         match &done {
             Err(CreditNoteError::Store(error)) => panic!("{error}"),
-            // What a line was billed of the whole is not the model's business.
             Err(CreditNoteError::Refused(CreditNoteRefused::TooMuch { left, .. })) => {
-                prop_assert!(micros.is_some_and(|micros| micros > left.micros), "{left} are left");
-                Ok(())
+                prop_assert_eq!(Err(left.micros), expected);
+                Ok(false)
             }
-            done => {
-                let has_some = self.memory.finals[which].take_back(micros);
-                agree(Terms::TakeBack { which, part }, has_some, done)
-            }
+            done => agree(Terms::TakeBack { which, part }, expected.is_ok(), done),
         }
     }
 }
 
+/// All, or so much of one of the lines that came to something.
 fn asked(statement: &Statement, part: Option<(usize, i64)>) -> Asked {
     let Some((place, micros)) = part else { return Asked::Whole };
-    let lines: Vec<_> = statement.lines.iter().filter(|line| line.kind != LineKind::Discount).collect();
-    Asked::Lines(vec![(lines[place % lines.len()].line_id, Some(micros))])
+    let comes_to_something = |line: &&Line| line.kind != LineKind::Discount && !line.amount.is_zero();
+    let line = statement.lines.iter().filter(comes_to_something).nth(place).expect("as many as expected");
+    Asked::Lines(vec![(line.line_id, Some(micros))])
 }

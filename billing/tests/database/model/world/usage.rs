@@ -41,7 +41,7 @@ pub(super) async fn price_events(tx: &Transaction, shop: (TenantId, VendorId), n
 }
 
 impl World<'_> {
-    pub(super) async fn use_up(&mut self, command: Usage, cuts: &[usize]) -> Result<(), TestCaseError> {
+    pub(super) async fn use_up(&mut self, command: Usage, cuts: &[usize]) -> Result<bool, TestCaseError> {
         match command {
             Usage::Counter { leg, is_egress, hours_ago, quantity } => {
                 self.count(leg, is_egress, self.ago(hours_ago), quantity, cuts).await;
@@ -49,21 +49,21 @@ impl World<'_> {
             Usage::Event { hours_ago, value } => {
                 let sent = self.event(self.ago(hours_ago), Some(value), None);
                 let event = Event { hour: self.ago(hours_ago), value: Some(value), is_corrected: false };
-                self.report(command, sent, (event, None), cuts).await?;
+                return self.report(command, sent, (event, None), cuts).await;
             }
             Usage::Again { which, differs } if !self.events.is_empty() => {
-                self.repeat(command, which % self.events.len(), differs, cuts).await?;
+                return self.repeat(command, which % self.events.len(), differs, cuts).await;
             }
             Usage::Correct { which, hours_ago, value } if !self.events.is_empty() => {
                 let which = which % self.events.len();
                 let sent = self.event(self.ago(hours_ago), value, Some(which));
                 let event = Event { hour: self.ago(hours_ago), value, is_corrected: false };
-                self.report(command, sent, (event, Some(which)), cuts).await?;
+                return self.report(command, sent, (event, Some(which)), cuts).await;
             }
-            Usage::Again { .. } | Usage::Correct { .. } => {}
+            Usage::Again { .. } | Usage::Correct { .. } => return Ok(false),
             Usage::Cap { cents } => self.cap(cents, cuts).await,
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn count(&mut self, leg: usize, is_egress: bool, hour: Hour, quantity: u64, cuts: &[usize]) {
@@ -101,7 +101,7 @@ impl World<'_> {
         sent: Value,
         (event, corrects): (Event, Option<usize>),
         cuts: &[usize],
-    ) -> Result<(), TestCaseError> {
+    ) -> Result<bool, TestCaseError> {
         let is_free = corrects.is_none_or(|which| !self.memory.used.events[which].is_corrected);
         let done = self.send(&sent, cuts).await;
         let taken = is_free && self.memory.used.take(event, corrects);
@@ -118,7 +118,7 @@ impl World<'_> {
         which: usize,
         differs: bool,
         cuts: &[usize],
-    ) -> Result<(), TestCaseError> {
+    ) -> Result<bool, TestCaseError> {
         let mut sent = self.events[which].clone();
         if differs {
             sent["data"] =
