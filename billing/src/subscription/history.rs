@@ -487,13 +487,11 @@ fn resume(before: &[Phase], now: Hour) -> Result<Vec<Phase>, ChangeRefused> {
 
 fn cancel(before: &[Phase], from: Hour) -> Result<Vec<Phase>, ChangeRefused> {
     let mut after: Vec<Phase> = before.iter().copied().filter(|phase| phase.from < from).collect();
+    // What is held or paid may have changed since an end was decided; it is the same end.
+    let ends_then = before.iter().any(|phase| phase.from == from && phase.state == State::Ended);
     match after.last() {
-        Some(last) if last.state != State::Ended => {
-            let end = Phase { from, state: State::Ended, ..*last };
-            if before.contains(&end) {
-                return Err(ends_already(before));
-            }
-            after.push(end);
+        Some(last) if last.state != State::Ended && !ends_then => {
+            after.push(Phase { from, state: State::Ended, ..*last });
             Ok(after)
         }
         _ => Err(ends_already(before)),

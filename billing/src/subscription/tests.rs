@@ -249,6 +249,20 @@ fn a_subscription_ends_with_the_hour_or_the_month_and_can_be_kept() {
 }
 
 #[test]
+fn whatever_changed_on_the_way_an_end_is_decided_once() {
+    check(
+        "
+        start  1 130 seats 2026-11-01T00:00:00Z
+        2026-11-10T00:30:00Z  cancel later
+        2026-11-10T00:40:00Z  seats 0
+        2026-11-10T00:50:00Z  cancel later  refused ends at 2026-12-01T00:00:00Z already
+        2026-11-10T00:50:00Z  cancel
+        2026-11-10T01:00:00Z  is ended plan 1 130
+        ",
+    );
+}
+
+#[test]
 fn a_trial_is_free_and_then_paid() {
     check(
         "
