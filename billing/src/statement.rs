@@ -247,11 +247,6 @@ fn tab(books: &Books, month: Month, payable: Money, as_of: Timestamp) -> Result<
 }
 
 impl Statement {
-    /// Numbers and freezes a draft.
-    pub fn finalised(self, id: StatementId, number: String) -> Self {
-        Self { statement_id: Some(id), number: Some(number), status: Status::Final, ..self }
-    }
-
     /// What finalising does to the ledger: the payer owes the total less what credits pay, the remainder is carried, countries are owed their
     /// tax, and the vendors earned the exact amounts, without the tax that is within them.
     pub fn posting(&self, id: StatementId) -> Result<Transaction, LedgerError> {

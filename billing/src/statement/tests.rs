@@ -133,7 +133,8 @@ impl Service {
         let month = self.books.open_month().expect("a subscription");
         let id = StatementId(Uuid::from_u128(1_000 + self.statements.len() as u128));
         let last = draft(&self.books, month, month.end()).expect("small");
-        let last = last.finalised(id, format!("T-{}", self.statements.len() + 1));
+        let number = format!("T-{}", self.statements.len() + 1);
+        let last = Statement { statement_id: Some(id), number: Some(number), status: Status::Final, ..last };
         self.ledger.post(last.posting(id).expect("balanced"));
         for expiry in last.expiries(id).expect("balanced") {
             self.ledger.post(expiry);

@@ -1,7 +1,9 @@
-//! Writes final statements, however many at once: one statement of SQL a table.
+//! Writes final statements, however many at once.
 //!
 //! What nobody else waits for is written first. The numbers come last: whoever takes one holds its series until the
 //! transaction ends.
+
+mod statements;
 
 use super::{
     ledger::{CREDIT_EXPIRY, STATEMENT, post_all},
@@ -9,17 +11,17 @@ use super::{
 };
 use crate::{
     charge::Charge,
-    collection::Decision,
     credit::CreditPart,
     db::{DbError, Transaction},
     ids::{StatementId, TenantId},
     ledger,
     period::Month,
-    statement::{Line, Statement, Summary},
-    tax::Taxed,
-    usage::Meter,
+    statement::{Line, Statement, Status, Summary},
 };
 use jiff::Timestamp;
+use std::collections::HashMap;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 /// Whose numbers a statement takes.
 const OPERATOR: &str = "operator";
@@ -65,163 +67,29 @@ pub(super) async fn freeze(
     Ok(summaries)
 }
 
-/// Gives the next numbers of a series and writes who has them.
+/// Writes statements, which take the next numbers of a series.
 async fn number(
     tx: &Transaction,
     entity: &str,
     sealed: Vec<Sealed>,
 ) -> Result<Vec<(TenantId, Summary)>, DbError> {
-    let count = i64::try_from(sealed.len()).map_err(stored)?;
-    let taken = tx.one(include_str!("take_numbers.sql"), &[&entity, &count]).await?;
-    let no_series = || stored(format!("there is no number series {entity}"));
-    let first: i64 = taken.get::<_, Option<i64>>("first_number").ok_or_else(no_series)?;
-    let prefix: &str = taken.get("number_prefix");
-    let numbered: Vec<Numbered> = (first..)
-        .zip(sealed)
-        .map(|(place, it)| {
-            let statement = it.draft.finalised(it.id, format!("{prefix}-{place:06}"));
-            Numbered { tenant: it.tenant, place, month: it.month, statement, at: it.at }
-        })
-        .collect();
-    insert_statements(tx, entity, &numbered).await?;
-    insert_lines(tx, &numbered).await?;
-    insert_taxes(tx, &numbered).await?;
-    Ok(numbered.into_iter().map(Numbered::summary).collect())
-}
-
-/// A month with its number.
-struct Numbered {
-    tenant: TenantId,
-    /// In its series.
-    place: i64,
-    month: Month,
-    statement: Statement,
-    at: Timestamp,
-}
-
-impl Numbered {
-    fn id(&self) -> StatementId {
-        self.statement.statement_id.expect("it is final")
-    }
-
-    fn summary(self) -> (TenantId, Summary) {
-        let statement_id = self.id();
-        let Statement { number, status, period, total, .. } = self.statement;
-        let number = number.unwrap_or_default();
-        (self.tenant, Summary { statement_id, number, status, period, total, finalized_at: self.at })
-    }
-}
-
-async fn insert_statements(tx: &Transaction, entity: &str, all: &[Numbered]) -> Result<(), DbError> {
-    let decision = |it: &Numbered| match it.statement.tab.collect.decision {
-        Decision::Wait => "wait",
-        Decision::Collect => "collect",
+    let rows = {
+        let columns = statements::columns(&entity, &sealed);
+        let columns: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column.as_ref() as _).collect();
+        tx.all(include_str!("insert_statements.sql"), &columns).await?
     };
-    let written = tx
-        .run(
-            include_str!("insert_statements.sql"),
-            &[
-                &entity,
-                &column(all, |it| it.tenant.0),
-                &column(all, |it| it.statement.account.account_id.0),
-                &column(all, |it| it.id().0),
-                &column(all, |it| it.place),
-                &column(all, |it| it.statement.number.as_deref()),
-                &column(all, |it| it.statement.period.start),
-                &column(all, |it| it.statement.period.end),
-                &column(all, |it| it.statement.as_of),
-                &column(all, |it| it.statement.currency.code()),
-                &column(all, |it| it.statement.subtotal.micros),
-                &column(all, |it| it.statement.carried_in.micros),
-                &column(all, |it| it.statement.total.micros),
-                &column(all, |it| it.statement.carried_out.micros),
-                &column(all, |it| it.statement.tab.before.micros),
-                &column(all, |it| it.statement.tab.after.micros),
-                &column(all, decision),
-                &column(all, |it| it.statement.tab.collect.why.as_str()),
-                &column(all, |it| it.at),
-                &column(all, |it| it.statement.tax.micros),
-                &column(all, |it| it.statement.tax_on_top().micros),
-                &column(all, |it| it.statement.credits.iter().map(|part| part.amount.micros).sum::<i64>()),
-            ],
-        )
-        .await?;
-    all_written(written, all.len())
+    all_written(rows.len() as u64, sealed.len())?;
+    let mut numbers: HashMap<Uuid, String> =
+        rows.iter().map(|row| (row.get("statement_id"), row.get("number"))).collect();
+    sealed.into_iter().map(|it| Ok((it.tenant, it.summary(&mut numbers)?))).collect()
 }
 
-async fn insert_lines(tx: &Transaction, all: &[Numbered]) -> Result<(), DbError> {
-    let placed = |it| (1_i32..).zip(Numbered::lines(it)).map(move |(place, line)| (it, place, line));
-    let lines: Vec<(&Numbered, i32, &Line)> = all.iter().flat_map(placed).collect();
-    let written = tx
-        .run(
-            include_str!("insert_lines.sql"),
-            &[
-                &column(&lines, |(it, ..)| it.tenant.0),
-                &column(&lines, |(it, ..)| it.id().0),
-                &column(&lines, |(.., line)| line.line_id.0),
-                &column(&lines, |(_, place, _)| *place),
-                &column(&lines, |(.., line)| line.kind.as_str()),
-                &column(&lines, |(.., line)| line.description.as_str()),
-                &column(&lines, |(.., line)| line.meter.as_ref().map(Meter::as_str)),
-                &column(&lines, |(.., line)| line.quantity),
-                &column(&lines, |(.., line)| line.unit.as_str()),
-                &column(&lines, |(.., line)| line.unit_size),
-                &column(&lines, |(.., line)| line.included),
-                &column(&lines, |(.., line)| line.rate.map(|rate| rate.micros)),
-                &column(&lines, |(.., line)| line.amount.micros),
-                &column(&lines, |(.., line)| line.amount.currency.code()),
-                &column(&lines, |(it, _, line)| line.for_month.unwrap_or(it.month).first_day()),
-                &column(&lines, |(.., line)| line.subscription_id.0),
-                &column(&lines, |(.., line)| line.price_id.0),
-                &column(&lines, |(.., line)| line.vendor_id.0),
-                &column(&lines, |(it, ..)| it.at),
-                &column(&lines, |(.., line)| line.tax_group),
-                &column(&lines, |(.., line)| line.coupon_id.map(|coupon| coupon.0)),
-                &column(&lines, |(.., line)| line.discounts.map(|line| line.0)),
-            ],
-        )
-        .await?;
-    all_written(written, lines.len())
-}
-
-/// The breakdowns of accounts that are taxed.
-async fn insert_taxes(tx: &Transaction, all: &[Numbered]) -> Result<(), DbError> {
-    let taxed = all.iter().filter(|it| it.lines().iter().any(|line| line.tax_group.is_some()));
-    let placed = |it| (1_i32..).zip(Numbered::taxes(it)).map(move |(place, part)| (it, place, part));
-    let parts: Vec<(&Numbered, i32, &Taxed)> = taxed.flat_map(placed).collect();
-    if parts.is_empty() {
-        return Ok(());
-    }
-    let written = tx
-        .run(
-            include_str!("insert_taxes.sql"),
-            &[
-                &column(&parts, |(it, ..)| it.tenant.0),
-                &column(&parts, |(it, ..)| it.id().0),
-                &column(&parts, |(_, place, _)| *place),
-                &column(&parts, |(.., part)| part.treatment.category.code()),
-                &column(&parts, |(.., part)| part.treatment.country.map(|country| country.to_string())),
-                &column(&parts, |(.., part)| part.treatment.rate_millionths),
-                &column(&parts, |(.., part)| part.treatment.prices_include_tax),
-                &column(&parts, |(.., part)| part.reason.as_deref()),
-                &column(&parts, |(.., part)| part.priced.micros),
-                &column(&parts, |(.., part)| part.taxable.micros),
-                &column(&parts, |(.., part)| part.tax.micros),
-                &column(&parts, |(.., part)| part.tax.currency.code()),
-                &column(&parts, |(it, ..)| it.at),
-            ],
-        )
-        .await?;
-    all_written(written, parts.len())
-}
-
-impl Numbered {
-    fn lines(&self) -> &[Line] {
-        &self.statement.lines
-    }
-
-    fn taxes(&self) -> &[Taxed] {
-        &self.statement.taxes
+impl Sealed {
+    fn summary(self, numbers: &mut HashMap<Uuid, String>) -> Result<Summary, DbError> {
+        let number = numbers.remove(&self.id.0).ok_or_else(|| stored("a statement has no number"))?;
+        let Statement { period, total, .. } = self.draft;
+        let status = Status::Final;
+        Ok(Summary { statement_id: self.id, number, status, period, total, finalized_at: self.at })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::support::{at, call, client, database, fact, migrated_database, tenant
 use billing::{
     TenantId,
     clock::Clock,
-    db::Db,
+    db::{Db, DbError},
     jobs::{self, Round},
     statement::{LineKind, Summary},
     store::{self, AdvanceError, FinaliseError},
@@ -71,6 +71,46 @@ async fn a_run_that_fails_gives_its_number_back() {
     assert_eq!(kept.number, "TUP-000001");
     let again = finalise(&db, tenant, "2026-10", "2026-12-01T00:00:00Z").await.expect("answered");
     assert_eq!(again, kept);
+}
+
+#[tokio::test]
+async fn a_number_grows_wider_when_six_digits_are_used_up() {
+    let url = migrated_database().await;
+    let db = Db::connect(&url).await.expect("connects");
+    let owner = client(&url).await;
+    owner.batch_execute("update number_series set last_number = 999998").await.expect("nearly used up");
+    for number in ["TUP-999999", "TUP-1000000"] {
+        let tenant = tenant(&db, false, "2026-09-20T10:30:00Z").await;
+        let summary = finalise(&db, tenant, "2026-09", "2026-10-02T00:00:00Z").await.expect("final");
+        assert_eq!(summary.number, number);
+        let tx = db.tenant(tenant).await.expect("begins");
+        assert_eq!(store::statements(&tx, tenant).await.expect("lists")[0].number, number);
+    }
+}
+
+/// Rows: a line that somebody tries to write, and the rule that refuses.
+#[tokio::test]
+async fn the_database_holds_lines_to_statements_prices_and_vendors() {
+    let url = migrated_database().await;
+    let db = Db::connect(&url).await.expect("connects");
+    let tenant = tenant(&db, false, "2026-09-20T10:30:00Z").await;
+    finalise(&db, tenant, "2026-09", "2026-10-02T00:00:00Z").await.expect("final");
+    for (changed, constraint) in [
+        ("statement_id", "statement_line_has_a_statement"),
+        ("price_id", "statement_line_has_a_price"),
+        ("vendor_id", "statement_line_has_a_vendor"),
+    ] {
+        let owner = client(&url).await;
+        let sql = format!(
+            "set tuppence.tenant = '{tenant}';
+             insert into statement_line select (r).* from (
+               select jsonb_populate_record(l, jsonb_build_object(
+                 'line_id', gen_random_uuid(), 'position', 9, '{changed}', gen_random_uuid())) as r
+                 from statement_line l limit 1) x"
+        );
+        let error = DbError::from(owner.batch_execute(&sql).await.expect_err(changed));
+        assert_eq!(error.constraint(), Some(constraint), "{error}");
+    }
 }
 
 #[tokio::test]
