@@ -125,14 +125,18 @@ export class Service {
 
 type Found<T> = Exclude<T, null | undefined | false>;
 
-/** Asks again and again until `probe` answers something, and says what it waited for when that never happens. */
+/**
+ * Asks again and again until `probe` answers something, and says what it waited for when that never happens. The longer that
+ * takes, the less often it asks: on a busy machine the questions would keep the pages from what is asked for.
+ */
 export async function until<T>(what: string, limitMs: number, probe: () => T | Promise<T>): Promise<Found<T>> {
   const begun: number = performance.now();
   for (;;) {
     const found: T = await probe();
     if (found) return found as Found<T>;
-    if (performance.now() - begun > limitMs) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
-    await sleep(50);
+    const waited: number = performance.now() - begun;
+    if (waited > limitMs) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
+    await sleep(Math.min(Math.max(waited / 20, 50), 500));
   }
 }
 
