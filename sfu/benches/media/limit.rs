@@ -16,13 +16,20 @@ const RECEIVERS: usize = 200;
 const TRAIN: usize = 10;
 const FOR: Duration = Duration::from_secs(1);
 
+/// Packets that everybody is sent a second where there is a pace: those of the rows beside it.
+const PACE: u32 = 300;
+
 /// Microseconds of processor time for one datagram.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Each sent by itself.
+    /// Each sent by itself, one after the other.
     pub(crate) single_us: f64,
-    /// In trains of ten.
+    /// In trains of ten, one after the other.
     pub(crate) train_us: f64,
+    /// Each by itself, at the pace of a picture. Between two rounds the thread sleeps, and what it needs has left the caches.
+    pub(crate) paced_single_us: f64,
+    /// In trains of ten, at that pace.
+    pub(crate) paced_train_us: f64,
 }
 
 /// Measures both on loopback, with receivers that take what comes.
@@ -31,10 +38,20 @@ pub(crate) fn measure() -> Limits {
     let stopping = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| take_all(&receivers, &stopping));
-        let limits = Limits { single_us: send(&receivers, 1), train_us: send(&receivers, TRAIN) };
+        let limits = Limits {
+            single_us: send(&receivers, 1, None),
+            train_us: send(&receivers, TRAIN, None),
+            paced_single_us: send(&receivers, 1, Some(every(1))),
+            paced_train_us: send(&receivers, TRAIN, Some(every(TRAIN))),
+        };
         stopping.store(true, Ordering::Relaxed);
         limits
     })
+}
+
+/// From one round to the next.
+fn every(train: usize) -> Duration {
+    Duration::from_secs(1) * train as u32 / PACE
 }
 
 fn bound() -> UdpSocket {
@@ -53,7 +70,7 @@ fn take_all(receivers: &[UdpSocket], stopping: &AtomicBool) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
-fn send(receivers: &[UdpSocket], train: usize) -> f64 {
+fn send(receivers: &[UdpSocket], train: usize, every: Option<Duration>) -> f64 {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("32 bytes"));
     let socket = bound();
     let state = UdpSocketState::new(UdpSockRef::from(&socket)).expect("a UDP socket");
@@ -61,7 +78,12 @@ fn send(receivers: &[UdpSocket], train: usize) -> f64 {
     let payload = [9; PAYLOAD];
     let mut datagrams = vec![0; train * DATAGRAM];
     let (begun, before, mut sent) = (Instant::now(), cpu::of_this_thread(), 0);
+    let mut rounds = 0;
     while begun.elapsed() < FOR {
+        if let Some(every) = every {
+            std::thread::sleep((every * rounds).saturating_sub(begun.elapsed()));
+            rounds += 1;
+        }
         for destination in &to {
             for datagram in datagrams.chunks_mut(DATAGRAM) {
                 sent += 1;

@@ -84,8 +84,14 @@ fn main() {
         bench.audience(arguments.listeners);
         bench.shards(arguments.subscribers / 2);
     }
-    bench.rows.push(Row::plain("media", "limit_single_us", limits.single_us, "us"));
-    bench.rows.push(Row::plain("media", "limit_train_us", limits.train_us, "us"));
+    for (name, limit) in [
+        ("limit_single_us", limits.single_us),
+        ("limit_train_us", limits.train_us),
+        ("limit_paced_single_us", limits.paced_single_us),
+        ("limit_paced_train_us", limits.paced_train_us),
+    ] {
+        bench.rows.push(Row::plain("media", name, limit, "us"));
+    }
     print(&bench.rows, arguments.json);
 }
 
@@ -127,7 +133,7 @@ impl Bench {
         stage.stop();
         self.check("fanout", &steady);
         self.check("burst", &frames);
-        let Limits { single_us, train_us } = self.limits;
+        let Limits { single_us, train_us, paced_single_us, paced_train_us } = self.limits;
         self.rows.extend([
             Row::at_most("media", "fanout_us_per_packet", steady.us_per_packet, "us", 1.5).against(single_us),
             Row::at_most("media", "fanout_p99_us", steady.delay_us(0.99), "us", 1_000.0),
@@ -136,6 +142,8 @@ impl Bench {
             Row::plain("media", "fanout_packets_per_s", steady.packets_per_s, "1/s"),
             Row::plain("media", "fanout_generator_load", steady.generator_load * 100.0, "%"),
             Row::at_most("media", "burst_us_per_packet", frames.us_per_packet, "us", 1.0).against(train_us),
+            Row::plain("media", "fanout_to_paced_limit", steady.us_per_packet / paced_single_us, "times"),
+            Row::plain("media", "burst_to_paced_limit", frames.us_per_packet / paced_train_us, "times"),
             Row::plain("media", "burst_p99_us", frames.delay_us(0.99), "us"),
             Row::at_most("media", "burst_lost_percent", frames.lost_percent, "%", 0.0),
             Row::plain("media", "burst_generator_load", frames.generator_load * 100.0, "%"),
@@ -156,7 +164,7 @@ impl Bench {
         let frames = stage.play(FRAMES, self.seconds);
         stage.stop();
         self.check("janus", &steady);
-        let Limits { single_us, train_us } = self.limits;
+        let Limits { single_us, train_us, .. } = self.limits;
         let rows = [
             ("janus_us_per_packet", "janus_to_ours", "fanout_us_per_packet", steady, single_us),
             ("janus_burst_us_per_packet", "janus_burst_to_ours", "burst_us_per_packet", frames, train_us),
