@@ -13,11 +13,12 @@ const PAYLOAD: usize = 1_200;
 /// Header, payload and tag.
 const DATAGRAM: usize = 12 + PAYLOAD + 16;
 const RECEIVERS: usize = 200;
-const TRAIN: usize = 10;
+/// Packets of a train, here and of a frame in the rows beside it.
+pub(crate) const TRAIN: u32 = 10;
 const FOR: Duration = Duration::from_secs(1);
 
-/// Packets that everybody is sent a second where there is a pace: those of the rows beside it.
-const PACE: u32 = 300;
+/// Packets that everybody is sent a second where there is a pace, here and in the rows beside it.
+pub(crate) const PACE: u32 = 300;
 
 /// Microseconds of processor time for one datagram.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +51,8 @@ pub(crate) fn measure() -> Limits {
 }
 
 /// From one round to the next.
-fn every(train: usize) -> Duration {
-    Duration::from_secs(1) * train as u32 / PACE
+fn every(train: u32) -> Duration {
+    Duration::from_secs(1) * train / PACE
 }
 
 fn bound() -> UdpSocket {
@@ -70,13 +71,13 @@ fn take_all(receivers: &[UdpSocket], stopping: &AtomicBool) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
-fn send(receivers: &[UdpSocket], train: usize, every: Option<Duration>) -> f64 {
+fn send(receivers: &[UdpSocket], train: u32, every: Option<Duration>) -> f64 {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("32 bytes"));
     let socket = bound();
     let state = UdpSocketState::new(UdpSockRef::from(&socket)).expect("a UDP socket");
     let to: Vec<_> = receivers.iter().map(|receiver| receiver.local_addr().expect("bound")).collect();
     let payload = [9; PAYLOAD];
-    let mut datagrams = vec![0; train * DATAGRAM];
+    let mut datagrams = vec![0; train as usize * DATAGRAM];
     let (begun, before, mut sent) = (Instant::now(), cpu::of_this_thread(), 0);
     let mut rounds = 0;
     while begun.elapsed() < FOR {

@@ -54,9 +54,9 @@ struct Arguments {
 }
 
 /// 1.2 kB packets, evenly.
-const STEADY: Load = Load { packets_per_s: 300, burst: 1, speaks: false };
-/// The same as frames of ten packets.
-const FRAMES: Load = Load { packets_per_s: 300, burst: 10, speaks: false };
+const STEADY: Load = Load { packets_per_s: limit::PACE, burst: 1, speaks: false };
+/// The same in frames.
+const FRAMES: Load = Load { packets_per_s: limit::PACE, burst: limit::TRAIN, speaks: false };
 /// What a camera and a microphone send: 1.2 Mbit/s in frames of four packets, and a voice.
 const MEETING: Load = Load { packets_per_s: 120, burst: 4, speaks: true };
 /// Voices only. A camera that is not there sends nothing.
