@@ -3,7 +3,7 @@ import { sheet } from '../../theme/sheets.ts';
 import css from './call-meter.css?inline';
 
 const SPOKEN_EVERY_MS = 1000;
-/** Often enough to follow a voice. At each frame of the screen, the lobby's meter would cost more than the call. */
+/** Often enough to follow a voice. At each frame of the screen, the page would be painted sixty times a second for it. */
 const SHOWN_EVERY_MS = 80;
 
 /** How loud a microphone hears. Measured in the page; nothing is sent. */
