@@ -13,12 +13,13 @@ mod world;
 use crate::support::{client, migrated_database};
 use billing::{db::Db, store};
 use jiff::Timestamp;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::{cell::Cell, sync::Mutex};
 use tally::Tally;
 use world::World;
 
-/// Sequences of a run; `TUPPENCE_MODEL_SEQUENCES` asks for more.
+/// Sequences of a run, the same each time: what fails then is what was changed. `TUPPENCE_MODEL_SEQUENCES` asks for more, and
+/// for other ones each time.
 const SEQUENCES: u32 = 10_000;
 /// As many play at a time, each on a database of its own: nobody else's payments are finished by its collector.
 const PLAYERS: u32 = 4;
@@ -26,8 +27,13 @@ const PLAYERS: u32 = 4;
 const SHARE: u32 = 2_500;
 
 /// Plays some sequences on a database, and counts what happened.
-fn play(db: &Db, runtime: &tokio::runtime::Runtime, sequences: u32, tally: &Mutex<Tally>) {
-    let config = Config { cases: sequences, source_file: Some(file!()), ..Config::default() };
+fn play(
+    db: &Db,
+    runtime: &tokio::runtime::Runtime,
+    (sequences, rng_seed): (u32, RngSeed),
+    tally: &Mutex<Tally>,
+) {
+    let config = Config { cases: sequences, rng_seed, source_file: Some(file!()), ..Config::default() };
     let sequence = (0_i64..2_000, commands::steps());
     let begun = Cell::new(0_u32);
     let failed = Cell::new(None);
@@ -72,16 +78,19 @@ async fn country() -> Db {
 fn whatever_is_cut_off_the_books_are_those_of_a_world_without_failures() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let asked = std::env::var("TUPPENCE_MODEL_SEQUENCES").ok();
-    let sequences = asked.map_or(SEQUENCES, |count| count.parse().expect("a number of sequences"));
+    let others = asked.map(|count| count.parse().expect("a number of sequences"));
+    let sequences = others.unwrap_or(SEQUENCES);
     let tally = Mutex::new(Tally::default());
     std::thread::scope(|threads| {
-        for _ in 0..PLAYERS {
-            threads.spawn(|| {
+        for player in 0..PLAYERS {
+            let seed = if others.is_some() { RngSeed::Random } else { RngSeed::Fixed(player.into()) };
+            let (tally, runtime) = (&tally, &runtime);
+            threads.spawn(move || {
                 let mut left = sequences.div_ceil(PLAYERS);
                 while left > 0 {
                     let some = left.min(SHARE);
                     let db = runtime.block_on(country());
-                    play(&db, &runtime, some, &tally);
+                    play(&db, runtime, (some, seed), tally);
                     runtime.block_on(world::no_number_is_missing(&db));
                     left -= some;
                 }
