@@ -1,8 +1,10 @@
 //! An account on a plan, from an hour to an hour.
 
+mod add_on;
 mod history;
 mod preview;
 
+pub use add_on::left_alone;
 pub use history::{Catalogue, Change, ChangeRefused, History, Offer, Patch, Phase, State, When};
 pub use preview::{Cost, Preview, preview};
 

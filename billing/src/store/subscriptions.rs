@@ -19,7 +19,9 @@ use crate::{
     money::MoneyError,
     period::Hour,
     price::Quantities,
-    subscription::{Catalogue, Change, ChangeRefused, History, Offer, Patch, Phase, Preview, State, preview},
+    subscription::{
+        Catalogue, Change, ChangeRefused, History, Patch, Phase, Preview, State, left_alone, preview,
+    },
 };
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -170,9 +172,6 @@ pub async fn consider_start(
     let catalogue = offers(tx, [start.plan_version_id].into()).await?;
     let no_such_plan = ChangeRefused::NoSuchPlan(start.plan_version_id);
     let offer = catalogue.get(&start.plan_version_id).ok_or(no_such_plan)?;
-    if offer.is_add_on && !has_base(tx, tenant, holder.account_id, offer, Hour::of(at)).await? {
-        return Err(ChangeRefused::NothingToAddTo.into());
-    }
     let is_first = !had_trial(tx, tenant, holder.account_id, start.plan_version_id).await?;
     let history = History::start(start.plan_version_id, offer, payer, start.quantities, is_first, at)?;
     let (subscription_id, account_id) = (SubscriptionId(new_id(now)), holder.account_id);
@@ -214,6 +213,7 @@ async fn considered(
     let known = before.as_ref().map_or(0, |kept| kept.history.decisions().len());
     let decided = &then.history.decisions()[known..];
     check_payers(tx, tenant, then.account_id, decided, catalogue).await?;
+    check_add_ons(tx, tenant, &then, at).await?;
     let id = then.subscription_id;
     let prices = catalogue.values().flat_map(|offer| &offer.prices);
     let usage = usage(tx, tenant, then.account_id, prices, Hour::of(at).month()).await?;
@@ -251,6 +251,32 @@ async fn check_payers(
         }
     }
     Ok(())
+}
+
+/// No add-on is to be paid that adds to nothing, now or later. Those that are left alone already do not stand in the way.
+async fn check_add_ons(
+    tx: &Transaction,
+    tenant: TenantId,
+    then: &Kept,
+    at: Timestamp,
+) -> Result<(), SubscribeError> {
+    let rows = tx.all(include_str!("decisions_of_account.sql"), &[&tenant.0, &then.account_id.0]).await?;
+    let before = read(&rows)?;
+    let id = then.subscription_id;
+    let after: Vec<&Kept> = before.iter().filter(|kept| kept.subscription_id != id).chain([then]).collect();
+    let plans = before.iter().chain([then]).flat_map(|kept| plans_of(kept.history.decisions())).collect();
+    let catalogue = offers(tx, plans).await?;
+    let alone = |all: &mut dyn Iterator<Item = &Kept>| {
+        let held: Vec<_> = all.map(|kept| (kept.subscription_id, &kept.history)).collect();
+        left_alone(&held, &catalogue, Hour::of(at))
+    };
+    let (before, after) = (alone(&mut before.iter()), alone(&mut after.into_iter()));
+    let newly: Vec<SubscriptionId> = after.difference(&before).copied().collect();
+    match newly.contains(&id) {
+        true => Err(ChangeRefused::NothingToAddTo.into()),
+        false if newly.is_empty() => Ok(()),
+        false => Err(ChangeRefused::AddOnsLeft(newly).into()),
+    }
 }
 
 async fn account(
@@ -323,19 +349,6 @@ async fn had_trial(
 ) -> Result<bool, DbError> {
     let row = tx.one(include_str!("had_trial.sql"), &[&tenant.0, &account.0, &plan.0]).await?;
     Ok(row.get("had_trial"))
-}
-
-/// Does an account hold a plan, usable now, of the vendor of an add-on?
-async fn has_base(
-    tx: &Transaction,
-    tenant: TenantId,
-    account: AccountId,
-    add_on: &Offer,
-    now: Hour,
-) -> Result<bool, DbError> {
-    let phases = usable(tx, tenant, account, now).await?;
-    let catalogue = offers(tx, plans_of(&phases)).await?;
-    Ok(catalogue.values().any(|offer| !offer.is_add_on && offer.vendor_id == add_on.vendor_id))
 }
 
 /// How the subscriptions that an account holds stand in an hour, as far as they can be used.

@@ -264,9 +264,20 @@ pub enum ChangeRefused {
     /// An add-on adds to something.
     #[error("an add-on is for accounts with a subscription of the same vendor")]
     NothingToAddTo,
+    /// Add-ons would be paid and add to nothing.
+    #[error(
+        "{} {} to it and would be left without it; end or pause them no later than it",
+        among(.0), if .0.len() == 1 { "is an add-on" } else { "are add-ons" }
+    )]
+    AddOnsLeft(Vec<SubscriptionId>),
     /// A history must not grow for ever.
     #[error("the subscription has been changed 1,000 times; start another one")]
     TooManyChanges,
+}
+
+fn among(ids: &[SubscriptionId]) -> String {
+    let ids: Vec<String> = ids.iter().map(SubscriptionId::to_string).collect();
+    format!("{} {}", if ids.len() == 1 { "subscription" } else { "subscriptions" }, ids.join(", "))
 }
 
 impl std::fmt::Display for Item {

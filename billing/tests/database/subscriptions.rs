@@ -202,6 +202,51 @@ async fn what_cannot_be_subscribed_to_is_refused() {
     begin(&tx, tenant, start(extra, None), NOVEMBER).await.expect("and what adds to it");
 }
 
+/// Rows: a change, of the add-on or of the plan beside it, and when; and why it is refused.
+#[tokio::test]
+async fn an_add_on_is_not_paid_without_what_it_adds_to() {
+    let db = database().await;
+    let tenant = tenant(&db, false, "2026-11-01T00:00:00Z").await;
+    let tx = db.tenant(tenant).await.expect("begins");
+    let [plan, other, extra] =
+        [(false, 10), (false, 20), (true, 1)].map(|(add_on, cents)| (add_on, monthly(cents)));
+    let plan = sold(&tx, tenant, plan.0, &version(json!({}), vec![plan.1])).await;
+    let elsewhere = sold(&tx, tenant, other.0, &version(json!({}), vec![other.1])).await;
+    let extra = sold(&tx, tenant, extra.0, &version(json!({}), vec![extra.1])).await;
+    let plan_of = begin(&tx, tenant, start(plan, None), NOVEMBER).await.expect("a plan");
+    let extra_of = begin(&tx, tenant, start(extra, None), NOVEMBER).await.expect("an add-on");
+    let (now, month) = (Change::Cancel { when: When::Now }, Change::Cancel { when: When::PeriodEnd });
+    let left = format!("subscription {extra_of} is an add-on to it and would be left without it");
+    let nothing = "an add-on is for accounts with a subscription of the same vendor";
+    for (day, of, what, why) in [
+        (1, plan_of, now, Some(left.as_str())),
+        (1, plan_of, month, Some(&left)),
+        (1, plan_of, Change::Pause {}, Some(&left)),
+        (1, plan_of, to_plan(extra, When::Now), Some(nothing)),
+        (1, plan_of, to_plan(elsewhere, When::PeriodEnd), None),
+        (2, extra_of, Change::Pause {}, None),
+        (2, plan_of, Change::Pause {}, None),
+        (3, extra_of, Change::Resume {}, Some(nothing)),
+        (3, plan_of, Change::Resume {}, None),
+        (3, extra_of, Change::Resume {}, None),
+        (4, extra_of, month, None),
+        (4, plan_of, now, Some(&left)),
+        (4, plan_of, month, None),
+        (5, extra_of, Change::Resume {}, Some(nothing)),
+        (5, plan_of, Change::Resume {}, None),
+        (5, extra_of, Change::Resume {}, None),
+        (6, extra_of, now, None),
+        (6, plan_of, now, None),
+    ] {
+        let done = change(&tx, tenant, of, what, &format!("2026-11-0{day}T12:00:00Z")).await;
+        let said = done.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            said.contains(why.unwrap_or_default()) && said.is_empty() == why.is_none(),
+            "{what:?}: {said}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_trial_is_given_once() {
     let db = database().await;
@@ -274,9 +319,11 @@ async fn what_may_be_done_follows_what_is_subscribed_to() {
     assert_eq!((limited.rooms_max, limited.participants_max, limited.recording), (Some(2), Some(4), false));
     let more = json!({ "features": { "rooms_max": 10, "recording": true } });
     let extra = sold(&tx, tenant, true, &version(more, vec![monthly(1)])).await;
-    begin(&tx, tenant, start(extra, None), NOVEMBER).await.expect("an add-on");
+    let extra = begin(&tx, tenant, start(extra, None), NOVEMBER).await.expect("an add-on");
     assert_eq!(may(NOVEMBER).await.rooms_max, Some(12));
-    change(&tx, tenant, own, Change::Pause {}, NOVEMBER).await.expect("pauses");
+    for subscription in [extra, own] {
+        change(&tx, tenant, subscription, Change::Pause {}, NOVEMBER).await.expect("pauses");
+    }
     assert!(may("2026-11-01T00:59:00Z").await.calls, "the hour is paid");
     assert_eq!(may("2026-11-01T01:00:00Z").await, Entitlements::NOTHING);
     change(&tx, tenant, own, Change::Resume {}, "2026-11-05T00:00:00Z").await.expect("resumes");
