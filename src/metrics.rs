@@ -1,11 +1,13 @@
-//! `/metrics` for Prometheus, on an address of its own: what the media node and the hub count, under the names that
+//! `/metrics` for Prometheus, on an address of its own: what the media node, the hub and billing count, under the names that
 //! `docs/operating.md` explains.
 
+mod billing;
 mod exposition;
 mod hub;
 mod media;
 
 use crate::config::MetricsConfig;
+use ::billing::jobs::Tally;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
@@ -23,6 +25,8 @@ pub(crate) struct Sources {
     pub media: Option<sfu::Handle>,
     /// The hub of this process.
     pub hub: Option<Hub>,
+    /// Billing's jobs in this process.
+    pub billing: Option<Tally>,
     /// How many rooms have lines of their own.
     pub rooms: usize,
 }
@@ -56,6 +60,9 @@ fn page(sources: &Sources) -> String {
     }
     if let Some(hub) = &sources.hub {
         hub::write(&mut page, &hub.look());
+    }
+    if let Some(billing) = &sources.billing {
+        billing::write(&mut page, billing);
     }
     page.finish()
 }

@@ -28,7 +28,8 @@ pub(crate) async fn run(config: &NodeConfig) -> Result<()> {
     let media = media_config(&config.media, data_dir.private_folder("journal")?);
     let legs_max = media.legs_max;
     let (handle, events) = sfu::Node::start(media).context("the media node does not start")?;
-    let sources = Sources { media: Some(handle.clone()), hub: None, rooms: config.metrics.metrics_rooms };
+    let rooms = config.metrics.metrics_rooms;
+    let sources = Sources { media: Some(handle.clone()), hub: None, billing: None, rooms };
     metrics::start(&config.metrics, sources).await?;
     let (link, leaving, remains) = Link::new(config, handle.clone(), events, legs_max)?;
     let told = tokio::spawn(link.keep());

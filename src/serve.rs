@@ -13,6 +13,7 @@ use axum::serve::ListenerExt;
 use billing::clock::Clock;
 use billing::collector::Collector;
 use billing::db::Db;
+use billing::jobs::Tally;
 use billing::processor::Sandbox;
 use signaling::hub::{Hub, HubConfig};
 use signaling::nodes::{self, Local, Nodes};
@@ -139,13 +140,18 @@ impl Roles {
         })
         .await
         .context("signalling does not start")?;
-        let sources =
-            Sources { media: media.clone(), hub: Some(hub.clone()), rooms: config.metrics.metrics_rooms };
+        let tally = Tally::default();
+        let sources = Sources {
+            media: media.clone(),
+            hub: Some(hub.clone()),
+            billing: Some(tally.clone()),
+            rooms: config.metrics.metrics_rooms,
+        };
         metrics::start(&config.metrics, sources).await?;
         let collector =
             Collector::new(db.clone(), clock.clone(), Sandbox::new(db.clone()), config.billing.terms());
         info!(processor = "sandbox", "payments are rehearsed: no money moves");
-        let billing = tokio::spawn(billing::jobs::run(db, clock, collector));
+        let billing = tokio::spawn(billing::jobs::run(db, clock, collector, tally));
         let secure = public_url.starts_with("https://");
         let router = signaling::router(hub.clone()).merge(nodes::routes(nodes)).merge(pages::router(secure));
         let http = Http::start(listener, router);

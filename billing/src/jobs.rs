@@ -1,6 +1,10 @@
 //! What billing does by itself: every hour it makes ended months final, prepares the next ones and collects what is due; every
 //! minute it seals the ledger; every second it finishes the payments that were begun.
 
+mod tally;
+
+pub use tally::{Job, JobLook, Tally};
+
 use crate::{
     clock::Clock,
     collector::{Collector, Outgoing, Swept, Whom},
@@ -13,7 +17,10 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Mutex, time::Duration};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    time::{Interval, MissedTickBehavior},
+};
 use uuid::Uuid;
 
 /// How often.
@@ -47,22 +54,124 @@ pub struct Round {
 }
 
 /// Runs for ever. Any number of processes may do this at the same time.
-pub async fn run(db: Db, clock: Clock, collector: Collector<impl Processor>) {
-    tokio::join!(
-        hourly(&db, &clock, &collector),
-        seal_every_minute(&db, &clock),
-        finish_payments(&collector),
-        rehearse(&collector),
-    );
+pub async fn run(db: Db, clock: Clock, collector: Collector<impl Processor>, tally: Tally) {
+    let jobs = Jobs { db, clock, collector, tally };
+    tokio::join!(jobs.hourly(), jobs.seal_every_minute(), jobs.finish_payments(), jobs.rehearse());
 }
 
-async fn finish_payments(collector: &Collector<impl Processor>) {
-    let mut ticks = tokio::time::interval(FINISH_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = finish(collector).await {
+/// At once, and then so often.
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+struct Jobs<P> {
+    db: Db,
+    clock: Clock,
+    collector: Collector<P>,
+    tally: Tally,
+}
+
+impl<P: Processor> Jobs<P> {
+    async fn hourly(&self) {
+        let mut ticks = every(TICK);
+        loop {
+            ticks.tick().await;
+            self.close().await;
+            self.collect().await;
+            self.pay_out().await;
+        }
+    }
+
+    async fn seal_every_minute(&self) {
+        let mut ticks = every(SEAL_EVERY);
+        loop {
+            ticks.tick().await;
+            self.seal().await;
+        }
+    }
+
+    async fn finish_payments(&self) {
+        let mut ticks = every(FINISH_EVERY);
+        loop {
+            ticks.tick().await;
+            self.finish().await;
+        }
+    }
+
+    async fn rehearse(&self) {
+        let mut ticks = every(REHEARSE_EVERY);
+        loop {
+            ticks.tick().await;
+            // What fails is logged; the operator's tabs are what is counted.
+            let _swept = self.sweep(Whom::Sandboxes).await;
+        }
+    }
+
+    async fn close(&self) {
+        let told = |tenant: TenantId, summary: &Summary| {
+            tracing::debug!(%tenant, number = %summary.number, total = %summary.total, "a statement became final");
+        };
+        let round = round(&self.db, &self.clock, told).await;
+        if let Err(error) = &round {
+            tracing::warn!(%error, "a round of billing failed; the next one is in an hour");
+        }
+        self.tally.finalised(round.as_ref().map_or(0, |round| round.finalised));
+        self.ended(Job::Close, round.map(|round| round.failed.len() as u64));
+    }
+
+    async fn collect(&self) {
+        let swept = self.sweep(Whom::All).await;
+        self.ended(Job::Collect, swept.map(|swept| swept.failed));
+    }
+
+    async fn sweep(&self, whom: Whom) -> Result<Swept, DbError> {
+        let swept = self.collector.sweep(whom).await;
+        match &swept {
+            Ok(Swept { acted: 0, failed: 0, .. }) => {}
+            Ok(Swept { payers, acted, failed }) => {
+                tracing::info!(payers, acted, failed, "tabs were looked through");
+            }
+            Err(error) => tracing::warn!(%error, "tabs were not looked through; the next round tries again"),
+        }
+        swept
+    }
+
+    async fn pay_out(&self) {
+        let paid = self.collector.pay_out().await;
+        match &paid {
+            Ok(0) => {}
+            Ok(payouts) => tracing::info!(payouts, "vendors were paid"),
+            Err(error) => tracing::warn!(%error, "vendors were not paid; the next round tries again"),
+        }
+        self.ended(Job::PayOut, paid.map(|_| 0));
+    }
+
+    /// What was posted becomes part of the chain of blocks in which tampering shows.
+    async fn seal(&self) {
+        let sealed = store::seal_ledger(&self.db, &self.clock).await;
+        match &sealed {
+            Ok(0) => {}
+            Ok(blocks) => tracing::debug!(blocks, "the ledger was sealed"),
+            Err(error) => tracing::warn!(%error, "the ledger was not sealed; the next try is in a minute"),
+        }
+        self.ended(Job::Seal, sealed.map(|_| 0));
+    }
+
+    async fn finish(&self) {
+        let finished = finish(&self.collector).await;
+        if let Err(error) = &finished {
             tracing::warn!(%error, "payments were not finished; the next try is in a second");
+        }
+        self.ended(Job::Finish, finished.map(|()| 0));
+    }
+
+    /// Counts a round: how many accounts it left out, or that it failed.
+    fn ended<E>(&self, job: Job, left_out: Result<u64, E>) {
+        match left_out {
+            Ok(left_out) => self.tally.done(job, left_out, self.clock.now()),
+            Err(_) => self.tally.failed(job),
         }
     }
 }
@@ -73,59 +182,6 @@ async fn finish(collector: &Collector<impl Processor>) -> Result<(), StoreError>
     collector.resume_outgoing(Outgoing::Payouts).await?;
     collector.hear().await?;
     Ok(())
-}
-
-async fn rehearse(collector: &Collector<impl Processor>) {
-    let mut ticks = tokio::time::interval(REHEARSE_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        collect(collector, Whom::Sandboxes).await;
-    }
-}
-
-async fn collect(collector: &Collector<impl Processor>, whom: Whom) {
-    match collector.sweep(whom).await {
-        Ok(Swept { acted: 0, failed: 0, .. }) => {}
-        Ok(Swept { payers, acted, failed }) => {
-            tracing::info!(payers, acted, failed, "tabs were looked through");
-        }
-        Err(error) => tracing::warn!(%error, "tabs were not looked through; the next round tries again"),
-    }
-}
-
-/// What was posted becomes part of the chain of blocks in which tampering shows.
-async fn seal_every_minute(db: &Db, clock: &Clock) {
-    let mut ticks = tokio::time::interval(SEAL_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        match store::seal_ledger(db, clock).await {
-            Ok(0) => {}
-            Ok(blocks) => tracing::debug!(blocks, "the ledger was sealed"),
-            Err(error) => tracing::warn!(%error, "the ledger was not sealed; the next try is in a minute"),
-        }
-    }
-}
-
-async fn hourly(db: &Db, clock: &Clock, collector: &Collector<impl Processor>) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let told = |tenant: TenantId, summary: &Summary| {
-        tracing::debug!(%tenant, number = %summary.number, total = %summary.total, "a statement became final");
-    };
-    loop {
-        ticks.tick().await;
-        if let Err(error) = round(db, clock, told).await {
-            tracing::warn!(%error, "a round of billing failed; the next one is in an hour");
-        }
-        collect(collector, Whom::All).await;
-        match collector.pay_out().await {
-            Ok(0) => {}
-            Ok(payouts) => tracing::info!(payouts, "vendors were paid"),
-            Err(error) => tracing::warn!(%error, "vendors were not paid; the next round tries again"),
-        }
-    }
 }
 
 /// One round over all tenants, page by page. A tenant whose turn fails does not keep the others waiting. Tells of each

@@ -245,3 +245,26 @@ async fn the_headers_of_a_connection_are_captured_without_what_was_said() -> Res
     ensure!(stranger.post(&own, &serde_json::json!({})).await?.code() == "forbidden");
     Ok(())
 }
+
+#[tokio::test]
+async fn each_job_of_billing_says_when_it_last_came_to_its_end() -> Result<()> {
+    let service = Home::new()?.start().await?;
+    let jobs = ["close", "collect", "pay_out", "seal", "finish"];
+    let done_at = |job: &str| format!("tuppence_billing_last_round_timestamp_seconds{{job=\"{job}\"}}");
+    let seen = eventually("a round of each job", Duration::from_secs(15), async || {
+        let samples = Samples::read(&service.metrics().await?)?;
+        let all = jobs.iter().all(|job| samples.beginning(&done_at(job)).next().is_some());
+        Ok(all.then_some(samples))
+    })
+    .await?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    for job in jobs {
+        ensure!(now - seen.of(&done_at(job)) < 60, "{job}: {seen:?}");
+        let rounds =
+            |outcome| format!("tuppence_billing_rounds_total{{job=\"{job}\",outcome=\"{outcome}\"}}");
+        ensure!(seen.of(&rounds("done")) >= 1 && seen.of(&rounds("failed")) == 0, "{job}: {seen:?}");
+    }
+    ensure!(seen.of("tuppence_billing_left_out_accounts_total{job=\"close\"}") == 0);
+    ensure!(seen.of("tuppence_billing_statements_total") == 0, "{seen:?}");
+    Ok(())
+}
