@@ -2,7 +2,16 @@
 
 use crate::{clock, rows::Row, server::Server};
 use anyhow::{Context, Result, ensure};
-use billing::{audit, clock::Clock, jobs};
+use billing::{
+    audit,
+    clock::Clock,
+    collection::DEFAULT_POLICY,
+    collector::{Collector, PayoutFloor, Terms, Whom},
+    db::Db,
+    jobs,
+    processor::Sandbox,
+    store::PlatformShare,
+};
 
 /// What a close writes.
 const WRITTEN: [&str; 5] =
@@ -18,7 +27,7 @@ pub(crate) async fn measure(server: &Server, accounts: u64, facts: u64) -> Resul
     admin.batch_execute("vacuum analyze").await?;
     admin.batch_execute("checkpoint").await?;
 
-    let db = billing::db::Db::connect(&url).await?;
+    let db = Db::connect(&url).await?;
     let at = Clock::fixed("2026-11-01T02:00:00Z".parse()?);
     let began = clock::now();
     let round = jobs::round(&db, &at, |_, _| ()).await?;
@@ -31,6 +40,7 @@ pub(crate) async fn measure(server: &Server, accounts: u64, facts: u64) -> Resul
     let began = clock::now();
     let report = audit::audit(&db, at.now()).await?;
     let audited = report.accounts as f64 / began.elapsed().as_secs_f64();
+    let (swept, summed) = (swept(&db, &at, accounts).await?, summed(&admin).await?);
     report.differences.iter().take(10).for_each(|difference| eprintln!("{difference}"));
     Ok(vec![
         Row::at_least("billing", "close_statements_per_s", per_second(took), "1/s", 25_000.0)
@@ -38,6 +48,8 @@ pub(crate) async fn measure(server: &Server, accounts: u64, facts: u64) -> Resul
         Row::plain("billing", "close_rss_mb", rss, "MB"),
         Row::plain("billing", "storage_mb_per_million_account_months", storage * 1e6 / accounts as f64, "MB"),
         Row::plain("billing", "audit_accounts_per_s", audited, "1/s"),
+        Row::plain("billing", "collection_decisions_per_s", per_second(swept), "1/s")
+            .against(per_second(summed)),
         Row::at_most("billing", "audit_differences", report.differences.len() as f64, "", 0.0),
     ])
 }
@@ -57,6 +69,26 @@ async fn bare(server: &Server, url: &str) -> Result<f64> {
     };
     let began = clock::now();
     tokio::try_join!(write(&ledger, &WRITTEN[..3]), write(&statements, &WRITTEN[3..]))?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+/// Asks of every account what is to be done about its tab, and does it. Tells how many seconds that took.
+async fn swept(db: &Db, at: &Clock, accounts: u64) -> Result<f64> {
+    let terms =
+        Terms { policy: DEFAULT_POLICY, platform: PlatformShare(100), payout_floor: PayoutFloor(500) };
+    let collector = Collector::new(db.clone(), at.clone(), Sandbox::new(db.clone()), terms);
+    let began = clock::now();
+    let swept = collector.sweep(Whom::All).await?;
+    ensure!(swept.payers == accounts && swept.failed == 0, "{swept:?}");
+    Ok(began.elapsed().as_secs_f64())
+}
+
+/// The least that a decision needs to know: what stands on each tab.
+async fn summed(admin: &tokio_postgres::Client) -> Result<f64> {
+    let began = clock::now();
+    let sql = "select count(*) from (select sum(amount_micros) from ledger_entry where ledger_account like 'receivable:%'
+                                      group by tenant_id, ledger_account)";
+    admin.query_one(sql, &[]).await?;
     Ok(began.elapsed().as_secs_f64())
 }
 

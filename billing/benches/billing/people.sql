@@ -1,5 +1,5 @@
 -- A population whose October can be closed: $ACCOUNTS businesses with three subscriptions each (metered, 5 cents, 25 cents)
--- of two vendors, and $FACTS usage facts each. Run as the superuser.
+-- of two vendors, $FACTS usage facts each, and a card to pay with. Run as the superuser.
 set session_replication_role = replica; -- the rows below fit together
 insert into vendor values ('00000000-0000-0000-0000-0000000000b1', 'Mailbox', '2026-01-01Z');
 insert into plan values
@@ -19,6 +19,12 @@ insert into tenant (tenant_id, name, sandbox, created_at)
 select md5(i::text)::uuid, 'Business ' || i, false, '2026-09-20T10:00Z' from generate_series(1, $ACCOUNTS) i;
 insert into account (tenant_id, account_id, kind, name, currency, created_at)
 select md5(i::text)::uuid, md5('account' || i)::uuid, 'tenant', 'Business ' || i, 'USD', '2026-09-20T10:00Z'
+  from generate_series(1, $ACCOUNTS) i;
+insert into payment_method (tenant_id, account_id, payment_method_id, processor, rail, token, label, created_at)
+select md5(i::text)::uuid, md5('account' || i)::uuid, md5('card' || i)::uuid, 'sandbox', 'card', 'sandbox_succeeds', 'Card', '2026-09-20T10:00Z'
+  from generate_series(1, $ACCOUNTS) i;
+insert into payment_setting (tenant_id, account_id, sequence, payment_method_id, created_at)
+select md5(i::text)::uuid, md5('account' || i)::uuid, 1, md5('card' || i)::uuid, '2026-09-20T10:00Z'
   from generate_series(1, $ACCOUNTS) i;
 insert into subscription (tenant_id, account_id, subscription_id, plan_version_id, starts_at, created_at)
 select md5(i::text)::uuid, md5('account' || i)::uuid, md5(i || 'on' || p)::uuid,
