@@ -7,6 +7,7 @@ use billing::collector::{PayoutFloor, Terms};
 use billing::store::PlatformShare;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use sfu::{EgressKind, Ways};
+use signaling::proxies::Proxy;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -235,6 +236,10 @@ pub(crate) struct HttpConfig {
     /// [default: http://localhost:PORT]
     #[arg(long, env = "TUPPENCE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
+    /// IP addresses or networks of your own proxies, separated by commas, whose X-Forwarded-For says who asks; behind any other all callers share one limit
+    /// [default: none]
+    #[arg(long, env = "TUPPENCE_TRUSTED_PROXIES", value_name = "IP,…", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Proxy>,
     /// Keep a sandbox tenant with a demo page, a clock that can be advanced and an owner link printed at each start
     #[arg(long, env = "TUPPENCE_DEMO", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub demo: bool,

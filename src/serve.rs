@@ -17,6 +17,7 @@ use billing::jobs::Tally;
 use billing::processor::Sandbox;
 use signaling::hub::{Hub, HubConfig};
 use signaling::nodes::{self, Local, Nodes};
+use signaling::proxies::Proxies;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -136,6 +137,7 @@ impl Roles {
         let hub = Hub::start(HubConfig {
             resume_within: Duration::from_secs(config.signaling.resume_within_s),
             heartbeat: Duration::from_secs(config.signaling.heartbeat_s),
+            proxies: Proxies::new(config.http.trusted_proxies.clone()),
             ..HubConfig::new(&public_url, db.clone(), clock.clone(), plane)
         })
         .await

@@ -3,6 +3,7 @@
 use crate::exchange::{Tap, TapRefusal};
 use crate::hub::Hub;
 use crate::limits::Limiter;
+use crate::proxies::Proxies;
 use crate::resource::Outcome;
 use crate::room::CallId;
 use crate::switchboard::Ask;
@@ -63,6 +64,11 @@ impl Api {
     /// The keys of call tokens.
     pub fn tokens(&self) -> &TokenKeys {
         self.0.hub.token_keys()
+    }
+
+    /// Who is believed about where a request comes from.
+    pub fn proxies(&self) -> &Proxies {
+        self.0.hub.proxies()
     }
 
     /// How often one address may ask.

@@ -191,21 +191,21 @@ fn unauthorized(detail: &str) -> Problem {
     Problem::new(Code::Unauthorized, detail)
 }
 
-/// Where a request comes from. Headers such as `X-Forwarded-For` are not believed.
+/// Where a request comes from. `X-Forwarded-For` is believed from the operator's own proxies only.
 #[derive(Debug, Clone, Copy)]
 pub struct Address(pub IpAddr);
 
 impl Address {
-    fn of(parts: &Parts) -> Self {
+    fn of(parts: &Parts, api: &Api) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Self(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()))
+        Self(api.proxies().client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), &parts.headers))
     }
 }
 
 impl FromRequestParts<Api> for Address {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(parts))
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(parts, api))
     }
 }

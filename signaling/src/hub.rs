@@ -3,6 +3,7 @@
 use crate::exchange::{Exchange, Parts};
 use crate::media::MediaPlane;
 use crate::metrics::{HubLook, Tally};
+use crate::proxies::Proxies;
 use crate::records::{Records, close_lost};
 use crate::room::ParticipantId;
 use crate::session::SocketId;
@@ -41,6 +42,8 @@ pub struct HubConfig {
     pub heartbeat: Duration,
     /// How many sockets may be open at once. Usually 20,000.
     pub sockets_max: usize,
+    /// Who is believed about where a request comes from. Usually nobody.
+    pub proxies: Proxies,
 }
 
 impl HubConfig {
@@ -55,6 +58,7 @@ impl HubConfig {
             resume_within: Duration::from_secs(30),
             heartbeat: Duration::from_secs(5),
             sockets_max: 20_000,
+            proxies: Proxies::default(),
         }
     }
 }
@@ -76,6 +80,7 @@ pub struct Hub(Arc<Inner>);
 
 struct Inner {
     public_url: String,
+    proxies: Proxies,
     db: Db,
     clock: Clock,
     token_keys: TokenKeys,
@@ -118,6 +123,7 @@ impl Hub {
         });
         Ok(Self(Arc::new(Inner {
             public_url: config.public_url,
+            proxies: config.proxies,
             db: config.db,
             clock: config.clock,
             token_keys,
@@ -154,6 +160,11 @@ impl Hub {
     /// Where people reach the service, without a slash at the end.
     pub fn public_url(&self) -> &str {
         &self.0.public_url
+    }
+
+    /// Who is believed about where a request comes from.
+    pub fn proxies(&self) -> &Proxies {
+        &self.0.proxies
     }
 
     /// The database.

@@ -27,6 +27,7 @@ pub mod openapi;
 pub mod pass;
 pub mod problem;
 pub mod protocol;
+pub mod proxies;
 pub mod records;
 pub mod refusal;
 pub mod resource;

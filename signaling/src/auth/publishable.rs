@@ -21,7 +21,7 @@ impl FromRequestParts<Api> for PublishableCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Address(address) = Address::of(parts);
+        let Address(address) = Address::of(parts, api);
         api.limiter().take(Purpose::Visit, address, api.now())?;
         let key = bearer(&parts.headers)?
             .and_then(|text| Secret::presented(SecretKind::PublishableKey, text))

@@ -147,3 +147,21 @@ async fn one_address_does_not_make_rooms_without_end() {
     }
     panic!("forty rooms in a row");
 }
+
+/// The proxy adds whom it was asked by; what the client wrote before that buys it nothing.
+#[tokio::test]
+async fn behind_a_proxy_each_address_has_limits_of_its_own() {
+    let service = Service::behind(&["127.0.0.0/8", "::1"]).await;
+    bootstrap::ensure_demo(&service.db, &service.clock, &service.url).await.expect("a demo");
+    let ask = async |n: usize, client: &str| {
+        let through = format!("203.0.113.{n}, {client}");
+        send(service.request(Method::POST, "/v1/demo/rooms").header("x-forwarded-for", through)).await.status
+    };
+    let mut asked = 0;
+    while ask(asked, "192.0.2.1").await == 201 {
+        asked += 1;
+        assert!(asked < 40, "forty rooms in a row");
+    }
+    assert_eq!(ask(asked, "192.0.2.1").await, 429);
+    assert_eq!(ask(asked, "192.0.2.2").await, 201, "another address is not concerned");
+}

@@ -11,6 +11,7 @@ use serde_json::Value;
 use signaling::api::id_at;
 use signaling::auth::{Member, Role};
 use signaling::hub::{Hub, HubConfig};
+use signaling::proxies::Proxies;
 use signaling::secret::{Secret, SecretKind};
 use signaling::store;
 use std::net::SocketAddr;
@@ -44,12 +45,22 @@ impl Service {
         Self::on(support::database().await, Clock::system()).await
     }
 
+    /// Behind proxies, each with its network.
+    pub(crate) async fn behind(proxies: &[&str]) -> Self {
+        let proxies = proxies.iter().map(|proxy| proxy.parse().expect("a network")).collect();
+        Self::run(support::database().await, Clock::system(), Proxies::new(proxies)).await
+    }
+
     /// Another process of the same service.
     pub(crate) async fn on(db: Db, clock: Clock) -> Self {
+        Self::run(db, clock, Proxies::default()).await
+    }
+
+    async fn run(db: Db, clock: Clock, proxies: Proxies) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (media, plane) = FakeMedia::new();
-        let config = HubConfig::new(&url, db.clone(), clock.clone(), plane);
+        let config = HubConfig { proxies, ..HubConfig::new(&url, db.clone(), clock.clone(), plane) };
         let hub = Hub::start(config).await.expect("starts");
         let service = signaling::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
