@@ -112,12 +112,12 @@ impl<P: Processor> Jobs<P> {
     async fn close(&self) {
         let told = |tenant: TenantId, summary: &Summary| {
             tracing::debug!(%tenant, number = %summary.number, total = %summary.total, "a statement became final");
+            self.tally.finalised();
         };
         let round = round(&self.db, &self.clock, told).await;
         if let Err(error) = &round {
             tracing::warn!(%error, "a round of billing failed; the next one is in an hour");
         }
-        self.tally.finalised(round.as_ref().map_or(0, |round| round.finalised));
         self.ended(Job::Close, round.map(|round| round.failed.len() as u64));
     }
 
