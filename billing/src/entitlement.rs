@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 /// The largest room that any plan may promise.
 const PARTICIPANTS_MAX: u32 = 64;
-/// The fastest stream that any plan may promise, in kbit/s.
+/// The most that any plan may let one person send, in kbit/s.
 const BITRATE_KBPS_MAX: u32 = 1_000_000;
 
 /// What a plan version allows. What it leaves out, a plan does not limit and an add-on does not add.
@@ -24,7 +24,7 @@ pub struct Features {
     /// May calls be recorded?
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recording: Option<bool>,
-    /// As fast a stream, in kbit/s.
+    /// As much as one person may send, in kbit/s: their pictures, their screen and their voice together.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub bitrate_kbps_max: Option<u32>,
@@ -69,7 +69,7 @@ pub struct Entitlements {
     pub participants_max: Option<u32>,
     /// May calls be recorded?
     pub recording: bool,
-    /// As fast a stream, in kbit/s.
+    /// As much as one person may send, in kbit/s.
     pub bitrate_kbps_max: Option<u32>,
 }
 

@@ -12,6 +12,8 @@ const MESSAGES_PER_S: u64 = 50;
 /// What becomes of the messages of one room: as many bytes and messages may leave for all its legs together.
 const FAN_OUT_BYTES_PER_S: u64 = 4 << 20;
 const FAN_OUT_PER_S: u64 = 5_000;
+/// How far above a plan's limit pictures may be: a browser that keeps to it is above it for a moment now and then.
+const PICTURES_OVER_PERCENT: u64 = 25;
 /// What may come at once: a second's worth. A keyframe of a large screen is a few megabytes.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,12 @@ impl Allowance {
     /// For the messages that the legs of a room are sent.
     pub(crate) fn for_fan_out(now: Instant) -> Self {
         Allowance::of(FAN_OUT_BYTES_PER_S, FAN_OUT_PER_S, now)
+    }
+
+    /// For the pictures of somebody whose plan has a limit, in kbit/s.
+    pub(crate) fn for_pictures(kbps: u32, now: Instant) -> Self {
+        let bytes_per_s = u64::from(kbps) * 1_000 / 8 * (100 + PICTURES_OVER_PERCENT) / 100;
+        Allowance::of(bytes_per_s.min(BYTES_PER_S), DATAGRAMS_PER_S, now)
     }
 
     fn of(bytes_per_s: u64, datagrams_per_s: u64, now: Instant) -> Self {

@@ -126,6 +126,14 @@ pub enum Command {
         /// How long nothing is counted, in milliseconds.
         free_ms: u32,
     },
+    /// What the plan of whoever pays lets this person send: all of it together. The client is told, and pictures that come
+    /// faster go no further; a voice always does. Without it nothing but the node's own limits holds.
+    Limit {
+        /// Whose.
+        leg: LegId,
+        /// In kbit/s.
+        kbps: u32,
+    },
     /// Answers a further offer of the same connection, to add slots. Answered by [`Event::Answered`] or [`Event::OfferRefused`].
     Offer {
         /// Whose.

@@ -14,6 +14,8 @@ pub enum Dropped {
     Stranger,
     /// Its leg has sent more than one may.
     Excess,
+    /// A picture that came faster than the plan of whoever pays lets its publisher send.
+    OverPlan,
     /// It came from an opened address but did not prove to be the leg's own.
     Unproven,
     /// Media of somebody who has not entered.
@@ -26,9 +28,10 @@ pub enum Dropped {
 
 impl Dropped {
     /// All of them, in the order of their counters.
-    pub const ALL: [Dropped; 6] = [
+    pub const ALL: [Dropped; 7] = [
         Dropped::Stranger,
         Dropped::Excess,
+        Dropped::OverPlan,
         Dropped::Unproven,
         Dropped::Lobby,
         Dropped::NoConsent,
@@ -40,6 +43,7 @@ impl Dropped {
         match self {
             Dropped::Stranger => "stranger",
             Dropped::Excess => "excess",
+            Dropped::OverPlan => "over_plan",
             Dropped::Unproven => "unproven",
             Dropped::Lobby => "lobby",
             Dropped::NoConsent => "no_consent",

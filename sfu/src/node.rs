@@ -269,6 +269,7 @@ fn leg_of(command: &Command) -> Option<LegId> {
         Command::Join { leg, .. }
         | Command::Enter { leg }
         | Command::TakeOver { leg, .. }
+        | Command::Limit { leg, .. }
         | Command::Offer { leg, .. }
         | Command::Mute { leg, .. }
         | Command::View { leg, .. }

@@ -2,6 +2,7 @@
 //!
 //! str0m's law is kept in [`Peer::drain`]: after each single change its outputs are taken until it answers with a time.
 
+mod ceiling;
 mod insight;
 mod messaging;
 mod slot_player;
@@ -38,6 +39,7 @@ use crate::sources::Sources;
 use crate::tap::Tap;
 use crate::track::Track;
 use crate::usage::LegUsage;
+use ceiling::Ceiling;
 pub(crate) use slot_player::SlotPlayer;
 
 /// Silence after which a leg is lost.
@@ -125,6 +127,8 @@ pub(crate) struct Peer {
     broken: bool,
     sources: Sources,
     allowance: Allowance,
+    /// Of somebody whose plan limits what is sent.
+    ceiling: Option<Ceiling>,
     repairs: Repairs,
     consents: Consents,
     /// Where the datagram at hand came from.
@@ -169,6 +173,7 @@ impl Peer {
             broken: false,
             sources: secrets.sources,
             allowance: Allowance::new(now),
+            ceiling: None,
             repairs: Repairs::new(),
             consents: Consents::default(),
             remote: None,

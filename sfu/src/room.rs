@@ -145,6 +145,11 @@ impl Room {
         }
     }
 
+    /// The plan of whoever pays limits what this publisher sends.
+    pub(crate) fn limit(&mut self, at: Key, kbps: u32, now: Instant) {
+        self.peers.get_mut(at).into_iter().for_each(|peer| peer.limit(kbps, now));
+    }
+
     /// A subscriber says what it shows.
     pub(crate) fn view(&mut self, at: Key, wants: Vec<Want>, now: Now, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(at) else { return };
@@ -228,6 +233,9 @@ impl Room {
             let (leg, tapped) = (peer.leg, peer.close_tap_if_over(now.instant));
             out.events.extend(tapped.map(|file| Event::Tapped { leg, file }));
             let mut said = peer.tick(now);
+            if peer.tell_ceiling(now, &mut out.datagrams, &mut said) {
+                out.touched.push(at);
+            }
             self.queue(at, now.instant);
             self.attend(at, &mut said, now, out);
             self.choose_layers(at, now, out);

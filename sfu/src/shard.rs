@@ -127,6 +127,9 @@ impl Shard {
                 let free = Duration::from_millis(free_ms.into());
                 self.for_leg(leg, now, |room, at, out| room.enter(at, free, now, out));
             }
+            Command::Limit { leg, kbps } => {
+                self.for_leg(leg, now, |room, at, _| room.limit(at, kbps, now.instant));
+            }
             Command::Mute { leg, source, muted } => {
                 self.for_leg(leg, now, |room, at, out| room.mute(at, source, muted, now, out));
             }

@@ -112,6 +112,11 @@ impl Track {
         }
     }
 
+    /// The encoding of which a packet came last, if any did.
+    pub(crate) fn latest_encoding(&self) -> Option<Option<Rid>> {
+        self.layers.iter().max_by_key(|layer| layer.heard_at).map(|layer| layer.rid)
+    }
+
     /// Whether the track may take a slot.
     pub(crate) fn is_playable(&self) -> bool {
         self.delivered && !self.muted

@@ -71,7 +71,8 @@ async fn try_admit(
     };
     let fit_in = found.get::<_, i32>("participants_max").unsigned_abs();
     let participants_max = allowed.participants_max.map_or(fit_in, |most| most.min(fit_in));
-    let policy = Policy { title: found.get("title"), participants_max };
+    let bitrate_kbps_max = allowed.bitrate_kbps_max;
+    let policy = Policy { title: found.get("title"), participants_max, bitrate_kbps_max };
     tx.commit().await?;
     Ok(Ok(policy))
 }

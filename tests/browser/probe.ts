@@ -25,6 +25,8 @@ export interface Seen {
   readonly totalAudioEnergy: number;
   readonly bytesReceived: number;
   readonly framesSent: number;
+  /** With headers, and without what is sent again. */
+  readonly bytesSent: number;
   /** The same by the encoding's `rid`. */
   readonly framesSentOf: Readonly<Record<string, number>>;
   readonly connections: number;
@@ -139,7 +141,7 @@ export function installProbe(): void {
     const srtpCiphers: string[] = [];
     const ways: string[] = [];
     const framesSentOf: Record<string, number> = {};
-    const sum = { framesDecoded: 0, pictures: 0, totalAudioEnergy: 0, bytesReceived: 0, framesSent: 0 };
+    const sum = { framesDecoded: 0, pictures: 0, totalAudioEnergy: 0, bytesReceived: 0, framesSent: 0, bytesSent: 0 };
     for (const connection of connections) {
       if (connection.connectionState === 'closed') continue;
       const report: RTCStatsReport = await connection.getStats();
@@ -150,7 +152,10 @@ export function installProbe(): void {
           if (local?.protocol !== undefined) ways.push(local.protocol);
         }
         if (entry.type === 'transport' && entry.srtpCipher !== undefined) srtpCiphers.push(entry.srtpCipher);
-        if (entry.type === 'outbound-rtp') sum.framesSent += entry.framesSent ?? 0;
+        if (entry.type === 'outbound-rtp') {
+          sum.framesSent += entry.framesSent ?? 0;
+          sum.bytesSent += (entry.bytesSent ?? 0) + (entry.headerBytesSent ?? 0);
+        }
         if (entry.type === 'outbound-rtp' && entry.rid !== undefined) framesSentOf[entry.rid] = entry.framesSent ?? 0;
         if (entry.type !== 'inbound-rtp') continue;
         sum.bytesReceived += entry.bytesReceived ?? 0;

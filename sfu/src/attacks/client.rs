@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::bwe::BweKind;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::media::{Direction, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
@@ -83,6 +84,8 @@ pub(super) struct Client {
     mark: u8,
     pub(super) received_payloads: Option<Vec<Vec<u8>>>,
     pub(super) keyframes_asked: Vec<Instant>,
+    /// The most that it was told to send, each time.
+    pub(super) told_bps: Vec<u64>,
     /// SRTP and SRTCP as it went over the wire, while somebody records.
     pub(super) recorded: Option<Vec<Vec<u8>>>,
     /// For messages: reliable and lossy.
@@ -165,6 +168,7 @@ impl Client {
             mark: n as u8,
             received_payloads: None,
             keyframes_asked: Vec::new(),
+            told_bps: Vec::new(),
             recorded: None,
             channels,
             messages: Vec::new(),
@@ -322,6 +326,9 @@ impl Client {
                     if let Some(payloads) = &mut self.received_payloads {
                         payloads.push(packet.payload.to_vec());
                     }
+                }
+                Output::Event(RtcEvent::EgressBitrateEstimate(BweKind::Remb { estimate, .. })) => {
+                    self.told_bps.push(estimate.as_u64());
                 }
                 Output::Event(RtcEvent::ChannelData(data)) => self.messages.push(data.data),
                 Output::Event(_) => {}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use str0m::rtp::ExtensionValues;
 
-use super::client::vp8_payload;
+use super::client::{Client, vp8_payload};
 use super::lab::{Lab, ROOM, without_transport_feedback};
+use crate::control::Command;
 
 /// RTCP feedback (RFC 4585 §6.1): packet type, format, sender, source, the rest.
 pub(super) fn feedback(kind: u8, format: u8, source: u32, rest: &[u8]) -> Vec<u8> {
@@ -88,4 +89,31 @@ fn who_sends_fifty_times_too_much_loses_the_excess_and_others_lose_nothing() {
     assert!((40_000..=48_100).contains(&forwarded), "{forwarded} of {sent}");
     assert_eq!(lab.lost(), 0);
     lab.pass(Duration::from_millis(1));
+}
+
+#[test]
+fn whoever_sends_more_than_their_plan_allows_is_told_so_and_keeps_the_voice() {
+    let mut lab = Lab::new();
+    let mut clients = lab.call_with::<3>(ROOM, without_transport_feedback);
+    let seen = |clients: &[Client; 3]| {
+        let [over, watches, other] = clients;
+        (watches.packets_from(over), watches.packets_from(other), watches.voices_heard())
+    };
+    lab.command(Command::Limit { leg: clients[0].leg, kbps: 200 });
+    let (before, written, spoken) = (seen(&clients), clients[2].written(), clients[0].voices());
+    lab.run(&mut clients, 10_000);
+    let after = seen(&clients);
+    let spoken = clients[0].voices() - spoken;
+    let pictures = after.0 - before.0 - spoken;
+    // Of some 360 kbit/s, 250 are let through: a quarter above the limit, 62 packets of 500 bytes a second.
+    assert!((620..=690).contains(&pictures), "{pictures} packets of pictures");
+    assert_eq!(after.2 - before.2, 2 * spoken, "both voices are heard whole");
+    assert!(
+        written.abs_diff(clients[2].written() - (after.1 - before.1)) <= 3,
+        "the other's pictures are whole"
+    );
+    let told = &clients[0].told_bps;
+    assert!((9..=11).contains(&told.len()) && told.iter().all(|bps| *bps == 200_000), "{told:?}");
+    assert!(clients[1].told_bps.is_empty() && clients[2].told_bps.is_empty());
+    assert_eq!(lab.lost(), 0);
 }

@@ -96,7 +96,10 @@ impl Room {
         }
         let ssrc = packet.header.ssrc;
         let (mid, rid) = peer.rtc.direct_api().stream_rx(&ssrc).map(|stream| (stream.mid(), stream.rid()))?;
-        let track = peer.tracks.iter_mut().find(|track| track.mid == mid)?;
+        let key = peer.tracks.iter().find(|track| track.mid == mid)?.key;
+        if !peer.affords(key.source, packet.payload.len(), now.instant) {
+            return None;
+        }
         let pt = packet.header.payload_type;
         let params = peer.rtc.codec_config().params();
         let params = params.iter().find(|params| params.pt() == pt || params.red() == Some(pt))?;
@@ -105,7 +108,8 @@ impl Room {
             true => Some(red::primary_at(&packet.payload)?),
             false => None,
         };
-        let source = SourceId { track: track.key, rid, ssrc: *ssrc };
+        let source = SourceId { track: key, rid, ssrc: *ssrc };
+        let track = peer.tracks.iter_mut().find(|track| track.mid == mid)?;
         let raw = packet.header.ext_vals.user_values.get::<Raw>();
         let (picture, dependency) = track.reader(rid, *ssrc).read(codec.codec, &packet.payload, raw);
         let (ts, rate_hz, arrived) = (packet.header.timestamp, codec.clock_rate.get(), now.wall.into());

@@ -212,6 +212,7 @@ impl Fleet {
             },
             Command::Enter { leg }
             | Command::TakeOver { leg, .. }
+            | Command::Limit { leg, .. }
             | Command::Offer { leg, .. }
             | Command::Mute { leg, .. }
             | Command::View { leg, .. }

@@ -100,6 +100,9 @@ impl Room {
         let Some(member) = self.member_by_leg.get_mut(&leg) else { return };
         member.phase = Phase::Lobby { until: now + LOBBY_MAX };
         let enters_at_once = member.enters_at_once;
+        if let Some(kbps) = self.policy.as_ref().and_then(|policy| policy.bitrate_kbps_max) {
+            self.sfu(Command::Limit { leg, kbps });
+        }
         self.welcome(leg, answer);
         if enters_at_once {
             self.go_in(leg, None, &[]);

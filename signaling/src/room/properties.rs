@@ -225,7 +225,10 @@ impl World {
         if !self.legs.contains(&leg) || !self.stored.insert(leg) {
             return Event::Tick; // The database answers once, and only when asked.
         }
-        Event::Stored { leg, policy: Policy { title: String::new(), participants_max: SEATS } }
+        Event::Stored {
+            leg,
+            policy: Policy { title: String::new(), participants_max: SEATS, bitrate_kbps_max: Some(500) },
+        }
     }
 
     fn obey(&mut self, effect: Effect) {
@@ -252,6 +255,7 @@ impl World {
             Effect::Sfu(
                 Command::Enter { leg }
                 | Command::TakeOver { leg, .. }
+                | Command::Limit { leg, .. }
                 | Command::Offer { leg, .. }
                 | Command::Mute { leg, .. }
                 | Command::View { leg, .. },

@@ -25,6 +25,8 @@ struct Scene {
     sfu: Vec<Command>,
     stores: Vec<NewLeg>,
     records: Vec<Record>,
+    /// Of the plan.
+    bitrate_kbps_max: Option<u32>,
 }
 
 impl Scene {
@@ -46,6 +48,7 @@ impl Scene {
             sfu: Vec::new(),
             stores: Vec::new(),
             records: Vec::new(),
+            bitrate_kbps_max: None,
         }
     }
 
@@ -81,7 +84,9 @@ impl Scene {
     }
 
     fn stored(&mut self, leg: LegId) {
-        self.handle(Event::Stored { leg, policy: Policy { title: "Tea".into(), participants_max: 2 } });
+        let policy =
+            Policy { title: "Tea".into(), participants_max: 2, bitrate_kbps_max: self.bitrate_kbps_max };
+        self.handle(Event::Stored { leg, policy });
     }
 
     fn joined(&mut self, leg: LegId) {

@@ -101,6 +101,8 @@ pub struct Policy {
     pub title: String,
     /// How many fit in, lobby and call together.
     pub participants_max: u32,
+    /// How much one person may send, in kbit/s, where the plan has a limit.
+    pub bitrate_kbps_max: Option<u32>,
 }
 
 /// What is to be done for a room, in this order.

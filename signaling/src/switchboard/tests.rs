@@ -71,7 +71,7 @@ impl Scene {
                 }
                 Output::Record { record, .. } => self.records.push(record),
                 Output::Store(row) if self.stores => {
-                    let policy = Policy { title: "Tea".into(), participants_max: 8 };
+                    let policy = Policy { title: "Tea".into(), participants_max: 8, bitrate_kbps_max: None };
                     self.handle(Input::Stored { row, result: Ok(policy) });
                 }
                 Output::Store(_) => {}
@@ -399,7 +399,10 @@ fn a_row_written_for_a_page_that_has_gone_is_closed() {
         role: CallRole::Participant,
         leg: ada.secret.leg,
     });
-    scene.handle(Input::Stored { row, result: Ok(Policy { title: String::new(), participants_max: 8 }) });
+    scene.handle(Input::Stored {
+        row,
+        result: Ok(Policy { title: String::new(), participants_max: 8, bitrate_kbps_max: None }),
+    });
     assert_eq!(scene.records, [Record::LegEnded { leg: ada.secret.leg, reason: None }, Record::CallEnded]);
 }
 

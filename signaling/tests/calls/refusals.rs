@@ -225,6 +225,16 @@ async fn a_plan_limits_the_rooms_in_use() {
 }
 
 #[tokio::test]
+async fn a_plan_limits_what_one_person_sends() {
+    let service = Service::start().await;
+    on_plan(&service, json!({ "bitrate_kbps_max": 300 })).await;
+    let ada = service.lobby("ada").await;
+    let of_ada = |command: &&Command| matches!(command, Command::Limit { leg, .. } if leg.0 == ada.leg());
+    let told = service.media.told();
+    assert!(matches!(told.iter().find(of_ada), Some(Command::Limit { kbps: 300, .. })), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_used_up_spending_cap_lets_no_call_begin() {
     use billing::{
         ids::LegId,

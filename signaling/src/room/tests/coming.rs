@@ -29,6 +29,21 @@ fn the_lobby_opens_when_both_the_media_plane_and_the_database_have_said_yes() {
 }
 
 #[test]
+fn the_plan_s_limit_is_told_to_the_media_plane_before_anybody_may_enter() {
+    let mut scene = Scene::new();
+    scene.lobby("ada");
+    assert!(matches!(scene.sfu[..], [Command::Join { .. }]), "no plan limits what it does not name");
+    scene.bitrate_kbps_max = Some(300);
+    let bob = scene.call("bob");
+    let [_, Command::Join { .. }, Command::Limit { leg, kbps: 300 }, Command::Enter { leg: entered }] =
+        scene.sfu[..]
+    else {
+        panic!("{:?}", scene.sfu)
+    };
+    assert_eq!((leg, entered), (bob, bob));
+}
+
+#[test]
 fn a_late_joiner_is_told_who_is_here_and_the_others_that_they_came() {
     let mut scene = Scene::new();
     let ada = scene.call("ada");
