@@ -91,6 +91,7 @@ async fn not_entitled(
         return Ok(refusal("The business has no subscription that can be used now.".into()));
     }
     let Some(rooms_max) = allowed.rooms_max else { return Ok(None) };
+    tx.run(include_str!("admission/lock_rooms.sql"), &[]).await?;
     let others: i64 = tx.one(include_str!("admission/live_rooms.sql"), &[&row.room.0]).await?.get("rooms");
     if others < i64::from(rooms_max) {
         return Ok(None);

@@ -212,16 +212,48 @@ async fn a_plan_limits_the_rooms_in_use() {
     let service = Service::start().await;
     on_plan(&service, json!({ "rooms_max": 1 })).await;
     let _one = service.call("ada").await;
+    let token = token_of_another_room(&service, Uuid::from_u128(0xa)).await;
+    assert_eq!(refused(&service, text(&join(&token, "Bob"))).await, "not_entitled");
+    let _two = service.lobby("cleo").await;
+}
+
+/// For a room that the business has besides.
+async fn token_of_another_room(service: &Service, room: Uuid) -> String {
     let tx = service.db.tenant(service.tenant).await.expect("begins");
-    let other = Uuid::from_u128(0xa);
     let sql =
         "insert into room (tenant_id, room_id, title, created_at) values ($1, $2, 'Back office', now())";
-    tx.run(sql, &[&service.tenant.0, &other]).await.expect("a room");
+    tx.run(sql, &[&service.tenant.0, &room]).await.expect("a room");
     tx.commit().await.expect("commits");
     let mut token = service.new_token("bob");
-    token.room = RoomId(other);
-    assert_eq!(refused(&service, text(&join(&service.sign(token), "Bob"))).await, "not_entitled");
-    let _two = service.lobby("cleo").await;
+    token.room = RoomId(room);
+    service.sign(token)
+}
+
+#[tokio::test]
+async fn of_rooms_that_open_at_once_no_more_open_than_the_plan_allows() {
+    let service = Service::start().await;
+    on_plan(&service, json!({ "rooms_max": 1 })).await;
+    let (mut pages, mut frames) = (Vec::new(), Vec::new());
+    for room in 1..=6 {
+        frames.push(join(&token_of_another_room(&service, Uuid::from_u128(room << 8)).await, "Bob"));
+        pages.push(Page::open(&service).await);
+    }
+    // A connection to the database for each, or they would come one after the other.
+    let mut connections = Vec::new();
+    for _ in &pages {
+        connections.push(service.db.tenant(service.tenant).await.expect("begins"));
+    }
+    drop(connections);
+    for (page, frame) in pages.iter_mut().zip(frames) {
+        page.frame(frame).await;
+    }
+    let mut opened = 0;
+    for page in &mut pages {
+        let answer = page.next().await.expect("an answer");
+        opened += usize::from(answer["type"] == "joined");
+        assert!(answer["type"] == "joined" || answer["code"] == "not_entitled", "{answer}");
+    }
+    assert_eq!(opened, 1);
 }
 
 #[tokio::test]
