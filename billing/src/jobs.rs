@@ -13,7 +13,7 @@ use crate::{
     period::Month,
     processor::Processor,
     statement::Summary,
-    store::{self, Due, Progress, Seen, StoreError},
+    store::{self, Due, Progress, Seen, StoreError, Unfinished},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Mutex, time::Duration};
@@ -161,10 +161,20 @@ impl<P: Processor> Jobs<P> {
 
     async fn finish(&self) {
         let finished = finish(&self.collector).await;
+        if let Ok(unfinished) = self.unfinished().await {
+            self.tally.unfinished_is(unfinished);
+        }
         if let Err(error) = &finished {
             tracing::warn!(%error, "payments were not finished; the next try is in a second");
         }
         self.ended(Job::Finish, finished.map(|()| 0));
+    }
+
+    async fn unfinished(&self) -> Result<Unfinished, DbError> {
+        let tx = self.db.collecting().await?;
+        let unfinished = store::unfinished(&tx).await?;
+        tx.rollback().await?;
+        Ok(unfinished)
     }
 
     /// Counts a round: how many accounts it left out, or that it failed.

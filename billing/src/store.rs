@@ -34,6 +34,7 @@ mod statements;
 mod subscriptions;
 mod tax;
 mod tenants;
+mod unfinished;
 mod usage;
 mod usage_query;
 mod write_offs;
@@ -80,6 +81,7 @@ pub use tax::{
     Seller, StoredRate, account_tax, insert_seller, insert_tax_rate, sellers, set_account_tax, tax_rates,
 };
 pub use tenants::{make_partitions, tenants_after};
+pub use unfinished::{Unfinished, unfinished};
 pub use usage::usage_month;
 pub use usage_query::{USAGE_ROWS_MAX, UsageAsk, UsageAskError, UsageCursor, usage_rows};
 pub use write_offs::{WriteOffError, decide_write_off, propose_write_off, write_offs};

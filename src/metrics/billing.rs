@@ -1,7 +1,10 @@
 //! Billing's families.
 
 use super::exposition::{Kind, Page};
-use ::billing::jobs::{Job, Tally};
+use ::billing::{
+    jobs::{Job, Tally},
+    store::Unfinished,
+};
 
 /// Writes everything about billing's jobs.
 pub(super) fn write(page: &mut Page, tally: &Tally) {
@@ -27,6 +30,18 @@ pub(super) fn write(page: &mut Page, tally: &Tally) {
     );
     for look in jobs.iter().filter(|look| matches!(look.job, Job::Close | Job::Collect)) {
         left_out.sample(&[("job", &look.job.as_str())], look.left_out);
+    }
+    if let Some(unfinished) = tally.unfinished() {
+        let Unfinished { payments, refunds, payouts, news } = unfinished;
+        let mut family = page.family(
+            "tuppence_billing_unfinished",
+            Gauge,
+            "What was begun with the processor and is not finished.",
+        );
+        for (what, count) in [("payment", payments), ("refund", refunds), ("payout", payouts), ("news", news)]
+        {
+            family.sample(&[("what", &what)], count);
+        }
     }
     page.family("tuppence_billing_statements_total", Counter, "Statements that became final.")
         .sample(&[], tally.statements());

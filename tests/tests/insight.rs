@@ -266,5 +266,8 @@ async fn each_job_of_billing_says_when_it_last_came_to_its_end() -> Result<()> {
     }
     ensure!(seen.of("tuppence_billing_left_out_accounts_total{job=\"close\"}") == 0);
     ensure!(seen.of("tuppence_billing_statements_total") == 0, "{seen:?}");
+    for what in ["payment", "refund", "payout", "news"] {
+        ensure!(seen.of(&format!("tuppence_billing_unfinished{{what=\"{what}\"}}")) == 0, "{what}: {seen:?}");
+    }
     Ok(())
 }

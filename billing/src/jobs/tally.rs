@@ -1,8 +1,9 @@
 //! What the jobs count, for whoever watches over the service.
 
+use crate::store::Unfinished;
 use jiff::Timestamp;
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
@@ -60,6 +61,8 @@ pub struct Tally(Arc<Counts>);
 struct Counts {
     jobs: [JobCounts; Job::ALL.len()],
     statements: AtomicU64,
+    /// As last looked at; none before that.
+    unfinished: Mutex<Option<Unfinished>>,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +90,16 @@ impl Tally {
     /// How many statements became final.
     pub fn statements(&self) -> u64 {
         self.0.statements.load(Ordering::Relaxed)
+    }
+
+    /// What was begun and is not finished, as the last round of [`Job::Finish`] left it.
+    pub fn unfinished(&self) -> Option<Unfinished> {
+        *self.0.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So much is left.
+    pub(super) fn unfinished_is(&self, unfinished: Unfinished) {
+        *self.0.unfinished.lock().unwrap_or_else(PoisonError::into_inner) = Some(unfinished);
     }
 
     /// A statement became final.
@@ -126,6 +139,10 @@ mod tests {
         tally.finalised();
         other.finalised();
         assert_eq!(tally.statements(), 2);
+        assert_eq!(tally.unfinished(), None);
+        let unfinished = Unfinished { payments: 3, ..Unfinished::default() };
+        other.unfinished_is(unfinished);
+        assert_eq!(tally.unfinished(), Some(unfinished));
         let none = |job| JobLook { job, done: 0, failed: 0, left_out: 0, done_at: None };
         for look in other.look() {
             let expected = match look.job {

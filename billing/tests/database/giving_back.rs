@@ -17,7 +17,7 @@ use billing::{
     payment::{Refund, State, WriteOff, WriteOffState},
     processor::{Answer, Event, News, Order, Processor, ProcessorError, Rail, Sandbox},
     statement::Status,
-    store::{self, PlatformShare, RefundError, Who, WriteOffError},
+    store::{self, PlatformShare, RefundError, Unfinished, Who, WriteOffError},
 };
 use uuid::Uuid;
 
@@ -158,6 +158,11 @@ impl Processor for Telling {
     }
 }
 
+async fn unfinished(db: &Db) -> Unfinished {
+    let collecting = db.collecting().await.expect("begins");
+    store::unfinished(&collecting).await.expect("reads")
+}
+
 /// Of a payment whose end we do not know yet no news can be taken in; those of others do not wait for that.
 #[tokio::test]
 async fn news_that_cannot_be_taken_in_wait_and_hold_nothing_up() {
@@ -183,6 +188,7 @@ async fn news_that_cannot_be_taken_in_wait_and_hold_nothing_up() {
     let taken = balance(&db, other, LedgerAccount::Processor).await;
     assert_eq!(taken, before.minus(cents(325 + 1_500)).expect("small"), "the later news were taken in");
     assert_eq!(hears(LATER).await, 0, "the first two still wait");
+    assert_eq!(unfinished(&db).await, Unfinished { payments: 1, news: 2, ..Unfinished::default() });
     let found = billing::audit::audit(&db, at(LATER)).await.expect("an audit").differences;
     let said: Vec<_> = found.iter().map(|it| (it.rule, it.found.as_str())).collect();
     assert_eq!(said.len(), 2, "{said:?}");
@@ -198,6 +204,7 @@ async fn news_that_cannot_be_taken_in_wait_and_hold_nothing_up() {
     assert_eq!(hears(LATER).await, 0, "tried twice, it is not tried a third time at once");
     assert_eq!(hears("2027-02-03T00:00:02Z").await, 2);
     assert_eq!(hears("2027-02-04T00:00:00Z").await, 0);
+    assert_eq!(unfinished(&db).await, Unfinished::default());
     assert_eq!(balance(&db, who, wallet).await, cents(-500), "what went back has come again");
     let fee = cents(1_500 + 44);
     assert_eq!(balance(&db, who, LedgerAccount::ProcessorFees).await, fee);
