@@ -17,7 +17,9 @@ with reported as (
   insert into late_month (tenant_id, account_id, month, created_at)
   select distinct s.tenant_id, s.account_id, (s.period_start at time zone 'UTC')::date, $6::timestamptz
     from grown g
-    join statement s on s.tenant_id = $1 and s.period_start <= g.hour and g.hour < s.period_end
+    join statement s
+      on s.tenant_id = $1 and s.account_id = (select o.account_id from account o where o.tenant_id = $1 and o.kind = 'tenant')
+     and s.period_start <= g.hour and g.hour < s.period_end -- usage is the business's, not its people's
    order by 3
   on conflict do nothing
 )
