@@ -158,7 +158,7 @@ impl fmt::Display for Difference {
 /// What an audit looked at, and what it found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Tenants with an account.
+    /// Businesses' accounts and their people's.
     pub accounts: u64,
     /// Final statements.
     pub statements: u64,
@@ -232,10 +232,12 @@ async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<
     let counted = store::event_counts(&db, &tenants).await?;
     for some in in_batches(&counted, EVENTS_MAX) {
         for evidence in store::evidence(&db, &some, now).await? {
-            part.accounts += 1;
-            part.statements += evidence.statements.len() as u64;
-            part.numbers.extend(evidence.statements.iter().map(Number::of));
-            part.numbers.extend(evidence.credit_notes.iter().map(Number::of_note));
+            for account in evidence.accounts() {
+                part.accounts += 1;
+                part.statements += account.statements.len() as u64;
+                part.numbers.extend(account.statements.iter().map(Number::of));
+                part.numbers.extend(account.credit_notes.iter().map(Number::of_note));
+            }
             part.differences.extend(examine(&evidence));
         }
     }
@@ -294,16 +296,20 @@ const EVENTS_MAX: i64 = 50_000;
 /// Connections that read at a time.
 const READERS: usize = 4;
 
-/// One account's books.
+/// The books of one business and its people.
 pub fn examine(evidence: &Evidence) -> Vec<Difference> {
     let mut found = Findings { tenant: evidence.tenant, differences: Vec::new() };
-    usage::examine(evidence, &mut found);
-    statements::examine(evidence, &mut found);
-    credits::examine(evidence, &mut found);
-    credit_notes::examine(evidence, &mut found);
+    for account in evidence.accounts() {
+        usage::examine(account, &mut found);
+        statements::examine(account, &mut found);
+        credits::examine(account, &mut found);
+        credit_notes::examine(account, &mut found);
+    }
     ledger::examine(evidence, &mut found);
     movements::examine(evidence, &mut found);
-    numbers::examine(evidence, &mut found);
+    for account in evidence.accounts() {
+        numbers::examine(account, &mut found);
+    }
     found.differences
 }
 

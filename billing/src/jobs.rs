@@ -9,11 +9,11 @@ use crate::{
     clock::Clock,
     collector::{Collector, Outgoing, Swept, Whom},
     db::{Db, DbError},
-    ids::TenantId,
+    ids::{AccountId, TenantId},
     period::Month,
     processor::Processor,
     statement::Summary,
-    store::{self, Due, Progress, Seen, StoreError, Unfinished},
+    store::{self, Due, Progress, Seen, StoreError, Unfinished, Who},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Mutex, time::Duration};
@@ -34,9 +34,11 @@ const REHEARSE_EVERY: Duration = Duration::from_secs(5);
 /// A month is made final this long after its end, when the nodes have reported its last hour. What comes still later
 /// becomes an adjustment.
 const SETTLING: SignedDuration = SignedDuration::from_hours(1);
-/// Tenants that are closed in one transaction, each with a lock of its own: PostgreSQL has room for 64 locks times its
+/// Accounts that are closed in one transaction, each tenant with a lock of its own: PostgreSQL has room for 64 locks times its
 /// connections.
 const PAGE: i64 = 1_000;
+/// Before all accounts.
+const FIRST: Who = Who { tenant: TenantId(Uuid::nil()), account: AccountId(Uuid::nil()) };
 /// When so many accounts have failed, it is not the accounts: the round stops.
 const FAILED_MAX: usize = 1_000;
 /// How often a long round says how far it is.
@@ -49,8 +51,8 @@ const MONTHS_AHEAD: usize = 2;
 pub struct Round {
     /// How many statements became final.
     pub finalised: u64,
-    /// Tenants whose turn failed; the next round tries again.
-    pub failed: Vec<TenantId>,
+    /// Accounts whose turn failed; the next round tries again.
+    pub failed: Vec<Who>,
 }
 
 /// Runs for ever. Any number of processes may do this at the same time.
@@ -110,8 +112,9 @@ impl<P: Processor> Jobs<P> {
     }
 
     async fn close(&self) {
-        let told = |tenant: TenantId, summary: &Summary| {
-            tracing::debug!(%tenant, number = %summary.number, total = %summary.total, "a statement became final");
+        let told = |who: Who, summary: &Summary| {
+            let Who { tenant, account } = who;
+            tracing::debug!(%tenant, %account, number = %summary.number, total = %summary.total, "a statement became final");
             self.tally.finalised();
         };
         let round = round(&self.db, &self.clock, told).await;
@@ -194,14 +197,14 @@ async fn finish(collector: &Collector<impl Processor>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// One round over all tenants, page by page. A tenant whose turn fails does not keep the others waiting. Tells of each
+/// One round over all accounts, page by page. An account whose turn fails does not keep the others waiting. Tells of each
 /// statement once it is final; remembers none, so that a million need no more memory than a thousand.
-pub async fn round(db: &Db, clock: &Clock, told: impl FnMut(TenantId, &Summary)) -> Result<Round, DbError> {
+pub async fn round(db: &Db, clock: &Clock, told: impl FnMut(Who, &Summary)) -> Result<Round, DbError> {
     prepare_months(db, clock.now()).await;
     let close = Close {
         db,
         clock,
-        cursor: AsyncMutex::new(Some(TenantId(Uuid::nil()))),
+        cursor: AsyncMutex::new(Some(FIRST)),
         progress: AsyncMutex::new(None),
         state: Mutex::new(State { round: Round::default(), told, unseen: 0, said_at: clock.now() }),
     };
@@ -215,8 +218,8 @@ pub async fn round(db: &Db, clock: &Clock, told: impl FnMut(TenantId, &Summary))
 struct Close<'a, Told> {
     db: &'a Db,
     clock: &'a Clock,
-    /// The last tenant that somebody has taken; none when all are taken.
-    cursor: AsyncMutex<Option<TenantId>>,
+    /// The last account that somebody has taken; none when all are taken.
+    cursor: AsyncMutex<Option<Who>>,
     /// Begun with the first ended month.
     progress: AsyncMutex<Option<Progress>>,
     state: Mutex<State<Told>>,
@@ -230,7 +233,7 @@ struct State<Told> {
     said_at: Timestamp,
 }
 
-impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
+impl<Told: FnMut(Who, &Summary)> Close<'_, Told> {
     /// Takes page after page until there are no more.
     async fn work(&self) -> Result<(), DbError> {
         while let Some(mut due) = self.next_page().await? {
@@ -249,7 +252,7 @@ impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
         let page = store::due_after(&tx, after, PAGE, self.clock.now(), SETTLING).await?;
         tx.rollback().await?;
         *cursor = page.last;
-        self.with(|state| state.unseen += page.tenants);
+        self.with(|state| state.unseen += page.accounts);
         Ok(page.last.map(|_| page.due))
     }
 
@@ -260,8 +263,8 @@ impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
             Seen { accounts: self.with(|state| std::mem::take(&mut state.unseen)), at: self.clock.now() };
         match store::close_ended(self.db, &due, SETTLING, progress, seen).await {
             Ok(closed) => {
-                closed.finalised.iter().for_each(|(tenant, summary)| self.finalised(*tenant, summary));
-                closed.failed.iter().for_each(|(tenant, error)| self.failed(*tenant, error));
+                closed.finalised.iter().for_each(|(who, summary)| self.finalised(*who, summary));
+                closed.failed.iter().for_each(|(who, error)| self.failed(*who, error));
                 Ok(closed.still_due)
             }
             Err(error) => {
@@ -275,13 +278,13 @@ impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
 
     /// Each in a transaction of its own, so that nobody waits for the one that cannot be closed.
     async fn one_by_one(&self, due: Vec<Due>) {
-        for Due { tenant, at } in due {
+        for Due { who, at } in due {
             if self.is_broken() {
                 return;
             }
-            match turn(self.db, tenant, at).await {
-                Ok(finalised) => finalised.iter().for_each(|summary| self.finalised(tenant, summary)),
-                Err(error) => self.failed(tenant, &error),
+            match turn(self.db, who, at).await {
+                Ok(finalised) => finalised.iter().for_each(|summary| self.finalised(who, summary)),
+                Err(error) => self.failed(who, &error),
             }
         }
     }
@@ -309,11 +312,11 @@ impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
         Ok(state.round)
     }
 
-    fn finalised(&self, tenant: TenantId, summary: &Summary) {
+    fn finalised(&self, who: Who, summary: &Summary) {
         let now = self.clock.now();
         self.with(|state| {
             state.round.finalised += 1;
-            (state.told)(tenant, summary);
+            (state.told)(who, summary);
             if now.duration_since(state.said_at) >= TELL_EVERY {
                 state.said_at = now;
                 let (statements, last) = (state.round.finalised, &summary.number);
@@ -322,9 +325,10 @@ impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
         });
     }
 
-    fn failed(&self, tenant: TenantId, error: &StoreError) {
-        tracing::error!(%tenant, %error, "a month could not be made final");
-        self.with(|state| state.round.failed.push(tenant));
+    fn failed(&self, who: Who, error: &StoreError) {
+        let Who { tenant, account } = who;
+        tracing::error!(%tenant, %account, %error, "a month could not be made final");
+        self.with(|state| state.round.failed.push(who));
     }
 
     fn is_broken(&self) -> bool {
@@ -336,11 +340,11 @@ impl<Told: FnMut(TenantId, &Summary)> Close<'_, Told> {
     }
 }
 
-/// One tenant's ended months.
-async fn turn(db: &Db, tenant: TenantId, at: Timestamp) -> Result<Vec<Summary>, StoreError> {
-    let tx = db.tenant(tenant).await?;
+/// One account's ended months.
+async fn turn(db: &Db, who: Who, at: Timestamp) -> Result<Vec<Summary>, StoreError> {
+    let tx = db.tenant(who.tenant).await?;
     let ended_by = at.checked_sub(SETTLING).unwrap_or(at);
-    let finalised = store::finalise_ended(&tx, tenant, ended_by, at).await?;
+    let finalised = store::finalise_account(&tx, who, ended_by, at).await?;
     tx.commit().await?;
     Ok(finalised)
 }

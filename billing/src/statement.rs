@@ -154,6 +154,8 @@ pub struct Statement {
 pub struct Summary {
     /// Its name.
     pub statement_id: StatementId,
+    /// Who pays it.
+    pub account_id: AccountId,
     /// Without gaps per legal entity.
     pub number: String,
     /// Where it stands; never a draft.

@@ -56,7 +56,7 @@ pub use events::record_events;
 pub use export::{Page, journal_after};
 pub use facts::{Recorded, record_batch, record_facts, set_aside};
 pub(crate) use finalise::lock as lock_tenant;
-pub use finalise::{FinaliseError, finalise, finalise_ended};
+pub use finalise::{FinaliseError, finalise, finalise_account, finalise_ended};
 pub use ledger::{balance, post};
 pub use meters::{MeterNotMade, insert_meter, meters};
 pub use news::{

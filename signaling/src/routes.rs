@@ -34,6 +34,7 @@ mod vendors;
 mod visits;
 mod whep;
 mod whip;
+mod whose;
 
 pub use service::router;
 pub(crate) use service::{documented, with_headers};

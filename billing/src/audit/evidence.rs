@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// Everything about one tenant's account.
+/// Everything about one tenant: about its own account, and as [`Evidence::people`] about those of its people.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// Whose.
@@ -58,6 +58,8 @@ pub struct Evidence {
     pub write_offs: Vec<(Uuid, Uuid, i64, String)>,
     /// The open month's draft.
     pub draft: Option<Draft>,
+    /// The accounts of the business's people. Of the ledger they have what is about them; the rest is the business's.
+    pub people: Vec<Evidence>,
 }
 
 /// The first day of the month that a draft is of, until when it counts, and its lines.
@@ -495,7 +497,33 @@ impl Evidence {
             payouts: Vec::new(),
             write_offs: Vec::new(),
             draft: None,
+            people: Vec::new(),
         }
+    }
+
+    /// Of a business: its people's accounts, with what its ledger says of them.
+    pub fn add_people(&mut self, people: Vec<Evidence>) {
+        self.people = people;
+        let mut entries: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+        if !self.people.is_empty() {
+            for entry in &self.entries {
+                let owner = entry.account.split_once(':').map_or("", |(_, owner)| owner);
+                entries.entry(owner).or_default().push(entry);
+            }
+        }
+        for person in &mut self.people {
+            let own = entries.remove(person.account.to_string().as_str()).unwrap_or_default();
+            person.posted = own
+                .iter()
+                .filter_map(|entry| Some((entry.transaction, *self.posted.get(&entry.transaction)?)))
+                .collect();
+            person.entries = own.into_iter().cloned().collect();
+        }
+    }
+
+    /// The business's own account, and those of its people.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &Evidence> {
+        [self].into_iter().chain(&self.people)
     }
 
     /// A transaction's place in the ledger.

@@ -21,28 +21,34 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     for (transaction, posting) in &posted {
         balances(*transaction, posting, found);
     }
-    for statement in &evidence.statements {
-        let expected = expected(evidence, statement);
-        let posting = posted.remove(&statement.statement).unwrap_or_default();
-        found.compare(Rule::StatementIsPosted, &statement.number, text(&expected), text(&posting));
+    for account in evidence.accounts() {
+        billed(account, &mut posted, found);
     }
     for (transaction, expected) in movements::expected(evidence) {
         let posting = posted.remove(&transaction).unwrap_or_default();
         let place = format!("transaction {transaction}");
         found.compare(Rule::MovementIsPosted, place, text(&expected), text(&posting));
     }
-    for (transaction, expected) in credits::expected(evidence) {
-        let posting = posted.remove(&transaction).unwrap_or_default();
-        let place = format!("transaction {transaction}");
-        found.compare(Rule::CreditIsPosted, place, text(&expected), text(&posting));
-    }
-    for (transaction, expected) in credit_notes::expected(evidence) {
-        let posting = posted.remove(&transaction).unwrap_or_default();
-        let place = format!("transaction {transaction}");
-        found.compare(Rule::CreditNoteIsPosted, place, text(&expected), text(&posting));
-    }
     for transaction in posted.keys() {
         found.add(Rule::PostingHasAStatement, format!("transaction {transaction}"), "a statement", "none");
+    }
+}
+
+/// What was billed to an account, given to it and taken back.
+fn billed(account: &Evidence, posted: &mut BTreeMap<Uuid, Posting>, found: &mut Findings) {
+    for statement in &account.statements {
+        let expected = expected(account, statement);
+        let posting = posted.remove(&statement.statement).unwrap_or_default();
+        found.compare(Rule::StatementIsPosted, &statement.number, text(&expected), text(&posting));
+    }
+    for (rule, all) in [
+        (Rule::CreditIsPosted, credits::expected(account)),
+        (Rule::CreditNoteIsPosted, credit_notes::expected(account)),
+    ] {
+        for (transaction, expected) in all {
+            let posting = posted.remove(&transaction).unwrap_or_default();
+            found.compare(rule, format!("transaction {transaction}"), text(&expected), text(&posting));
+        }
     }
 }
 

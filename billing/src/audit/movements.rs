@@ -99,8 +99,8 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     let mut drawn: BTreeMap<Uuid, i128> = BTreeMap::new();
     for settlement in in_order(evidence) {
         let place = format!("settlement {}", settlement.settlement);
-        if settlement.account == evidence.account {
-            open.allocations(evidence, settlement, &place, found);
+        if let Some(payer) = evidence.accounts().find(|it| it.account == settlement.account) {
+            open.allocations(evidence, payer, settlement, &place, found);
         }
         if settlement.kind != "write_off" {
             parts(evidence, settlement, &place, found);
@@ -169,6 +169,7 @@ impl Open {
     fn allocations(
         &mut self,
         evidence: &Evidence,
+        payer: &Evidence,
         settlement: &Settlement,
         place: &str,
         found: &mut Findings,
@@ -176,11 +177,11 @@ impl Open {
         let at = evidence.order_of(settlement.settlement);
         let mut owed = evidence.receivable_before(settlement.account, at).max(0);
         let mut open: Vec<(&Statement, i128)> = Vec::new();
-        for statement in evidence.statements.iter().rev() {
+        for statement in payer.statements.iter().rev() {
             if evidence.order_of(statement.statement) < at {
                 let paid = self.0.get(&statement.statement).copied().unwrap_or_default();
                 let said = i128::from(statement.total) - i128::from(statement.credits);
-                let rest = (said - taken_back(evidence, statement, at) - paid).max(0).min(owed);
+                let rest = (said - taken_back(evidence, payer, statement, at) - paid).max(0).min(owed);
                 owed -= rest;
                 open.push((statement, rest));
             }
@@ -198,8 +199,8 @@ impl Open {
 }
 
 /// What credit notes before a place in the ledger say of a statement.
-fn taken_back(evidence: &Evidence, statement: &Statement, at: i64) -> i128 {
-    let notes = evidence.credit_notes.iter().filter(|note| note.statement == statement.statement);
+fn taken_back(evidence: &Evidence, payer: &Evidence, statement: &Statement, at: i64) -> i128 {
+    let notes = payer.credit_notes.iter().filter(|note| note.statement == statement.statement);
     notes.filter(|note| evidence.order_of(note.note) < at).map(|note| i128::from(note.total)).sum()
 }
 

@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 pub struct Account {
     /// Its name in tables.
     pub account_id: AccountId,
+    /// The business itself, not one of its people? Only a business's usage is measured.
+    pub is_business: bool,
     /// Its name for people.
     pub name: String,
     /// Of everything it pays.

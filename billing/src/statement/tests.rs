@@ -74,6 +74,7 @@ fn books(subscriptions: Vec<Subscription>) -> Books {
     let account_id = AccountId(Uuid::from_u128(7));
     Books {
         account: Account {
+            is_business: true,
             account_id,
             name: "Ada's Bakery".into(),
             currency: Currency::USD,

@@ -5,6 +5,7 @@ use super::{
     catalogue::offers,
     coupons, credits,
     own_usage::{self, Wanted},
+    payers::{Who, who},
     row::{currency, meter, money, month, stored},
     subscriptions::{phase, plans_of},
     tax,
@@ -24,20 +25,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
+/// An account: the tenant's own where none is named.
+pub(super) type Asked = (TenantId, Option<AccountId>);
+
 /// Everything but usage and what was billed for it.
-pub(super) async fn open(tx: &Transaction, tenant: TenantId) -> Result<Books, StoreError> {
-    open_all(tx, &[tenant]).await?.remove(&tenant).ok_or(StoreError::NoAccount)
+pub(super) async fn open(
+    tx: &Transaction,
+    tenant: TenantId,
+    account: Option<AccountId>,
+) -> Result<Books, StoreError> {
+    open_all(tx, &[(tenant, account)]).await?.into_values().next().ok_or(StoreError::NoAccount)
 }
 
-/// The same of many tenants; those without an account are left out.
-pub(super) async fn open_all(
-    tx: &Transaction,
-    tenants: &[TenantId],
-) -> Result<BTreeMap<TenantId, Books>, StoreError> {
-    let tenants: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();
-    let mut all = accounts(tx, &tenants).await?;
-    let (ids, accounts): (Vec<_>, Vec<_>) =
-        all.iter().map(|(tenant, books)| (tenant.0, books.account.account_id.0)).unzip();
+/// The same of many accounts; those that are not there are left out.
+pub(super) async fn open_all(tx: &Transaction, asked: &[Asked]) -> Result<BTreeMap<Who, Books>, StoreError> {
+    let mut all = accounts(tx, asked).await?;
+    let (ids, accounts) = columns(all.keys());
     let of_each: [&(dyn ToSql + Sync); 2] = [&ids, &accounts];
     let (subscriptions, finals, late, owed) = tokio::try_join!(
         Box::pin(subscriptions(tx, &of_each)),
@@ -45,17 +48,17 @@ pub(super) async fn open_all(
         tx.all(include_str!("late_months.sql"), &of_each),
         tx.all(include_str!("owed.sql"), &of_each),
     )?;
-    for (tenant, subscription) in subscriptions {
-        of(&mut all, tenant).subscriptions.push(subscription);
+    for (who, subscription) in subscriptions {
+        of(&mut all, who).subscriptions.push(subscription);
     }
     for row in &finals {
-        of(&mut all, tenant_of(row)).finals.push(final_of(row)?);
+        of(&mut all, who(row)).finals.push(final_of(row)?);
     }
     for row in &late {
-        of(&mut all, tenant_of(row)).late.insert(month(row));
+        of(&mut all, who(row)).late.insert(month(row));
     }
     for row in &owed {
-        let books = of(&mut all, tenant_of(row));
+        let books = of(&mut all, who(row));
         books.owed = Money::micros(row.get("micros"), books.account.currency);
     }
     terms(tx, &mut all).await?;
@@ -63,48 +66,52 @@ pub(super) async fn open_all(
 }
 
 /// Adds what only some accounts have. Where none does, nothing is asked.
-async fn terms(tx: &Transaction, all: &mut BTreeMap<TenantId, Books>) -> Result<(), StoreError> {
-    let some = all.iter().filter(|(_, books)| books.account.has_terms);
-    let (ids, accounts): (Vec<_>, Vec<_>) =
-        some.map(|(tenant, books)| (tenant.0, books.account.account_id.0)).unzip();
+async fn terms(tx: &Transaction, all: &mut BTreeMap<Who, Books>) -> Result<(), StoreError> {
+    let some = all.iter().filter(|(_, books)| books.account.has_terms).map(|(who, _)| who);
+    let (ids, accounts) = columns(some);
     if ids.is_empty() {
         return Ok(());
     }
     let of_each: [&(dyn ToSql + Sync); 2] = [&ids, &accounts];
-    for (tenant, tax) in tax::books(tx, &of_each).await? {
-        of(all, tenant).tax = Some(tax);
+    for (who, tax) in tax::books(tx, &of_each).await? {
+        of(all, who).tax = Some(tax);
     }
-    for (tenant, coupons) in coupons::redeemed(tx, &of_each).await? {
-        of(all, tenant).coupons = coupons;
+    for (who, coupons) in coupons::redeemed(tx, &of_each).await? {
+        of(all, who).coupons = coupons;
     }
-    for (tenant, credits) in credits::left(tx, &of_each).await? {
-        of(all, tenant).credits = credits;
+    for (who, credits) in credits::left(tx, &of_each).await? {
+        of(all, who).credits = credits;
     }
     Ok(())
 }
 
-/// The books of a tenant that a query was asked for.
-fn of(all: &mut BTreeMap<TenantId, Books>, tenant: TenantId) -> &mut Books {
-    all.get_mut(&tenant).expect("a query answers with the tenants that it is asked for")
+/// Tenants, and their accounts, as queries take them.
+pub(super) fn columns<'a>(accounts: impl Iterator<Item = &'a Who>) -> (Vec<Uuid>, Vec<Uuid>) {
+    accounts.map(|who| (who.tenant.0, who.account.0)).unzip()
+}
+
+/// The books of an account that a query was asked for.
+fn of(all: &mut BTreeMap<Who, Books>, who: Who) -> &mut Books {
+    all.get_mut(&who).expect("a query answers with the accounts that it is asked for")
 }
 
 pub(super) fn tenant_of(row: &Row) -> TenantId {
     TenantId(row.get("tenant_id"))
 }
 
-/// Adds the usage of a month and of the late ones, and what was billed for the late ones, each tenant's of a month of its own.
-pub(super) async fn fill_all(
-    tx: &Transaction,
-    all: Vec<(TenantId, &mut Books, Month)>,
-) -> Result<(), StoreError> {
+/// Adds the usage of a month and of the late ones, and what was billed for the late ones, each account's of a month of its own.
+/// Usage is a business's, not its people's.
+pub(super) async fn fill_all(tx: &Transaction, all: Vec<(Who, &mut Books, Month)>) -> Result<(), StoreError> {
     let mut wanted = Vec::new();
     let (mut ids, mut accounts, mut days) = (Vec::new(), Vec::new(), Vec::new());
-    for (tenant, books, month) in &all {
-        let months: BTreeSet<Month> = books.late.iter().copied().chain([*month]).collect();
-        wanted.extend(months.into_iter().map(|month| (*tenant, month)));
+    for (who, books, month) in &all {
+        if books.account.is_business {
+            let months: BTreeSet<Month> = books.late.iter().copied().chain([*month]).collect();
+            wanted.extend(months.into_iter().map(|month| (who.tenant, month)));
+        }
         for late in &books.late {
-            ids.push(tenant.0);
-            accounts.push(books.account.account_id.0);
+            ids.push(who.tenant.0);
+            accounts.push(who.account.0);
             days.push(late.first_day());
         }
     }
@@ -114,17 +121,20 @@ pub(super) async fn fill_all(
             false => tx.all(include_str!("billed_lines.sql"), &[&ids, &accounts, &days]).await,
         }
     };
+    let measured = all.iter().filter(|(_, books, _)| books.account.is_business);
     let own: Vec<Wanted> =
-        all.iter().flat_map(|(tenant, books, month)| own_usage::wanted(*tenant, books, *month)).collect();
+        measured.flat_map(|(who, books, month)| own_usage::wanted(who.tenant, books, *month)).collect();
     let (mut usage, billed) = tokio::try_join!(Box::pin(usage_of(tx, &wanted)), Box::pin(billed))?;
     own_usage::add(tx, &own, None, &mut usage).await?;
-    let mut lines: BTreeMap<TenantId, Vec<BilledLine>> = BTreeMap::new();
+    let mut lines: BTreeMap<Who, Vec<BilledLine>> = BTreeMap::new();
     for row in &billed {
-        lines.entry(tenant_of(row)).or_default().push(billed_line(row)?);
+        lines.entry(who(row)).or_default().push(billed_line(row)?);
     }
-    for (tenant, books, _) in all {
-        books.usage = usage.remove(&tenant).unwrap_or_default();
-        books.billed = lines.remove(&tenant).unwrap_or_default();
+    for (who, books, _) in all {
+        if books.account.is_business {
+            books.usage = usage.remove(&who.tenant).unwrap_or_default();
+        }
+        books.billed = lines.remove(&who).unwrap_or_default();
     }
     Ok(())
 }
@@ -166,41 +176,44 @@ async fn usage_of(
     Ok(all)
 }
 
-/// The accounts of tenants, with nothing in their books yet.
-async fn accounts(tx: &Transaction, tenants: &[Uuid]) -> Result<BTreeMap<TenantId, Books>, DbError> {
-    let mut all = BTreeMap::new();
-    for row in tx.all(include_str!("accounts.sql"), &[&tenants]).await? {
-        let currency = currency(&row)?;
-        let rail = row.get::<_, Option<&str>>("rail").map(str::parse).transpose().map_err(stored)?;
-        let account = Account {
-            account_id: AccountId(row.get("account_id")),
-            name: row.get("name"),
-            currency,
-            rail,
-            has_terms: row.get("has_terms"),
-        };
-        let books = Books {
-            account,
-            subscriptions: Vec::new(),
-            usage: Usage::default(),
-            late: BTreeSet::new(),
-            finals: Vec::new(),
-            billed: Vec::new(),
-            owed: Money::zero(currency),
-            tax: None,
-            coupons: Vec::new(),
-            credits: Vec::new(),
-        };
-        all.insert(tenant_of(&row), books);
-    }
-    Ok(all)
+/// Accounts with nothing in their books yet.
+async fn accounts(tx: &Transaction, asked: &[Asked]) -> Result<BTreeMap<Who, Books>, DbError> {
+    let (tenants, accounts): (Vec<Uuid>, Vec<Option<Uuid>>) =
+        asked.iter().map(|(tenant, account)| (tenant.0, account.map(|account| account.0))).unzip();
+    let rows = tx.all(include_str!("accounts.sql"), &[&tenants, &accounts]).await?;
+    rows.iter().map(|row| Ok((who(row), empty(row)?))).collect()
+}
+
+fn empty(row: &Row) -> Result<Books, DbError> {
+    let currency = currency(row)?;
+    let rail = row.get::<_, Option<&str>>("rail").map(str::parse).transpose().map_err(stored)?;
+    let account = Account {
+        account_id: AccountId(row.get("account_id")),
+        is_business: row.get("is_tenant"),
+        name: row.get("name"),
+        currency,
+        rail,
+        has_terms: row.get("has_terms"),
+    };
+    Ok(Books {
+        account,
+        subscriptions: Vec::new(),
+        usage: Usage::default(),
+        late: BTreeSet::new(),
+        finals: Vec::new(),
+        billed: Vec::new(),
+        owed: Money::zero(currency),
+        tax: None,
+        coupons: Vec::new(),
+        credits: Vec::new(),
+    })
 }
 
 /// Subscriptions that accounts pay, their own and those that they sponsor, ended ones too, an account's oldest first.
 async fn subscriptions(
     tx: &Transaction,
     of_each: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<(TenantId, Subscription)>, DbError> {
+) -> Result<Vec<(Who, Subscription)>, DbError> {
     let rows = tx.all(include_str!("account_subscriptions.sql"), of_each).await?;
     let began: Vec<Began> = rows.iter().map(Began::of).collect();
     let changes = changes(tx, &began).await?;
@@ -208,21 +221,20 @@ async fn subscriptions(
     plans.extend(changes.values().flat_map(|decisions| plans_of(decisions)));
     let catalogue = offers(tx, plans).await?;
     let mut all = Vec::with_capacity(began.len());
-    for Began { tenant, payer, subscription_id, first, ends } in began {
+    for Began { payer, subscription_id, first, ends } in began {
         let end = ends.map(|from| Phase { from, state: State::Ended, ..first });
-        let changed = changes.get(&(tenant, subscription_id));
+        let changed = changes.get(&(payer.tenant, subscription_id));
         let decisions = [first].into_iter().chain(end).chain(changed.into_iter().flatten().copied());
         let history = History::new(decisions.collect());
-        let paid = history.subscriptions(subscription_id, Some(payer), &catalogue);
-        all.extend(paid.into_iter().map(|subscription| (tenant, subscription)));
+        let paid = history.subscriptions(subscription_id, Some(payer.account), &catalogue);
+        all.extend(paid.into_iter().map(|subscription| (payer, subscription)));
     }
     Ok(all)
 }
 
 /// How a subscription began, and which account looks at it.
 struct Began {
-    tenant: TenantId,
-    payer: AccountId,
+    payer: Who,
     subscription_id: SubscriptionId,
     first: Phase,
     ends: Option<Hour>,
@@ -238,8 +250,7 @@ impl Began {
             held: Quantities::default(),
         };
         Self {
-            tenant: tenant_of(row),
-            payer: AccountId(row.get("payer_id")),
+            payer: Who { tenant: tenant_of(row), account: AccountId(row.get("payer_id")) },
             subscription_id: SubscriptionId(row.get("subscription_id")),
             first,
             ends: row.get::<_, Option<Timestamp>>("ends_at").map(Hour::of),
@@ -253,7 +264,7 @@ async fn changes(
     began: &[Began],
 ) -> Result<BTreeMap<(TenantId, SubscriptionId), Vec<Phase>>, DbError> {
     let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) =
-        began.iter().map(|it| (it.tenant.0, it.subscription_id.0)).unzip();
+        began.iter().map(|it| (it.payer.tenant.0, it.subscription_id.0)).unzip();
     let mut all: BTreeMap<_, Vec<Phase>> = BTreeMap::new();
     for row in tx.all(include_str!("account_changes.sql"), &[&tenants, &ids]).await? {
         let id = SubscriptionId(row.get("subscription_id"));

@@ -119,7 +119,7 @@ pub(super) async fn spending<'a>(
     if caps.is_empty() {
         return Ok(Vec::new());
     }
-    let books = books::open(tx, tenant).await?;
+    let books = books::open(tx, tenant, None).await?;
     let mut all = Vec::new();
     for cap in caps {
         let usage = usage(tx, tenant, &books, cap, month).await?;

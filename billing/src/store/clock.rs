@@ -10,7 +10,7 @@ use crate::{
     statement::Summary,
 };
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -61,13 +61,13 @@ pub async fn tenant_clock(
     tenant: TenantId,
     now: Timestamp,
 ) -> Result<TenantClock, StoreError> {
-    clocks(tx, &[tenant], now).await?.remove(&tenant).ok_or(StoreError::NoAccount)
+    clocks(tx, &BTreeSet::from([tenant]), now).await?.remove(&tenant).ok_or(StoreError::NoAccount)
 }
 
 /// What time it is for many.
 pub(super) async fn clocks(
     tx: &Transaction,
-    tenants: &[TenantId],
+    tenants: &BTreeSet<TenantId>,
     now: Timestamp,
 ) -> Result<BTreeMap<TenantId, TenantClock>, DbError> {
     let ids: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();

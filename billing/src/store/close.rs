@@ -1,12 +1,14 @@
-//! The end of a month for many accounts: a page of tenants at a time, each page's statements in one transaction.
+//! The end of a month for many accounts: a page of them at a time, each page's statements in one transaction.
 //!
 //! Whether a month is due is read from what is written, so nothing needs to be remembered between pages: a close that was
 //! killed goes on where it was, and two that run at once find what the other left.
 
 use super::{
-    StoreError, books,
+    StoreError, Who,
+    books::{self, Asked},
     clock::{clocks, shifted},
     finalise::{Closing, close_all, lock_all},
+    payers::who,
     row::new_id,
 };
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
     statement::Summary,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -24,45 +27,45 @@ use uuid::Uuid;
 pub(super) const BY_INDEX: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off; \
                         set local enable_seqscan = off; set local jit = off";
 
-/// A tenant with an ended month.
+/// An account with an ended month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     /// Whose.
-    pub tenant: TenantId,
+    pub who: Who,
     /// What time it is there.
     pub at: Timestamp,
 }
 
-/// Some tenants in the order of their ids, and who of them is due.
+/// Some accounts in the order of tenant and id, and who of them is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DuePage {
-    /// The last of the page; `None` where there are no more tenants.
-    pub last: Option<TenantId>,
+    /// The last of the page; `None` where there are no more accounts.
+    pub last: Option<Who>,
     /// How many were looked at.
-    pub tenants: u64,
+    pub accounts: u64,
     /// Those that have an ended month.
     pub due: Vec<Due>,
 }
 
-/// The next tenants, and whose month has ended so long ago.
+/// The next accounts, and whose month has ended so long ago.
 pub async fn due_after(
     tx: &Transaction,
-    after: TenantId,
+    after: Who,
     limit: i64,
     now: Timestamp,
     settling: SignedDuration,
 ) -> Result<DuePage, DbError> {
-    let rows = tx.all(include_str!("close_due.sql"), &[&after.0, &limit]).await?;
+    let rows = tx.all(include_str!("close_due.sql"), &[&after.tenant.0, &after.account.0, &limit]).await?;
     let due = |row: &Row| {
         let (last, first): (Option<Timestamp>, Option<Timestamp>) =
             (row.get("last_final"), row.get("first_start"));
         let open = last.map(|last| Month::of(last).next()).or(first.map(Month::of))?;
         let at = shifted(now, row.get("clock_offset_hours"));
-        has_ended(open, at, settling).then(|| Due { tenant: TenantId(row.get("tenant_id")), at })
+        has_ended(open, at, settling).then(|| Due { who: who(row), at })
     };
     Ok(DuePage {
-        last: rows.last().map(|row| TenantId(row.get("tenant_id"))),
-        tenants: rows.len() as u64,
+        last: rows.last().map(who),
+        accounts: rows.len() as u64,
         due: rows.iter().filter_map(due).collect(),
     })
 }
@@ -76,14 +79,14 @@ fn has_ended(month: Month, at: Timestamp, settling: SignedDuration) -> bool {
 #[derive(Debug, Default)]
 pub struct ClosedPage {
     /// Statements that are final now.
-    pub finalised: Vec<(TenantId, Summary)>,
+    pub finalised: Vec<(Who, Summary)>,
     /// Those whose sums do not work out.
-    pub failed: Vec<(TenantId, StoreError)>,
+    pub failed: Vec<(Who, StoreError)>,
     /// Those whose next month has ended, too.
     pub still_due: Vec<Due>,
 }
 
-/// Makes one ended month final of each tenant that is due, all in one transaction. Whoever was closed by somebody else in
+/// Makes one ended month final of each account that is due, all in one transaction. Whoever was closed by somebody else in
 /// the meantime is left as it is.
 pub async fn close_ended(
     db: &Db,
@@ -94,26 +97,27 @@ pub async fn close_ended(
 ) -> Result<ClosedPage, StoreError> {
     let tx = db.closing().await?;
     tx.batch_execute(BY_INDEX).await.map_err(DbError::from)?;
-    let tenants: Vec<TenantId> = due.iter().map(|due| due.tenant).collect();
-    lock_all(&tx, &tenants).await?;
+    let tenants: BTreeSet<TenantId> = due.iter().map(|due| due.who.tenant).collect();
+    lock_all(&tx, tenants.iter().copied()).await?;
     let clocks = clocks(&tx, &tenants, seen.at).await?;
-    let mut books = books::open_all(&tx, &tenants).await?;
+    let asked: Vec<Asked> = due.iter().map(|due| (due.who.tenant, Some(due.who.account))).collect();
+    let mut books = books::open_all(&tx, &asked).await?;
     let (mut closings, mut still_due) = (Vec::new(), Vec::new());
-    for Due { tenant, at } in due.iter().copied() {
-        let Some(books) = books.remove(&tenant) else { continue };
+    for Due { who, at } in due.iter().copied() {
+        let Some(books) = books.remove(&who) else { continue };
         let Some(month) = books.open_month().filter(|month| has_ended(*month, at, settling)) else {
             continue;
         };
         if has_ended(month.next(), at, settling) {
-            still_due.push(Due { tenant, at });
+            still_due.push(Due { who, at });
         }
-        let sandbox = clocks.get(&tenant).is_some_and(|clock| clock.sandbox);
-        closings.push(Closing { tenant, sandbox, books, month, at });
+        let sandbox = clocks.get(&who.tenant).is_some_and(|clock| clock.sandbox);
+        closings.push(Closing { who, sandbox, books, month, at });
     }
     let closed = close_all(&tx, closings).await?;
     progress.add(&tx, seen, closed.finalised.len() as u64).await?;
     tx.commit().await?;
-    still_due.retain(|due| closed.failed.iter().all(|(failed, _)| *failed != due.tenant));
+    still_due.retain(|due| closed.failed.iter().all(|(failed, _)| *failed != due.who));
     Ok(ClosedPage { finalised: closed.finalised, failed: closed.failed, still_due })
 }
 
@@ -145,7 +149,7 @@ impl Progress {
         Ok(())
     }
 
-    /// It has seen every tenant.
+    /// It has seen every account.
     pub async fn finish(self, tx: &Transaction, seen: Seen, failed: u64) -> Result<(), DbError> {
         let (accounts, failed) = (count(seen.accounts), count(failed));
         tx.run(include_str!("finish_month_close.sql"), &[&self.0, &accounts, &failed, &seen.at]).await?;

@@ -1,10 +1,10 @@
 //! Coupons, in their tables.
 
 use super::{
-    StoreError,
-    books::tenant_of,
+    StoreError, Who,
     clock::tenant_clock,
     finalise::lock,
+    payers::who,
     row::{month, new_id, stored},
     statements::drafted,
     tax::mark,
@@ -73,19 +73,23 @@ pub async fn insert_coupon(
 pub(super) async fn redeemed(
     tx: &Transaction,
     of_each: &[&(dyn ToSql + Sync)],
-) -> Result<BTreeMap<TenantId, Vec<Redeemed>>, DbError> {
-    let mut all: BTreeMap<TenantId, Vec<Redeemed>> = BTreeMap::new();
+) -> Result<BTreeMap<Who, Vec<Redeemed>>, DbError> {
+    let mut all: BTreeMap<Who, Vec<Redeemed>> = BTreeMap::new();
     for row in tx.all(include_str!("redeemed_coupons.sql"), of_each).await? {
-        all.entry(tenant_of(&row)).or_default().push(Redeemed { coupon: coupon(&row)?, from: month(&row) });
+        all.entry(who(&row)).or_default().push(Redeemed { coupon: coupon(&row)?, from: month(&row) });
     }
     Ok(all)
 }
 
-/// What the tenant's own account has redeemed.
-pub async fn redeemed_coupons(tx: &Transaction, tenant: TenantId) -> Result<Vec<Redeemed>, StoreError> {
-    let account = super::account_of_tenant(tx, tenant, None).await?.ok_or(StoreError::NoAccount)?;
+/// What an account has redeemed; the business's own if none is named.
+pub async fn redeemed_coupons(
+    tx: &Transaction,
+    tenant: TenantId,
+    account: Option<AccountId>,
+) -> Result<Vec<Redeemed>, StoreError> {
+    let account = super::account_of_tenant(tx, tenant, account).await?.ok_or(StoreError::NoAccount)?;
     let of_each: [&(dyn ToSql + Sync); 2] = [&vec![tenant.0], &vec![account.account_id.0]];
-    Ok(redeemed(tx, &of_each).await?.remove(&tenant).unwrap_or_default())
+    Ok(redeemed(tx, &of_each).await?.into_values().next().unwrap_or_default())
 }
 
 fn coupon(row: &Row) -> Result<Coupon, DbError> {
@@ -139,10 +143,10 @@ pub struct Tried {
     is_rehearsed: bool,
 }
 
-/// Thinks a code through. Nothing happens.
+/// Thinks a code through, for the business's own account if none is named. Nothing happens.
 pub async fn try_coupon(
     tx: &Transaction,
-    tenant: TenantId,
+    (tenant, account): (TenantId, Option<AccountId>),
     code: &str,
     now: Timestamp,
 ) -> Result<Tried, RedeemError> {
@@ -151,7 +155,7 @@ pub async fn try_coupon(
     let known = known.ok_or(CouponRefused::Unknown)?;
     let (id, count): (Uuid, i64) = (known.get("coupon_id"), known.get("redeemed"));
     let coupon = coupon(&tx.one(include_str!("coupon.sql"), &[&id]).await?)?;
-    let (mut books, month, as_of) = drafted(tx, tenant, now).await?;
+    let (mut books, month, as_of) = drafted(tx, (tenant, account), now).await?;
     coupon.check(Wanting {
         currency: books.account.currency,
         now: clock.now,
@@ -166,15 +170,15 @@ pub async fn try_coupon(
     Ok(Tried { redeemed, before, after, account: books.account.account_id, is_rehearsed: clock.sandbox })
 }
 
-/// Redeems a code for the tenant's own account, from the month in progress on. A rehearsal takes none from the others.
+/// Redeems a code for an account, the business's own if none is named, from the month in progress on. A rehearsal takes none from the others.
 pub async fn redeem_coupon(
     tx: &Transaction,
-    tenant: TenantId,
+    (tenant, account): (TenantId, Option<AccountId>),
     code: &str,
     now: Timestamp,
 ) -> Result<Tried, RedeemError> {
     lock(tx, tenant).await?;
-    let tried = try_coupon(tx, tenant, code, now).await?;
+    let tried = try_coupon(tx, (tenant, account), code, now).await?;
     let (coupon, account) = (tried.redeemed.coupon.coupon_id.0, tried.account.0);
     if !tried.is_rehearsed {
         let taken = tx.one(include_str!("take_coupon.sql"), &[&coupon]).await?;

@@ -1,11 +1,11 @@
 //! Credits, in their tables.
 
 use super::{
-    StoreError,
-    books::tenant_of,
+    StoreError, Who,
     clock::tenant_clock,
     finalise::lock,
     ledger::{CREDIT, post_as},
+    payers::who,
     row::{currency, money, new_id},
     tax::mark,
 };
@@ -145,10 +145,10 @@ pub async fn credits(
 pub(super) async fn left(
     tx: &Transaction,
     of_each: &[&(dyn ToSql + Sync)],
-) -> Result<BTreeMap<TenantId, Vec<Credit>>, DbError> {
-    let mut all: BTreeMap<TenantId, Vec<Credit>> = BTreeMap::new();
+) -> Result<BTreeMap<Who, Vec<Credit>>, DbError> {
+    let mut all: BTreeMap<Who, Vec<Credit>> = BTreeMap::new();
     for row in tx.all(include_str!("credits_left.sql"), of_each).await? {
-        all.entry(tenant_of(&row)).or_default().push(Credit {
+        all.entry(who(&row)).or_default().push(Credit {
             credit_id: CreditId(row.get("credit_id")),
             reason: row.get("reason"),
             expires_at: row.get("expires_at"),

@@ -1,5 +1,5 @@
 -- What is left of the credits of accounts. $1 tenants, $2 their accounts
-select g.tenant_id, g.credit_id, g.reason, g.expires_at, g.currency, g.amount_micros,
+select g.tenant_id, g.account_id, g.credit_id, g.reason, g.expires_at, g.currency, g.amount_micros,
        g.amount_micros - coalesce((
          select sum(u.amount_micros) from credit_use u where u.tenant_id = g.tenant_id and u.credit_id = g.credit_id
        ), 0)::bigint as left_micros

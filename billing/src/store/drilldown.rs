@@ -10,7 +10,7 @@ use crate::{
     charge::{self, Charge},
     db::{DbError, Transaction},
     drilldown::{CallShare, HourCalls, LineHour, LineHours, ParticipantShare},
-    ids::{LineId, StatementId, TenantId},
+    ids::{AccountId, LineId, StatementId, TenantId},
     money::MoneyError,
     period::{Hour, Month},
     price::Price,
@@ -53,7 +53,7 @@ pub async fn line_hours(
 ) -> Result<Option<LineHours>, StoreError> {
     let charges = match of {
         StatementRef::Draft => {
-            let (books, month, as_of) = drafted(tx, tenant, now).await?;
+            let (books, month, as_of) = drafted(tx, (tenant, None), now).await?;
             let draft = statement::draft(&books, month, as_of)?;
             let Some(line) = draft.lines.iter().find(|line| line.line_id == line_id) else { return Ok(None) };
             draft_hours(tx, tenant, &books, line, month, Hour::from_start(as_of)).await?
@@ -61,7 +61,7 @@ pub async fn line_hours(
         StatementRef::Final(id) => {
             let Some(last) = statement(tx, tenant, id).await? else { return Ok(None) };
             let Some(line) = last.lines.iter().find(|line| line.line_id == line_id) else { return Ok(None) };
-            frozen_hours(tx, tenant, line, Month::of(last.period.start)).await?
+            frozen_hours(tx, (tenant, last.account.account_id), line, Month::of(last.period.start)).await?
         }
     };
     let hours = charges.into_iter().map(|Charge { hour, quantity, amount }| LineHour {
@@ -82,7 +82,7 @@ pub async fn hour_calls(
     now: Timestamp,
 ) -> Result<Option<HourCalls>, StoreError> {
     let lines = match of {
-        StatementRef::Draft => super::draft(tx, tenant, now).await?.lines,
+        StatementRef::Draft => super::draft(tx, tenant, None, now).await?.lines,
         StatementRef::Final(id) => {
             statement(tx, tenant, id).await?.map(|last| last.lines).unwrap_or_default()
         }
@@ -135,12 +135,12 @@ pub(super) fn hours_of(
 /// The hours of a final line: as they were charged, or derived again where nothing can have changed.
 async fn frozen_hours(
     tx: &Transaction,
-    tenant: TenantId,
+    (tenant, account): (TenantId, AccountId),
     line: &Line,
     month: Month,
 ) -> Result<Vec<Charge>, StoreError> {
     if line.kind == LineKind::Recurring {
-        let books = books::open(tx, tenant).await?;
+        let books = books::open(tx, tenant, Some(account)).await?;
         return Ok(hours_of(&books, line, month, month.next().first(), &[])?);
     }
     let rows = tx.all(include_str!("line_charges.sql"), &[&tenant.0, &line.line_id.0]).await?;

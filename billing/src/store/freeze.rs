@@ -6,6 +6,7 @@
 mod statements;
 
 use super::{
+    Who,
     ledger::{CREDIT_EXPIRY, STATEMENT, post_all},
     row::stored,
 };
@@ -13,7 +14,7 @@ use crate::{
     charge::Charge,
     credit::CreditPart,
     db::{DbError, Transaction},
-    ids::{StatementId, TenantId},
+    ids::StatementId,
     ledger,
     period::Month,
     statement::{Line, Statement, Status, Summary},
@@ -30,7 +31,7 @@ const SANDBOX: &str = "sandbox";
 
 /// A month that has everything but its number.
 pub(super) struct Sealed {
-    pub(super) tenant: TenantId,
+    pub(super) who: Who,
     /// Takes its number from the rehearsals' series.
     pub(super) sandbox: bool,
     pub(super) id: StatementId,
@@ -46,13 +47,11 @@ pub(super) struct Sealed {
 }
 
 /// Freezes months, with their hours and postings, and answers with what they are called from now on.
-pub(super) async fn freeze(
-    tx: &Transaction,
-    sealed: Vec<Sealed>,
-) -> Result<Vec<(TenantId, Summary)>, DbError> {
-    let postings: Vec<_> = sealed.iter().map(|it| (it.tenant, &it.posting, it.at)).collect();
+pub(super) async fn freeze(tx: &Transaction, sealed: Vec<Sealed>) -> Result<Vec<(Who, Summary)>, DbError> {
+    let postings: Vec<_> = sealed.iter().map(|it| (it.who.tenant, &it.posting, it.at)).collect();
     post_all(tx, STATEMENT, &postings).await?;
-    let expiries = sealed.iter().flat_map(|it| it.expiries.iter().map(|expiry| (it.tenant, expiry, it.at)));
+    let expiries =
+        sealed.iter().flat_map(|it| it.expiries.iter().map(|expiry| (it.who.tenant, expiry, it.at)));
     post_all(tx, CREDIT_EXPIRY, &expiries.collect::<Vec<_>>()).await?;
     insert_credit_uses(tx, &sealed).await?;
     insert_charges(tx, &sealed).await?;
@@ -68,11 +67,7 @@ pub(super) async fn freeze(
 }
 
 /// Writes statements, which take the next numbers of a series.
-async fn number(
-    tx: &Transaction,
-    entity: &str,
-    sealed: Vec<Sealed>,
-) -> Result<Vec<(TenantId, Summary)>, DbError> {
+async fn number(tx: &Transaction, entity: &str, sealed: Vec<Sealed>) -> Result<Vec<(Who, Summary)>, DbError> {
     let rows = {
         let columns = statements::columns(&entity, &sealed);
         let columns: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column.as_ref() as _).collect();
@@ -81,15 +76,16 @@ async fn number(
     all_written(rows.len() as u64, sealed.len())?;
     let mut numbers: HashMap<Uuid, String> =
         rows.iter().map(|row| (row.get("statement_id"), row.get("number"))).collect();
-    sealed.into_iter().map(|it| Ok((it.tenant, it.summary(&mut numbers)?))).collect()
+    sealed.into_iter().map(|it| Ok((it.who, it.summary(&mut numbers)?))).collect()
 }
 
 impl Sealed {
     fn summary(self, numbers: &mut HashMap<Uuid, String>) -> Result<Summary, DbError> {
         let number = numbers.remove(&self.id.0).ok_or_else(|| stored("a statement has no number"))?;
-        let Statement { period, total, .. } = self.draft;
+        let Statement { account, period, total, .. } = self.draft;
         let status = Status::Final;
-        Ok(Summary { statement_id: self.id, number, status, period, total, finalized_at: self.at })
+        let (statement_id, account_id) = (self.id, account.account_id);
+        Ok(Summary { statement_id, account_id, number, status, period, total, finalized_at: self.at })
     }
 }
 
@@ -107,7 +103,7 @@ async fn insert_credit_uses(tx: &Transaction, all: &[Sealed]) -> Result<(), DbEr
         .run(
             include_str!("insert_credit_uses.sql"),
             &[
-                &column(&parts, |(it, ..)| it.tenant.0),
+                &column(&parts, |(it, ..)| it.who.tenant.0),
                 &column(&parts, |(.., part)| part.credit_id.0),
                 &column(&parts, |(it, ..)| it.id.0),
                 &column(&parts, |(_, kind, _)| *kind),
@@ -134,7 +130,7 @@ async fn insert_charges(tx: &Transaction, all: &[Sealed]) -> Result<(), DbError>
         .run(
             include_str!("insert_charges.sql"),
             &[
-                &column(&charges, |(it, ..)| it.tenant.0),
+                &column(&charges, |(it, ..)| it.who.tenant.0),
                 &column(&charges, |(_, line, _)| line.line_id.0),
                 &column(&charges, |(.., charge)| charge.hour.start()),
                 &column(&charges, |(_, line, _)| line.subscription_id.0),

@@ -76,7 +76,7 @@ pub async fn payers(
     rows.iter().map(|row| payer(row, processor)).collect()
 }
 
-fn who(row: &Row) -> Who {
+pub(super) fn who(row: &Row) -> Who {
     Who { tenant: TenantId(row.get("tenant_id")), account: AccountId(row.get("account_id")) }
 }
 

@@ -1,7 +1,8 @@
 //! Statements as they are read.
 
 use super::{
-    StoreError, Who, books,
+    StoreError, Who,
+    books::{self, Asked},
     clock::clocks,
     credit_notes, credits,
     row::{currency, meter, money, month, stored},
@@ -19,13 +20,19 @@ use crate::{
     tax::{Taxed, Treatment},
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// What the open month comes to so far: the current one, or the last one while it is not final yet.
-pub async fn draft(tx: &Transaction, tenant: TenantId, now: Timestamp) -> Result<Statement, StoreError> {
-    let (books, month, as_of) = drafted(tx, tenant, now).await?;
+/// What an account's open month comes to so far: the current one, or the last one while it is not final yet. The business's own
+/// where no account is named.
+pub async fn draft(
+    tx: &Transaction,
+    tenant: TenantId,
+    account: Option<AccountId>,
+    now: Timestamp,
+) -> Result<Statement, StoreError> {
+    let (books, month, as_of) = drafted(tx, (tenant, account), now).await?;
     Ok(statement::draft(&books, month, as_of)?)
 }
 
@@ -33,37 +40,38 @@ pub async fn draft(tx: &Transaction, tenant: TenantId, now: Timestamp) -> Result
 pub(super) type Drafted = (Books, Month, Timestamp);
 
 /// What the draft is made of.
-pub(super) async fn drafted(
-    tx: &Transaction,
-    tenant: TenantId,
-    now: Timestamp,
-) -> Result<Drafted, StoreError> {
+pub(super) async fn drafted(tx: &Transaction, asked: Asked, now: Timestamp) -> Result<Drafted, StoreError> {
     // A statement that becomes final between two queries would be half in these books.
-    tx.all(include_str!("lock_tenant_shared.sql"), &[&tenant.0.to_string()]).await?;
-    drafted_all(tx, &[tenant], now).await?.remove(&tenant).ok_or(StoreError::NoAccount)
+    tx.all(include_str!("lock_tenant_shared.sql"), &[&asked.0.0.to_string()]).await?;
+    drafted_all(tx, &[asked], now).await?.into_values().next().ok_or(StoreError::NoAccount)
 }
 
-/// The same of many tenants, in a transaction that sees them at one moment; those without an account are left out.
+/// The same of many accounts, in a transaction that sees them at one moment; those that are not there are left out.
 pub(super) async fn drafted_all(
     tx: &Transaction,
-    tenants: &[TenantId],
+    asked: &[Asked],
     now: Timestamp,
-) -> Result<BTreeMap<TenantId, Drafted>, StoreError> {
-    let clocks = clocks(tx, tenants, now).await?;
-    let mut all: BTreeMap<TenantId, Drafted> = BTreeMap::new();
-    for (tenant, books) in books::open_all(tx, tenants).await? {
-        let Some(as_of) = clocks.get(&tenant).map(|clock| clock.now) else { continue };
+) -> Result<BTreeMap<Who, Drafted>, StoreError> {
+    let tenants: BTreeSet<TenantId> = asked.iter().map(|(tenant, _)| *tenant).collect();
+    let clocks = clocks(tx, &tenants, now).await?;
+    let mut all: BTreeMap<Who, Drafted> = BTreeMap::new();
+    for (who, books) in books::open_all(tx, asked).await? {
+        let Some(as_of) = clocks.get(&who.tenant).map(|clock| clock.now) else { continue };
         let month = books.open_month().unwrap_or(Month::of(as_of));
-        all.insert(tenant, (books, month, as_of));
+        all.insert(who, (books, month, as_of));
     }
-    let open = all.iter_mut().map(|(tenant, (books, month, _))| (*tenant, books, *month));
+    let open = all.iter_mut().map(|(who, (books, month, _))| (*who, books, *month));
     books::fill_all(tx, open.collect()).await?;
     Ok(all)
 }
 
-/// A tenant's final statements, newest first.
-pub async fn statements(tx: &Transaction, tenant: TenantId) -> Result<Vec<Summary>, StoreError> {
-    let rows = tx.all(include_str!("statements.sql"), &[&tenant.0]).await?;
+/// An account's final statements, newest first. The business's own where no account is named.
+pub async fn statements(
+    tx: &Transaction,
+    tenant: TenantId,
+    account: Option<AccountId>,
+) -> Result<Vec<Summary>, StoreError> {
+    let rows = rows(tx, tenant, account).await?;
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let statuses = statuses(tx, tenant, AccountId(first.get("account_id")), currency(first)?).await?;
     rows.iter().map(|row| summary(row, status_of(&statuses, StatementId(row.get("statement_id"))))).collect()
@@ -74,10 +82,10 @@ pub async fn statements_said(
     tx: &Transaction,
     processor: &impl Processor,
     policy: &Policy,
-    tenant: TenantId,
+    (tenant, account): (TenantId, Option<AccountId>),
     now: Timestamp,
 ) -> Result<Vec<(Summary, Option<Standing>)>, StoreError> {
-    let rows = tx.all(include_str!("statements.sql"), &[&tenant.0]).await?;
+    let rows = rows(tx, tenant, account).await?;
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let who = Who { tenant, account: AccountId(first.get("account_id")) };
     let mut said = standings_said(tx, processor, policy, who, now).await?;
@@ -89,9 +97,15 @@ pub async fn statements_said(
     rows.iter().map(read).collect()
 }
 
+async fn rows(tx: &Transaction, tenant: TenantId, account: Option<AccountId>) -> Result<Vec<Row>, DbError> {
+    let account = account.map(|account| account.0);
+    tx.all(include_str!("statements.sql"), &[&tenant.0, &account]).await
+}
+
 fn summary(row: &Row, status: Status) -> Result<Summary, StoreError> {
     Ok(Summary {
         statement_id: StatementId(row.get("statement_id")),
+        account_id: AccountId(row.get("account_id")),
         number: row.get("number"),
         status,
         period: period(row),

@@ -1,6 +1,6 @@
 //! Tax, in its tables.
 
-use super::{StoreError, books::tenant_of, clock::tenant_clock, finalise::lock, row::stored};
+use super::{StoreError, Who, clock::tenant_clock, finalise::lock, payers::who, row::stored};
 use crate::{
     db::{DbError, Transaction},
     ids::{AccountId, TenantId},
@@ -15,9 +15,9 @@ use uuid::Uuid;
 pub(super) async fn books(
     tx: &Transaction,
     of_each: &[&(dyn ToSql + Sync)],
-) -> Result<BTreeMap<TenantId, TaxBooks>, DbError> {
+) -> Result<BTreeMap<Who, TaxBooks>, DbError> {
     let buyers = tx.all(include_str!("tax_buyers.sql"), of_each).await?;
-    let mut all: BTreeMap<TenantId, TaxBooks> = BTreeMap::new();
+    let mut all: BTreeMap<Who, TaxBooks> = BTreeMap::new();
     if buyers.is_empty() {
         return Ok(all);
     }
@@ -28,7 +28,7 @@ pub(super) async fn books(
     }
     let known = TaxBooks { sellers, buyers: Vec::new(), rates: Arc::new(rates) };
     for row in &buyers {
-        let books = all.entry(tenant_of(row)).or_insert_with(|| known.clone());
+        let books = all.entry(who(row)).or_insert_with(|| known.clone());
         books.buyers.push((row.get("valid_from"), buyer(row)?));
     }
     Ok(all)

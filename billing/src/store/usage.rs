@@ -23,7 +23,7 @@ pub async fn usage_month(
 ) -> Result<UsageMonth, StoreError> {
     let as_of = tenant_clock(tx, tenant, now).await?.now;
     let month = month.unwrap_or(Month::of(as_of));
-    let mut books = books::open(tx, tenant).await?;
+    let mut books = books::open(tx, tenant, None).await?;
     let prices = books.subscriptions.iter().flat_map(|subscription| &subscription.prices);
     books.usage = books::usage(tx, tenant, books.account.account_id, prices, month).await?;
     let hours = hours(&books, month)?;

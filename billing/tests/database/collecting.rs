@@ -127,7 +127,7 @@ async fn a_frozen_statement_speaks_of_its_payers_way_to_pay() {
     close(&db, "2026-02-02T00:00:00Z").await;
     for (tenant, why) in [(silent, by_default.as_str()), (paying, below)] {
         let tx = db.tenant(tenant).await.expect("begins");
-        let last = store::statements(&tx, tenant).await.expect("reads").pop().expect("January");
+        let last = store::statements(&tx, tenant, None).await.expect("reads").pop().expect("January");
         let last = store::statement(&tx, tenant, last.statement_id).await.expect("reads").expect("is there");
         assert_eq!(last.tab.collect.why, why);
     }

@@ -42,10 +42,10 @@ pub(crate) async fn make(db: &Db, new: &NewCoupon) {
 
 pub(crate) async fn redeem(db: &Db, tenant: TenantId, code: &str, now: &str) -> Result<(), RedeemError> {
     let tx = db.tenant(tenant).await.expect("begins");
-    let seen = store::try_coupon(&tx, tenant, code, at(now)).await?;
-    let done = store::redeem_coupon(&tx, tenant, code, at(now)).await?;
+    let seen = store::try_coupon(&tx, (tenant, None), code, at(now)).await?;
+    let done = store::redeem_coupon(&tx, (tenant, None), code, at(now)).await?;
     assert_eq!(seen, done, "a preview comes true");
-    let draft = store::draft(&tx, tenant, at(now)).await.expect("drafts");
+    let draft = store::draft(&tx, tenant, None, at(now)).await.expect("drafts");
     assert_eq!(draft, done.after);
     tx.commit().await.expect("commits");
     Ok(())

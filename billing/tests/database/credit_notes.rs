@@ -65,7 +65,7 @@ async fn a_statement_is_corrected_and_stays_as_it_is() {
     let tx = db.tenant(tenant).await.expect("begins");
     let notes = store::credit_notes(&tx, tenant, of).await.expect("lists");
     assert_eq!(notes, [first, rest], "they are read as they were made");
-    let draft = store::draft(&tx, tenant, at("2026-10-10T00:00:00Z")).await.expect("drafts");
+    let draft = store::draft(&tx, tenant, None, at("2026-10-10T00:00:00Z")).await.expect("drafts");
     assert_eq!(draft.tab.before.amount(), "0.00", "nothing is owed any more");
     drop(tx);
     let tx = db.tenant(tenant).await.expect("begins");

@@ -88,7 +88,7 @@ async fn accepted(db: &Db, tenant: TenantId, events: &[Value], now: &str) {
 /// What the draft says of each meter: quantity and micros.
 async fn drafted(db: &Db, tenant: TenantId, now: &str) -> BTreeMap<String, (i64, i64)> {
     let tx = db.tenant(tenant).await.expect("begins");
-    let draft = store::draft(&tx, tenant, at(now)).await.expect("a draft");
+    let draft = store::draft(&tx, tenant, None, at(now)).await.expect("a draft");
     let of = |line: &billing::statement::Line| {
         let meter = line.meter.filter(|meter| meter.own().is_some())?.to_string();
         Some((meter, (line.quantity?, line.amount.micros)))
@@ -153,7 +153,7 @@ async fn the_hours_of_every_aggregation_add_up_to_its_line() {
     }
     let now = at("2026-10-20T00:00:00Z");
     let tx = db.tenant(tenant).await.expect("begins");
-    let draft = store::draft(&tx, tenant, now).await.expect("a draft");
+    let draft = store::draft(&tx, tenant, None, now).await.expect("a draft");
     let mut checked = 0;
     for line in draft.lines.iter().filter(|line| line.meter.is_some_and(|meter| meter.own().is_some())) {
         let hours = store::line_hours(&tx, tenant, store::StatementRef::Draft, line.line_id, now).await;
@@ -304,7 +304,7 @@ async fn what_is_late_or_corrected_is_adjusted() {
 async fn billed(db: &Db, tenant: TenantId) -> BTreeMap<(String, String), (i64, i64)> {
     let tx = db.tenant(tenant).await.expect("begins");
     let mut all: BTreeMap<_, (i64, i64)> = BTreeMap::new();
-    for summary in store::statements(&tx, tenant).await.expect("reads") {
+    for summary in store::statements(&tx, tenant, None).await.expect("reads") {
         let statement =
             store::statement(&tx, tenant, summary.statement_id).await.expect("reads").expect("is there");
         for line in statement.lines {

@@ -48,7 +48,7 @@ async fn two_runners_make_one_statement_and_numbers_have_no_gaps() {
     assert_eq!(numbers, expected, "three months of six tenants, each by one runner");
     for tenant in tenants {
         let tx = db.tenant(tenant).await.expect("begins");
-        let months: Vec<_> = store::statements(&tx, tenant).await.expect("lists");
+        let months: Vec<_> = store::statements(&tx, tenant, None).await.expect("lists");
         let months: Vec<_> = months.iter().map(|summary| summary.period.start).collect();
         assert_eq!(months, ["2026-11-01T00:00:00Z", "2026-10-01T00:00:00Z", "2026-09-01T00:00:00Z"].map(at));
     }
@@ -84,7 +84,7 @@ async fn a_number_grows_wider_when_six_digits_are_used_up() {
         let summary = finalise(&db, tenant, "2026-09", "2026-10-02T00:00:00Z").await.expect("final");
         assert_eq!(summary.number, number);
         let tx = db.tenant(tenant).await.expect("begins");
-        assert_eq!(store::statements(&tx, tenant).await.expect("lists")[0].number, number);
+        assert_eq!(store::statements(&tx, tenant, None).await.expect("lists")[0].number, number);
     }
 }
 
@@ -168,7 +168,7 @@ async fn a_late_fact_becomes_an_adjustment_line() {
         seen,
         [(at("2026-09-15T09:00:00Z"), Some(600_000), 0), (at("2026-09-20T09:00:00Z"), Some(0), 500_000),]
     );
-    let first = store::statements(&tx, tenant).await.expect("lists").pop().expect("September");
+    let first = store::statements(&tx, tenant, None).await.expect("lists").pop().expect("September");
     let first = store::statement(&tx, tenant, first.statement_id).await.expect("reads").expect("exists");
     assert_eq!(first.lines[1].quantity, Some(1_020 * 60_000), "what is final stays as it was");
     drop(tx);
@@ -204,7 +204,7 @@ async fn facts_that_race_with_finalising_are_billed_once() {
     finalise(&db, tenant, "2026-11", "2026-12-01T00:00:00Z").await.expect("final");
     let tx = db.tenant(tenant).await.expect("begins");
     let (mut quantity, mut micros) = (0, 0);
-    for summary in store::statements(&tx, tenant).await.expect("lists") {
+    for summary in store::statements(&tx, tenant, None).await.expect("lists") {
         let statement =
             store::statement(&tx, tenant, summary.statement_id).await.expect("reads").expect("exists");
         for line in statement.lines.iter().filter(|line| line.meter == Some(ParticipantMs)) {

@@ -16,6 +16,7 @@ mod giving_back;
 mod ledger;
 mod model;
 mod paying_vendors;
+mod people;
 mod prices;
 mod schema;
 mod story;

@@ -78,7 +78,7 @@ async fn subscribed(db: &Db, tenant: TenantId, version: Uuid, starts: &str) {
 
 async fn draft(db: &Db, tenant: TenantId, now: &str) -> Statement {
     let tx = db.tenant(tenant).await.expect("begins");
-    store::draft(&tx, tenant, at(now)).await.expect("a draft")
+    store::draft(&tx, tenant, None, at(now)).await.expect("a draft")
 }
 
 /// Rows: a kind of price and what 100 minutes cost in all of October.

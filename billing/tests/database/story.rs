@@ -16,7 +16,7 @@ const NOW: &str = "2026-10-10T11:30:00Z";
 async fn comes_apart(db: &Db, tenant: TenantId, of: StatementRef, now: &str) {
     let tx = db.tenant(tenant).await.expect("begins");
     let statement = match of {
-        StatementRef::Draft => store::draft(&tx, tenant, at(now)).await.expect("drafts"),
+        StatementRef::Draft => store::draft(&tx, tenant, None, at(now)).await.expect("drafts"),
         StatementRef::Final(id) => store::statement(&tx, tenant, id).await.expect("reads").expect("exists"),
     };
     let lines = Money::sum(statement.currency, statement.lines.iter().map(|line| line.amount)).expect("adds");
@@ -62,7 +62,7 @@ async fn a_statement_comes_apart_down_to_the_call() {
     store::record_batch(&db, &facts.map(|fact| (tenant, fact)), at(NOW)).await.expect("records");
 
     let tx = db.tenant(tenant).await.expect("begins");
-    let draft = store::draft(&tx, tenant, at(NOW)).await.expect("drafts");
+    let draft = store::draft(&tx, tenant, None, at(NOW)).await.expect("drafts");
     assert_eq!((draft.status, draft.account.name.as_str()), (Status::Draft, "Bakery"));
     let amounts: Vec<_> = draft.lines.iter().map(|line| (line.kind.as_str(), line.amount.micros)).collect();
     // 228 of 744 hours of 25 ¢; 100 minutes beyond 1,000 at 0.05 ¢; half a GB beyond 10 at 1 ¢.
@@ -118,13 +118,13 @@ async fn the_draft_is_of_the_month_that_is_still_open() {
     let db = database().await;
     let tenant = tenant(&db, false, "2026-09-01T00:00:00Z").await;
     let tx = db.tenant(tenant).await.expect("begins");
-    let late = store::draft(&tx, tenant, at("2026-10-01T00:30:00Z")).await.expect("drafts");
+    let late = store::draft(&tx, tenant, None, at("2026-10-01T00:30:00Z")).await.expect("drafts");
     assert_eq!(late.period.start, at("2026-09-01T00:00:00Z"), "nobody has made September final yet");
     assert_eq!(late.total.amount(), "0.25");
     store::finalise_ended(&tx, tenant, at("2026-10-01T00:30:00Z"), at("2026-10-01T00:30:00Z"))
         .await
         .expect("final");
-    let next = store::draft(&tx, tenant, at("2026-10-01T00:30:00Z")).await.expect("drafts");
+    let next = store::draft(&tx, tenant, None, at("2026-10-01T00:30:00Z")).await.expect("drafts");
     assert_eq!(next.period.start, at("2026-10-01T00:00:00Z"));
     assert_eq!(next.tab.before.amount(), "0.25");
     assert!(next.tab.collect.why.contains("below the 0.50 USD"), "{}", next.tab.collect.why);
@@ -149,7 +149,7 @@ async fn a_short_demo_call_costs_visible_micros() {
     let traffic = [(tenant, fact(legs[0], EgressBytes, "2026-10-10T09:00:00Z", 3_000_000))];
     store::record_batch(&db, &traffic, now).await.expect("records");
     let tx = db.tenant(tenant).await.expect("begins");
-    let draft = store::draft(&tx, tenant, at("2026-10-10T09:02:00Z")).await.expect("drafts");
+    let draft = store::draft(&tx, tenant, None, at("2026-10-10T09:02:00Z")).await.expect("drafts");
     let amounts: Vec<_> = draft.lines.iter().map(|line| line.amount.micros).collect();
     assert_eq!(amounts, [33_602, 41_667, 2_000]);
 }

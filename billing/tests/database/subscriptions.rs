@@ -23,7 +23,7 @@ fn seats(micros: i64) -> Value {
     json!({ "description": "Seats", "model": "per_unit", "every": "month", "per": "seat", "amount_micros": micros })
 }
 
-fn monthly(micros: i64) -> Value {
+pub(crate) fn monthly(micros: i64) -> Value {
     json!({ "description": "Plan", "model": "flat", "every": "month", "amount_micros": micros })
 }
 
@@ -35,7 +35,7 @@ fn minutes() -> Value {
     })
 }
 
-fn version(more: Value, prices: Vec<Value>) -> NewVersion {
+pub(crate) fn version(more: Value, prices: Vec<Value>) -> NewVersion {
     let mut version = json!({ "currency": "USD", "prices": prices });
     for (field, value) in more.as_object().expect("an object") {
         version[field] = value.clone();
@@ -44,7 +44,12 @@ fn version(more: Value, prices: Vec<Value>) -> NewVersion {
 }
 
 /// A plan of a new vendor with one version.
-async fn sold(tx: &Transaction, tenant: TenantId, add_on: bool, new: &NewVersion) -> PlanVersionId {
+pub(crate) async fn sold(
+    tx: &Transaction,
+    tenant: TenantId,
+    add_on: bool,
+    new: &NewVersion,
+) -> PlanVersionId {
     let now = at("2026-10-01T00:00:00Z");
     let vendors = store::vendors(tx).await.expect("reads");
     let vendor = match vendors.iter().find(|vendor| !vendor.is_operator) {
@@ -57,12 +62,12 @@ async fn sold(tx: &Transaction, tenant: TenantId, add_on: bool, new: &NewVersion
     made.expect("sound").expect("its own").plan_version_id
 }
 
-fn start(plan_version_id: PlanVersionId, seats: Option<u32>) -> Start {
+pub(crate) fn start(plan_version_id: PlanVersionId, seats: Option<u32>) -> Start {
     let quantities = Patch { seats, ..Patch::default() };
     Start { plan_version_id, account_id: None, sponsor_id: None, quantities }
 }
 
-async fn begin(
+pub(crate) async fn begin(
     tx: &Transaction,
     tenant: TenantId,
     start: Start,
@@ -73,7 +78,7 @@ async fn begin(
     Ok(considered.then.subscription_id)
 }
 
-async fn change(
+pub(crate) async fn change(
     tx: &Transaction,
     tenant: TenantId,
     id: SubscriptionId,
@@ -99,7 +104,7 @@ fn to_plan(plan: PlanVersionId, when: When) -> Change {
 /// What the statement of November says about a subscription.
 async fn billed(db: &Db, tenant: TenantId, id: SubscriptionId) -> i64 {
     let tx = db.tenant(tenant).await.expect("begins");
-    let summaries = store::statements(&tx, tenant).await.expect("reads");
+    let summaries = store::statements(&tx, tenant, None).await.expect("reads");
     let last = summaries.iter().find(|it| it.period.start == at("2026-11-01T00:00:00Z")).expect("final");
     let last = store::statement(&tx, tenant, last.statement_id).await.expect("reads").expect("is there");
     last.lines.iter().filter(|line| line.subscription_id == id).map(|line| line.amount.micros).sum()

@@ -101,7 +101,7 @@ async fn a_draft_is_taxed_as_its_statement_will_be() {
     let tenant = tenant(&db, false, BEGAN).await;
     lives_in(&db, tenant, "DE", None, "2026-09-30T12:00:00Z").await;
     let tx = db.tenant(tenant).await.expect("begins");
-    let draft = store::draft(&tx, tenant, at("2026-09-30T23:59:00Z")).await.expect("drafts");
+    let draft = store::draft(&tx, tenant, None, at("2026-09-30T23:59:00Z")).await.expect("drafts");
     drop(tx);
     let last = finalise(&db, tenant, "2026-09", "2026-10-01T02:00:00Z").await;
     assert_eq!((draft.taxes, draft.lines, draft.total), (last.taxes, last.lines, last.total));

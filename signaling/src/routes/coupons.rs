@@ -1,9 +1,10 @@
 //! Coupons: made by who sells, redeemed by who pays.
 
+use super::whose::{Whose, named};
 use crate::api::Api;
 use crate::auth::{Caller, Operator, Right, TenantHeader};
 use crate::idempotency::{Attempt, KeyHeader, Stop};
-use crate::input::Input;
+use crate::input::{Ask, Input};
 use crate::problem::{Code, Document, Problem};
 use axum::Json;
 use axum::extract::State;
@@ -17,6 +18,7 @@ use billing::statement::{Line, LineKind};
 use billing::store::{self, RedeemError, Tried};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// A code that somebody was told.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,9 +27,11 @@ pub(super) struct CouponCode {
     /// As it was told; small letters are taken for capital ones.
     #[schema(max_length = 40, example = "SPRING-26")]
     code: String,
+    /// An account of one of the business's people; the business's own if none is named.
+    account_id: Option<Uuid>,
 }
 
-/// A coupon that the business has redeemed.
+/// A coupon that an account has redeemed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RedeemedCoupon {
     /// Which.
@@ -141,19 +145,24 @@ pub(super) async fn create_for_operator(
     Ok((StatusCode::CREATED, Json(coupon)))
 }
 
-/// List the coupons that the business has redeemed.
+/// List the coupons that the business, or one of its people, has redeemed.
 #[utoipa::path(
-    get, path = "/v1/coupons", operation_id = "list_redeemed_coupons", tag = "money", params(TenantHeader),
+    get, path = "/v1/coupons", operation_id = "list_redeemed_coupons", tag = "money", params(TenantHeader, Whose),
     responses(
         (status = 200, body = RedeemedCoupons),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
     ),
     security(("secret_key" = []), ("session" = []), ("operator_token" = [])),
 )]
-pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<RedeemedCoupons>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Ask(whose): Ask<Whose>,
+) -> Result<Json<RedeemedCoupons>, Problem> {
     caller.must_have(Right::SeeMoney)?;
     let tx = api.db().tenant(caller.tenant).await?;
-    let redeemed = store::redeemed_coupons(&tx, caller.tenant).await?;
+    let account = whose.account(&tx, caller.tenant).await?;
+    let redeemed = store::redeemed_coupons(&tx, caller.tenant, account).await?;
     tx.commit().await?;
     Ok(Json(RedeemedCoupons { coupons: redeemed.into_iter().map(RedeemedCoupon::from).collect() }))
 }
@@ -176,12 +185,13 @@ pub(super) async fn preview(
     caller.must_have(Right::SeeMoney)?;
     let tx = api.db().tenant(caller.tenant).await?;
     let code = asked.code.trim().to_ascii_uppercase();
-    let tried = store::try_coupon(&tx, caller.tenant, &code, api.now()).await;
+    let of = (caller.tenant, named(&tx, caller.tenant, asked.account_id).await?);
+    let tried = store::try_coupon(&tx, of, &code, api.now()).await;
     tx.rollback().await?;
     Ok(Json(tried?.into()))
 }
 
-/// Redeem a coupon for the business, from the month in progress on.
+/// Redeem a coupon for the business or one of its people, from the month in progress on.
 #[utoipa::path(
     post, path = "/v1/coupons/redeem", operation_id = "redeem_coupon", tag = "money", request_body = CouponCode,
     params(KeyHeader, TenantHeader),
@@ -199,7 +209,11 @@ pub(super) async fn redeem(
     caller.must_have(Right::Subscribe)?;
     let attempt = Attempt::begin(&api, &caller, ticket).await?;
     let code = asked.code.trim().to_ascii_uppercase();
-    match store::redeem_coupon(&attempt, caller.tenant, &code, api.now()).await {
+    let account = match named(&attempt, caller.tenant, asked.account_id).await {
+        Ok(account) => account,
+        Err(problem) => return Err(attempt.refuse(problem).await),
+    };
+    match store::redeem_coupon(&attempt, (caller.tenant, account), &code, api.now()).await {
         Ok(tried) => attempt.answer(StatusCode::OK, &CouponEffect::from(tried)).await,
         Err(error) => Err(attempt.refuse(error.into()).await),
     }

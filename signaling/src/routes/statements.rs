@@ -1,8 +1,9 @@
 //! Statements, and a statement taken apart: lines, their hours, the calls of an hour.
 
+use super::whose::Whose;
 use crate::api::Api;
 use crate::auth::{Caller, Right};
-use crate::input::At;
+use crate::input::{Ask, At};
 use crate::problem::{Document, Problem};
 use axum::Json;
 use axum::extract::State;
@@ -54,21 +55,26 @@ fn not_found(what: &str) -> Problem {
     Problem::not_found(what)
 }
 
-/// List the final statements, newest first.
+/// List the final statements of the business or of one of its people, newest first.
 #[utoipa::path(
     get, path = "/v1/statements", operation_id = "list_statements", tag = "money",
+    params(Whose),
     responses(
         (status = 200, body = Statements),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
     ),
     security(("secret_key" = []), ("session" = [])),
 )]
-pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Statements>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Ask(whose): Ask<Whose>,
+) -> Result<Json<Statements>, Problem> {
     caller.must_have(Right::SeeMoney)?;
     let tx = api.db().tenant(caller.tenant).await?;
     let (processor, now) = (api.processor(), api.now());
-    let statements =
-        billing::store::statements_said(&tx, &processor, &DEFAULT_POLICY, caller.tenant, now).await?;
+    let of = (caller.tenant, whose.account(&tx, caller.tenant).await?);
+    let statements = billing::store::statements_said(&tx, &processor, &DEFAULT_POLICY, of, now).await?;
     tx.commit().await?;
     let listed = |(summary, standing)| Listed { summary, standing };
     Ok(Json(Statements { statements: statements.into_iter().map(listed).collect() }))
@@ -77,7 +83,10 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
 /// Read a final statement, or what the current month comes to so far.
 #[utoipa::path(
     get, path = "/v1/statements/{statement_id}", operation_id = "read_statement", tag = "money",
-    params(("statement_id" = String, Path, description = "A statement's id, or `draft` for the current month", example = "draft")),
+    params(
+        ("statement_id" = String, Path, description = "A statement's id, or `draft` for the current month", example = "draft"),
+        Whose,
+    ),
     responses(
         (status = 200, body = Read),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
@@ -88,15 +97,18 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     At(statement): At<String>,
+    Ask(whose): Ask<Whose>,
 ) -> Result<Json<Read>, Problem> {
     caller.must_have(Right::SeeMoney)?;
     let which = which(&statement)?;
     let tx = api.db().tenant(caller.tenant).await?;
+    let account = whose.account(&tx, caller.tenant).await?;
     let statement = match which {
-        StatementRef::Draft => Some(billing::store::draft(&tx, caller.tenant, api.now()).await?),
+        StatementRef::Draft => Some(billing::store::draft(&tx, caller.tenant, account, api.now()).await?),
         StatementRef::Final(id) => billing::store::statement(&tx, caller.tenant, id).await?,
     };
-    let statement = statement.ok_or_else(|| not_found("statement"))?;
+    let is_theirs = |it: &Statement| account.is_none_or(|account| it.account.account_id == account);
+    let statement = statement.filter(is_theirs).ok_or_else(|| not_found("statement"))?;
     let standing = match statement.statement_id {
         None => None,
         Some(id) => {

@@ -64,6 +64,53 @@ async fn a_preview_says_what_the_change_then_costs() {
     assert_eq!(line["amount"]["micros"], seen["next_month"]["after"]["micros"]);
 }
 
+#[tokio::test]
+async fn one_of_its_people_pays_for_herself_and_has_statements_of_her_own() {
+    let service = Service::start().await;
+    let (business, rival) = (service.business("Fern").await, service.business("Rival").await);
+    let key = &business.secret_key;
+    let version = version(&service, key, by_seats()).await;
+    let ada = service.post(key, "/v1/accounts", &json!({ "name": "Ada", "currency": "USD" })).await.ok();
+    let ada = ada["account_id"].as_str().expect("an id");
+    let start = json!({ "plan_version_id": version, "account_id": ada, "quantities": { "seats": 2 } });
+    service.post(key, "/v1/subscriptions", &start).await.ok();
+    let (of_ada, draft) = (format!("?account_id={ada}"), "/v1/statements/draft");
+    let hers = service.get(key, &format!("{draft}{of_ada}")).await.ok();
+    let own = service.get(key, draft).await.ok();
+    assert_eq!((&hers["account"]["name"], &own["account"]["name"]), (&json!("Ada"), &json!("Fern")));
+    let advanced = service.post(key, "/v1/clock/advance", &json!({ "hours": 1500 })).await.ok();
+    let finalized = advanced["finalized"].as_array().expect("months").len();
+    let listed = service.get(key, &format!("/v1/statements{of_ada}")).await.ok();
+    let own = service.get(key, "/v1/statements").await.ok();
+    let count = |page: &Value| page["statements"].as_array().expect("statements").len();
+    assert_eq!((count(&listed), count(&own)), (finalized / 2, finalized / 2));
+    let last = &listed["statements"][0];
+    assert_eq!((&last["account_id"], &last["total"]["micros"]), (&json!(ada), &json!(40_000_000)));
+    assert!(last["standing"].as_object().is_some(), "{last}");
+    let path = format!("/v1/statements/{}", last["statement_id"].as_str().expect("an id"));
+    let read = service.get(key, &path).await.ok();
+    assert_eq!((&read["account"]["name"], &read["total"]), (&json!("Ada"), &last["total"]));
+    let line = read["lines"][0]["line_id"].as_str().expect("an id");
+    let hours = service.get(key, &format!("{path}/lines/{line}/hours")).await.ok();
+    let sum: i64 = hours["hours"]
+        .as_array()
+        .expect("hours")
+        .iter()
+        .filter_map(|it| it["amount"]["micros"].as_i64())
+        .sum();
+    assert_eq!(sum, 40_000_000, "it comes apart by the hour");
+    let of_business = own["statements"][0]["account_id"].as_str().expect("an id");
+    for (key, path) in [
+        (key, format!("{path}?account_id={of_business}")),
+        (key, "/v1/statements?account_id=0199c000-0000-7000-8000-000000000000".to_owned()),
+        (&rival.secret_key, format!("/v1/statements{of_ada}")),
+        (&rival.secret_key, format!("{draft}{of_ada}")),
+        (&rival.secret_key, path.clone()),
+    ] {
+        assert_eq!(service.get(key, &path).await.problem(), "not_found", "{path}");
+    }
+}
+
 /// Rows: what is asked, the code, and what the refusal says.
 #[tokio::test]
 async fn what_is_not_allowed_is_refused_with_its_reason() {

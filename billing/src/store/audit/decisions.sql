@@ -3,9 +3,11 @@
 with changed as (
   select c.tenant_id, c.subscription_id
     from unnest($1::uuid[], $2::uuid[]) as a (tenant_id, account_id)
-    join subscription_change c on c.tenant_id = a.tenant_id
-   group by c.tenant_id, c.subscription_id
-  having bool_or(c.account_id = a.account_id) or bool_or(c.payer_id = a.account_id)
+    join subscription_change c on c.tenant_id = a.tenant_id and c.account_id = a.account_id
+  union
+  select c.tenant_id, c.subscription_id
+    from unnest($1::uuid[], $2::uuid[]) as a (tenant_id, account_id)
+    join subscription_change c on c.tenant_id = a.tenant_id and c.payer_id = a.account_id
 )
 select s.tenant_id, s.subscription_id, 0 as sequence, s.starts_at as from_hour, 'active' as state, s.plan_version_id,
        s.account_id as payer_id, 0 as seats, 0 as rooms, 0 as mailboxes

@@ -1,11 +1,11 @@
 //! What was billed and taken back, and what the ledger says of it.
 
-use super::{Of, Page, of};
+use super::{Of, OfEach, Page, of, of_each};
 use crate::{
     audit::{Charged, CreditNoteRow, Entry, Evidence, Line, Statement, TaxRow},
     db::DbError,
     ids::TenantId,
-    store::books::tenant_of,
+    store::{books::tenant_of, payers::who},
 };
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
@@ -18,21 +18,21 @@ pub(super) async fn add(page: &Page, all: &mut [Evidence]) -> Result<(), DbError
     let mut entries = entries(page).await?;
     let mut posted = posted(page).await?;
     for it in all {
-        it.statements = of(&mut statements, it);
-        it.credit_notes = of(&mut credit_notes, it);
+        it.statements = of_each(&mut statements, it);
+        it.credit_notes = of_each(&mut credit_notes, it);
         it.entries = of(&mut entries, it);
         it.posted = of(&mut posted, it).into_iter().collect();
     }
     Ok(())
 }
 
-async fn finals(page: &Page) -> Result<Of<Statement>, DbError> {
+async fn finals(page: &Page) -> Result<OfEach<Statement>, DbError> {
     let mut lines = lines(page).await?;
     let mut taxes = page.parts(include_str!("taxes.sql"), "statement_id", tax_row).await?;
-    let mut all: Of<Statement> = BTreeMap::new();
-    for row in page.rows(include_str!("statements.sql")).await? {
+    let mut all: OfEach<Statement> = BTreeMap::new();
+    for row in page.rows_of_each(include_str!("statements.sql")).await? {
         let (tenant, statement) = (tenant_of(&row), row.get("statement_id"));
-        all.entry(tenant).or_default().push(Statement {
+        all.entry(who(&row)).or_default().push(Statement {
             statement,
             entity: row.get("legal_entity"),
             series_number: row.get("series_number"),
@@ -101,13 +101,13 @@ fn tax_row(row: &Row) -> TaxRow {
 }
 
 /// The accounts' credit notes.
-async fn credit_notes(page: &Page) -> Result<Of<CreditNoteRow>, DbError> {
+async fn credit_notes(page: &Page) -> Result<OfEach<CreditNoteRow>, DbError> {
     let tax = |row: &Row| (row.get("tax_group"), row.get("taxable_micros"), row.get("tax_micros"));
     let mut taxes = page.parts(include_str!("credit_note_taxes.sql"), "credit_note_id", tax).await?;
-    let mut all: Of<CreditNoteRow> = BTreeMap::new();
-    for row in page.rows(include_str!("credit_notes.sql")).await? {
+    let mut all: OfEach<CreditNoteRow> = BTreeMap::new();
+    for row in page.rows_of_each(include_str!("credit_notes.sql")).await? {
         let (tenant, note) = (tenant_of(&row), row.get("credit_note_id"));
-        let notes = all.entry(tenant).or_default();
+        let notes = all.entry(who(&row)).or_default();
         if notes.last().is_none_or(|last| last.note != note) {
             notes.push(CreditNoteRow {
                 note,

@@ -1,11 +1,11 @@
 //! On which terms it was sold: subscriptions and prices, tax, coupons and credits.
 
-use super::{Of, Page, of};
+use super::{OfEach, Page, of_each, who_of};
 use crate::{
     audit::{CouponRow, CreditRow, Decision, Evidence, PriceRow, Sold, TaxBuyer, TaxFacts},
     db::DbError,
     ids::TenantId,
-    store::books::tenant_of,
+    store::{Who, books::tenant_of, payers::who},
 };
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
@@ -18,21 +18,25 @@ pub(super) async fn add(page: &Page, all: &mut [Evidence]) -> Result<(), DbError
     let mut coupons = coupons(page).await?;
     let mut credits = credits(page).await?;
     for it in all {
-        it.sold = of(&mut sold, it);
-        it.tax = tax.remove(&it.tenant).unwrap_or_default();
-        it.coupons = of(&mut coupons, it);
-        it.credits = of(&mut credits, it);
+        it.sold = of_each(&mut sold, it);
+        it.tax = tax.remove(&who_of(it)).unwrap_or_default();
+        it.coupons = of_each(&mut coupons, it);
+        it.credits = of_each(&mut credits, it);
     }
     Ok(())
 }
 
-async fn sold(page: &Page) -> Result<Of<Sold>, DbError> {
-    let mut all: Of<Sold> = BTreeMap::new();
-    let decisions = page.parts(include_str!("decisions.sql"), "subscription_id", decision).await?;
-    for row in page.rows(include_str!("sold.sql")).await? {
+async fn sold(page: &Page) -> Result<OfEach<Sold>, DbError> {
+    let mut all: OfEach<Sold> = BTreeMap::new();
+    let mut decisions: BTreeMap<_, Vec<Decision>> = BTreeMap::new();
+    for row in page.rows_of_each(include_str!("decisions.sql")).await? {
+        let of: (TenantId, Uuid) = (tenant_of(&row), row.get("subscription_id"));
+        decisions.entry(of).or_default().push(decision(&row));
+    }
+    for row in page.rows_of_each(include_str!("sold.sql")).await? {
         let (tenant, subscription) = (tenant_of(&row), row.get("subscription_id"));
         let plan_version = row.get("plan_version_id");
-        let sold = all.entry(tenant).or_default();
+        let sold = all.entry(who(&row)).or_default();
         let is_same =
             |last: &&mut Sold| (last.subscription, last.plan_version) == (subscription, plan_version);
         match sold.last_mut().filter(is_same) {
@@ -84,14 +88,14 @@ fn price(row: &Row) -> PriceRow {
 }
 
 /// What decides how accounts are taxed. Where nobody said anything, nothing more is asked.
-async fn tax_facts(page: &Page) -> Result<BTreeMap<TenantId, TaxFacts>, DbError> {
+async fn tax_facts(page: &Page) -> Result<BTreeMap<Who, TaxFacts>, DbError> {
     let buyer = |row: &Row| TaxBuyer {
         from: row.get("valid_from"),
         country: row.get("country"),
         is_business: row.get::<_, Option<&str>>("vat_id").is_some(),
         is_exempt: row.get::<_, Option<&str>>("exemption").is_some(),
     };
-    let buyers = page.each(include_str!("../tax_buyers.sql"), buyer).await?;
+    let buyers = page.of_each(include_str!("../tax_buyers.sql"), buyer).await?;
     if buyers.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -99,15 +103,15 @@ async fn tax_facts(page: &Page) -> Result<BTreeMap<TenantId, TaxFacts>, DbError>
     let rates = page.tx.all(include_str!("../tax_rates.sql"), &[]).await?;
     let rate =
         |row: &Row| (row.get("country"), row.get("class"), row.get("valid_from"), row.get("rate_millionths"));
-    let facts = |(tenant, buyers)| {
+    let facts = |(who, buyers)| {
         let sellers = sellers.iter().map(|row| (row.get("valid_from"), row.get("country"))).collect();
-        (tenant, TaxFacts { sellers, buyers, rates: rates.iter().map(rate).collect() })
+        (who, TaxFacts { sellers, buyers, rates: rates.iter().map(rate).collect() })
     };
     Ok(buyers.into_iter().map(facts).collect())
 }
 
 /// What accounts redeemed.
-async fn coupons(page: &Page) -> Result<Of<CouponRow>, DbError> {
+async fn coupons(page: &Page) -> Result<OfEach<CouponRow>, DbError> {
     let read = |row: &Row| CouponRow {
         coupon: row.get("coupon_id"),
         vendor: row.get("vendor_id"),
@@ -117,14 +121,14 @@ async fn coupons(page: &Page) -> Result<Of<CouponRow>, DbError> {
         from: row.get("month"),
         months: row.get("months"),
     };
-    page.each(include_str!("../redeemed_coupons.sql"), read).await
+    page.of_each(include_str!("../redeemed_coupons.sql"), read).await
 }
 
 /// What accounts were given, with what became of it.
-async fn credits(page: &Page) -> Result<Of<CreditRow>, DbError> {
-    let mut all: Of<CreditRow> = BTreeMap::new();
-    for row in page.rows(include_str!("credits.sql")).await? {
-        let credits = all.entry(tenant_of(&row)).or_default();
+async fn credits(page: &Page) -> Result<OfEach<CreditRow>, DbError> {
+    let mut all: OfEach<CreditRow> = BTreeMap::new();
+    for row in page.rows_of_each(include_str!("credits.sql")).await? {
+        let credits = all.entry(who(&row)).or_default();
         let credit: Uuid = row.get("credit_id");
         if credits.last().is_none_or(|last| last.credit != credit) {
             credits.push(CreditRow {

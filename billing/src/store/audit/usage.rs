@@ -1,14 +1,15 @@
 //! What was used, and what the open month bills for it.
 
-use super::{Of, Page, of};
+use super::{Accounts, Of, OfEach, Page, of, of_each, who_of};
 use crate::{
     audit::{Draft, EventRow, Evidence, Line, MeterRow, Used},
     db::DbError,
-    ids::TenantId,
+    ids::{AccountId, TenantId},
     period::Month,
     statement as biller,
     store::{
-        StoreError,
+        StoreError, Who,
+        books::Asked,
         row::{month, stored},
         statements,
     },
@@ -26,24 +27,30 @@ pub(super) async fn add(page: &Page, all: &mut [Evidence], now: Timestamp) -> Re
     let mut unknown_legs = unknown_legs(page).await?;
     let mut late = late(page).await?;
     let mut drafts = drafts(page, now).await?;
+    // The businesses come before their people, and what is used is theirs.
     for it in all {
         it.used = of(&mut used, it);
         it.meters = of(&mut meters, it);
         it.events = of(&mut events, it);
         it.unknown_legs = of(&mut unknown_legs, it);
-        it.late = of(&mut late, it).into_iter().collect();
-        it.draft = drafts.remove(&it.tenant);
+        it.late = of_each(&mut late, it).into_iter().collect();
+        it.draft = drafts.remove(&who_of(it));
     }
     Ok(())
 }
 
-async fn drafts(page: &Page, now: Timestamp) -> Result<BTreeMap<TenantId, Draft>, StoreError> {
-    let tenants: Vec<TenantId> = page.tenants.iter().copied().map(TenantId).collect();
-    let drafted = statements::drafted_all(&page.tx, &tenants, now).await?;
-    let draft = |(tenant, (books, month, as_of)): (TenantId, statements::Drafted)| {
+async fn drafts(page: &Page, now: Timestamp) -> Result<BTreeMap<Who, Draft>, StoreError> {
+    let Accounts(tenants, accounts) = &page.everybody;
+    let asked: Vec<Asked> = tenants
+        .iter()
+        .zip(accounts)
+        .map(|(tenant, account)| (TenantId(*tenant), Some(AccountId(*account))))
+        .collect();
+    let drafted = statements::drafted_all(&page.tx, &asked, now).await?;
+    let draft = |(who, (books, month, as_of)): (Who, statements::Drafted)| {
         let draft = biller::draft(&books, month, as_of)?;
         let lines = draft.lines.iter().map(|line| draft_line(line, month)).collect();
-        Ok((tenant, (month.first_day(), as_of, lines)))
+        Ok((who, (month.first_day(), as_of, lines)))
     };
     drafted.into_iter().map(draft).collect()
 }
@@ -114,6 +121,6 @@ async fn unknown_legs(page: &Page) -> Result<Of<Uuid>, DbError> {
     page.each(include_str!("unknown_legs.sql"), |row| row.get("leg_id")).await
 }
 
-async fn late(page: &Page) -> Result<Of<Date>, DbError> {
-    page.each(include_str!("../late_months.sql"), |row| month(row).first_day()).await
+async fn late(page: &Page) -> Result<OfEach<Date>, DbError> {
+    page.of_each(include_str!("../late_months.sql"), |row| month(row).first_day()).await
 }

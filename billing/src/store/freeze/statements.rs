@@ -27,7 +27,7 @@ fn lines(all: &[Sealed]) -> Vec<Column<'_>> {
     let placed = |it| (1_i32..).zip(Sealed::lines(it)).map(move |(place, line)| (it, place, line));
     let lines: Vec<(&Sealed, i32, &Line)> = all.iter().flat_map(placed).collect();
     columns![&lines;
-        |(it, ..)| it.tenant.0,
+        |(it, ..)| it.who.tenant.0,
         |(it, ..)| it.id.0,
         |(.., line)| line.line_id.0,
         |(_, place, _)| *place,
@@ -58,7 +58,7 @@ fn taxes(all: &[Sealed]) -> Vec<Column<'_>> {
     let placed = |it| (1_i32..).zip(Sealed::taxes(it)).map(move |(place, part)| (it, place, part));
     let parts: Vec<(&Sealed, i32, &Taxed)> = taxed.flat_map(placed).collect();
     columns![&parts;
-        |(it, ..)| it.tenant.0,
+        |(it, ..)| it.who.tenant.0,
         |(it, ..)| it.id.0,
         |(_, place, _)| *place,
         |(.., part)| part.treatment.category.code(),
@@ -76,7 +76,7 @@ fn taxes(all: &[Sealed]) -> Vec<Column<'_>> {
 
 fn heads(all: &[Sealed]) -> Vec<Column<'_>> {
     columns![all;
-        |it| it.tenant.0,
+        |it| it.who.tenant.0,
         |it| it.draft.account.account_id.0,
         |it| it.id.0,
         |it| it.draft.period.start,

@@ -19,7 +19,7 @@ impl World<'_> {
     /// The draft of the open month, and what stands where.
     pub(super) async fn look(&self) -> Result<bool, TestCaseError> {
         let tx = self.db.tenant(self.tenant()).await.expect("begins");
-        let draft = store::draft(&tx, self.tenant(), self.now()).await.expect("drafts");
+        let draft = store::draft(&tx, self.tenant(), None, self.now()).await.expect("drafts");
         tx.rollback().await.expect("ends");
         let month = self.memory.open_month();
         prop_assert_eq!(draft.period.start, month.start());
@@ -78,7 +78,7 @@ impl World<'_> {
     pub(super) async fn finals(&self) -> Vec<Statement> {
         let tx = self.db.tenant(self.tenant()).await.expect("begins");
         let mut finals = Vec::new();
-        for summary in store::statements(&tx, self.tenant()).await.expect("reads") {
+        for summary in store::statements(&tx, self.tenant(), None).await.expect("reads") {
             let statement = store::statement(&tx, self.tenant(), summary.statement_id).await;
             finals.push(statement.expect("reads").expect("is there"));
         }

@@ -38,7 +38,7 @@ impl World<'_> {
         };
         self.once(&[], make).await.expect("made, or there");
         let redeem = async |tx: &Transaction| {
-            store::redeem_coupon(tx, self.tenant(), &coupon.code, self.now()).await.map(drop)
+            store::redeem_coupon(tx, (self.tenant(), None), &coupon.code, self.now()).await.map(drop)
         };
         let done = self.once(cuts, redeem).await;
         if let Err(RedeemError::Store(error)) = done {
