@@ -14,7 +14,7 @@ select a.tenant_id, a.account_id, t.clock_offset_hours, f.last_final,
            where c.tenant_id = a.tenant_id and c.payer_id = a.account_id)
        ) end as first_start -- counts until there is a final month, and only then
   from account a
-  join tenant t on t.tenant_id = a.tenant_id
+  join tenant t on t.tenant_id = a.tenant_id and t.tenant_id >= $1 -- or a merge join would read all tenants before this page's, too
  cross join lateral (
    select max(s.period_start) as last_final from statement s
     where s.tenant_id = a.tenant_id and s.account_id = a.account_id
