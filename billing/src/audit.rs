@@ -229,8 +229,8 @@ async fn examine_all(db: &Db, tenants: &[TenantId], now: Timestamp) -> Result<Ve
 
 async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<Examined, StoreError> {
     let mut part = Examined::default();
-    let counted = store::event_counts(&db, &tenants).await?;
-    for some in in_batches(&counted, EVENTS_MAX) {
+    let counted = store::audit_weights(&db, &tenants).await?;
+    for some in in_batches(&counted, WEIGHT_MAX) {
         for evidence in store::evidence(&db, &some, now).await? {
             for account in evidence.accounts() {
                 part.accounts += 1;
@@ -244,16 +244,16 @@ async fn examine_some(db: Db, tenants: Vec<TenantId>, now: Timestamp) -> Result<
     Ok(part)
 }
 
-/// Tenants whose books are held together, in their order: as many as have so many events in all, or one that has more.
+/// Tenants whose books are held together, in their order: as many as weigh so much in all, or one that weighs more.
 fn in_batches(counted: &[(TenantId, i64)], most: i64) -> Vec<Vec<TenantId>> {
     let (mut batches, mut held): (Vec<Vec<TenantId>>, i64) = (Vec::new(), 0);
-    for (tenant, events) in counted {
-        held = held.saturating_add(*events);
+    for (tenant, weight) in counted {
+        held = held.saturating_add(*weight);
         match batches.last_mut() {
             Some(batch) if held <= most => batch.push(*tenant),
             _ => {
                 batches.push(vec![*tenant]);
-                held = *events;
+                held = *weight;
             }
         }
     }
@@ -290,9 +290,9 @@ async fn follow_chain(db: &Db, report: &mut Report) -> Result<(), StoreError> {
 
 /// Tenants listed at once; each reader holds the books of its part of them at most.
 const PAGE: i64 = 256;
-/// Events that a reader holds at once, unless one account has more: of most other things there is a handful a month, but of
-/// events there may be any number. Some 50 MB at a kilobyte each.
-const EVENTS_MAX: i64 = 50_000;
+/// Events that a reader holds at once, and people's accounts as fifty events each, unless one business has more: of most other
+/// things there is a handful a month, but of these there may be any number. Some 50 MB at a kilobyte an event.
+const WEIGHT_MAX: i64 = 50_000;
 /// Connections that read at a time.
 const READERS: usize = 4;
 

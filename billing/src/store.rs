@@ -42,7 +42,7 @@ mod write_offs;
 pub use accounts::{
     BUSINESS, DEMO, OpenedAccount, account_of_tenant, accounts, open_account, open_account_on, open_person,
 };
-pub use audit::{event_counts, evidence, number_series};
+pub use audit::{audit_weights, evidence, number_series};
 pub use caps::{CapWarning, cap_warnings, caps, end_cap, set_cap};
 pub use catalogue::{insert_plan, insert_vendor, insert_version, plan, plan_versions, plans, vendors};
 pub use chain::{block_after, seal_ledger};

@@ -95,15 +95,17 @@ pub(super) fn examine(evidence: &Evidence, found: &mut Findings) {
     backs::examine(evidence, found);
     payouts::examine(evidence, found);
     wallets_stay_above_zero(evidence, found);
+    let payers: BTreeMap<Uuid, &Evidence> = evidence.accounts().map(|it| (it.account, it)).collect();
+    let earned = earned(evidence);
     let mut open = Open::default();
     let mut drawn: BTreeMap<Uuid, i128> = BTreeMap::new();
     for settlement in in_order(evidence) {
         let place = format!("settlement {}", settlement.settlement);
-        if let Some(payer) = evidence.accounts().find(|it| it.account == settlement.account) {
-            open.allocations(evidence, payer, settlement, &place, found);
+        if let Some(payer) = payers.get(&settlement.account) {
+            open.allocations(payer, settlement, &place, found);
         }
         if settlement.kind != "write_off" {
-            parts(evidence, settlement, &place, found);
+            parts(evidence, &earned, settlement, &place, found);
         }
         if settlement.kind == "wallet" {
             let before = drawn.entry(settlement.account).or_default();
@@ -166,22 +168,15 @@ struct Open(BTreeMap<Uuid, i128>);
 impl Open {
     /// What is owed is what the newest statements say, back to where it is used up: older ones are paid. Of those that
     /// are owed the oldest gets the money first.
-    fn allocations(
-        &mut self,
-        evidence: &Evidence,
-        payer: &Evidence,
-        settlement: &Settlement,
-        place: &str,
-        found: &mut Findings,
-    ) {
-        let at = evidence.order_of(settlement.settlement);
-        let mut owed = evidence.receivable_before(settlement.account, at).max(0);
+    fn allocations(&mut self, payer: &Evidence, settlement: &Settlement, place: &str, found: &mut Findings) {
+        let at = payer.order_of(settlement.settlement);
+        let mut owed = payer.receivable_before(settlement.account, at).max(0);
         let mut open: Vec<(&Statement, i128)> = Vec::new();
         for statement in payer.statements.iter().rev() {
-            if evidence.order_of(statement.statement) < at {
+            if payer.order_of(statement.statement) < at {
                 let paid = self.0.get(&statement.statement).copied().unwrap_or_default();
                 let said = i128::from(statement.total) - i128::from(statement.credits);
-                let rest = (said - taken_back(evidence, payer, statement, at) - paid).max(0).min(owed);
+                let rest = (said - taken_back(payer, statement, at) - paid).max(0).min(owed);
                 owed -= rest;
                 open.push((statement, rest));
             }
@@ -199,17 +194,23 @@ impl Open {
 }
 
 /// What credit notes before a place in the ledger say of a statement.
-fn taken_back(evidence: &Evidence, payer: &Evidence, statement: &Statement, at: i64) -> i128 {
+fn taken_back(payer: &Evidence, statement: &Statement, at: i64) -> i128 {
     let notes = payer.credit_notes.iter().filter(|note| note.statement == statement.statement);
-    notes.filter(|note| evidence.order_of(note.note) < at).map(|note| i128::from(note.total)).sum()
+    notes.filter(|note| payer.order_of(note.note) < at).map(|note| i128::from(note.total)).sum()
 }
 
 /// What was laid against each statement falls to those whom its own posting credited, in the same proportion.
-fn parts(evidence: &Evidence, settlement: &Settlement, place: &str, found: &mut Findings) {
+fn parts(
+    evidence: &Evidence,
+    earned: &Earned<'_>,
+    settlement: &Settlement,
+    place: &str,
+    found: &mut Findings,
+) {
     let mut gross: BTreeMap<String, i128> = BTreeMap::new();
     let mut left = i128::from(settlement.amount);
     for (statement, laid) in &settlement.allocated {
-        let claims = claims(evidence, *statement);
+        let Some(claims) = earned.get(statement) else { continue };
         let weights: Vec<i128> = claims.values().copied().collect();
         for (account, part) in claims.keys().zip(divide((*laid).into(), &weights)) {
             left -= part;
@@ -218,9 +219,9 @@ fn parts(evidence: &Evidence, settlement: &Settlement, place: &str, found: &mut 
     }
     *gross.entry("rounding".to_owned()).or_default() += left;
     gross.retain(|_, part| *part != 0);
-    let earned: Vec<i128> =
+    let sold: Vec<i128> =
         gross.iter().map(|(account, part)| if account.starts_with("revenue:") { *part } else { 0 }).collect();
-    let bears = if earned.iter().all(|part| *part == 0) { gross.values().copied().collect() } else { earned };
+    let bears = if sold.iter().all(|part| *part == 0) { gross.values().copied().collect() } else { sold };
     let fees = divide(settlement.fee.into(), &bears);
     for ((account, gross), fee) in gross.iter().zip(fees) {
         let part = settlement.parts.iter().find(|part| part.account == *account);
@@ -243,11 +244,18 @@ fn words(part: &Part) -> String {
     format!("{gross} of which {platform}, {fee}, {net} passed on {passed_on}")
 }
 
-/// Whom a statement's posting credited with revenue or tax.
-fn claims(evidence: &Evidence, statement: Uuid) -> BTreeMap<&str, i128> {
-    let credited = evidence.entries.iter().filter(|it| it.transaction == statement);
-    let earned = credited.filter(|it| it.account.starts_with("revenue:") || it.account.starts_with("tax:"));
-    earned.map(|it| (it.account.as_str(), (-i128::from(it.amount)).max(0))).collect()
+/// Whom each posting credited with revenue or tax.
+type Earned<'a> = BTreeMap<Uuid, BTreeMap<&'a str, i128>>;
+
+fn earned(evidence: &Evidence) -> Earned<'_> {
+    let mut all = Earned::new();
+    for it in &evidence.entries {
+        if it.account.starts_with("revenue:") || it.account.starts_with("tax:") {
+            let credited = (-i128::from(it.amount)).max(0);
+            all.entry(it.transaction).or_default().insert(&it.account, credited);
+        }
+    }
+    all
 }
 
 /// By largest remainder: as many micros as are missing go to those whom rounding down cost most.

@@ -27,13 +27,13 @@ pub async fn number_series(service: &Transaction) -> Result<Vec<Series>, DbError
     Ok(rows.iter().map(read).collect())
 }
 
-/// How many events each of some tenants has, in their order.
-pub async fn event_counts(db: &Db, tenants: &[TenantId]) -> Result<Vec<(TenantId, i64)>, DbError> {
+/// How much there is to be held of each of some tenants, in their order, in events.
+pub async fn audit_weights(db: &Db, tenants: &[TenantId]) -> Result<Vec<(TenantId, i64)>, DbError> {
     let tx = db.auditing().await?;
     let ids: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();
-    let rows = tx.all(include_str!("audit/event_counts.sql"), &[&ids]).await?;
+    let rows = tx.all(include_str!("audit/weights.sql"), &[&ids]).await?;
     tx.rollback().await?;
-    Ok(rows.iter().map(|row| (tenant_of(row), row.get("events"))).collect())
+    Ok(rows.iter().map(|row| (tenant_of(row), row.get("weight"))).collect())
 }
 
 /// What many tenants have of something.

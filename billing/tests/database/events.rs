@@ -496,7 +496,7 @@ async fn close(db: &Db, tenant: TenantId, month: &str) {
 
 /// The auditor holds the books of tenants with many events few at a time: it counts first, all that there are.
 #[tokio::test]
-async fn the_auditor_counts_events_before_it_reads_them() {
+async fn the_auditor_counts_events_and_accounts_before_it_reads_them() {
     let db = database().await;
     let (quiet, busy) = (tenant(&db, false, OCTOBER).await, tenant(&db, false, OCTOBER).await);
     meters(&db, busy).await;
@@ -504,6 +504,6 @@ async fn the_auditor_counts_events_before_it_reads_them() {
     events[2]["corrects"] = json!("1");
     let answers = record(&db, busy, &events, OCTOBER).await;
     assert_eq!(answers, [Ok(()), Ok(()), Ok(())]);
-    let counted = store::event_counts(&db, &[busy, quiet]).await.expect("counts");
-    assert_eq!(counted, [(busy, 3), (quiet, 0)]);
+    let counted = store::audit_weights(&db, &[busy, quiet]).await.expect("counts");
+    assert_eq!(counted, [(busy, 53), (quiet, 50)], "and fifty for an account");
 }
