@@ -45,7 +45,7 @@ export class ConsoleClockElement extends LitElement {
 
   #outcome(finalized: readonly StatementSummary[]): TemplateResult {
     if (finalized.length === 0) return html`<div class="notice good" role="status"><strong>The clock has moved.</strong>No month ended on the way.</div>`;
-    return html`<div class="notice good" role="status"><strong>The clock has moved, and ${finalized.length === 1 ? 'a month was' : `${finalized.length} months were`} finalised.</strong>
+    return html`<div class="notice good" role="status"><strong>The clock has moved, and ${finalized.length === 1 ? 'a statement was' : `${finalized.length} statements were`} finalised.</strong>
       ${finalized.map(({ statement_id, number, period, total }) => html`<div><a href=${hrefOf({ at: 'statement', statementId: statement_id, lineId: null, hour: null })}>${monthText(period.start)}</a>, statement ${number}: ${moneySpoken(total)}</div>`)}</div>`;
   }
 
