@@ -268,6 +268,38 @@ pub(crate) struct MediaConfig {
     /// How browsers reach the media: udp+tcp (UDP, and TCP on the same port where UDP is blocked), udp, or tcp
     #[arg(long, env = "TUPPENCE_MEDIA_WAYS", value_name = "udp+tcp|udp|tcp", default_value = "udp+tcp")]
     pub media_ways: Ways,
+    #[command(flatten)]
+    pub turn: TurnConfig,
+}
+
+/// The way to the media for those whose network lets nothing but TLS out.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Media through TLS")]
+pub(crate) struct TurnConfig {
+    /// Address and TCP port for browsers whose network lets nothing but TLS out; a TURN server that leads to this node only
+    /// [default: none, and they cannot call]
+    #[arg(long, env = "TUPPENCE_TURN_LISTEN", value_name = "ADDRESS:PORT", requires = "turn_url")]
+    pub turn_listen: Option<SocketAddr>,
+    /// What browsers are told of it, such as turns:turn.example.com:443
+    #[arg(long, env = "TUPPENCE_TURN_URL", value_name = "URL", value_parser = turn_url, requires = "turn_listen")]
+    pub turn_url: Option<String>,
+    /// Its certificate with the chain, as PEM; read again when it changes
+    /// [default: none, for a proxy before it that ends TLS]
+    #[arg(long, env = "TUPPENCE_TURN_CERTIFICATE", value_name = "PATH", requires_all = ["turn_listen", "turn_key"])]
+    pub turn_certificate: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, env = "TUPPENCE_TURN_KEY", value_name = "PATH", requires = "turn_certificate")]
+    pub turn_key: Option<PathBuf>,
+}
+
+impl TurnConfig {
+    /// What the media node is to start, if anything.
+    pub(crate) fn server(&self) -> Option<sfu::TurnConfig> {
+        let (listen, url) = self.turn_listen.zip(self.turn_url.clone())?;
+        let files = self.turn_certificate.clone().zip(self.turn_key.clone());
+        let tls = files.map(|(certificate, key)| sfu::TlsFiles { certificate, key });
+        Some(sfu::TurnConfig { listen, url, tls })
+    }
 }
 
 /// Further nodes.
@@ -408,6 +440,20 @@ fn public_url(text: &str) -> Result<String, String> {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(text.to_owned()),
         _ => {
             Err("must be http://host or https://host, with a port if need be, and nothing after it"
+                .to_owned())
+        }
+    }
+}
+
+/// Takes `turns:host[:port]` or `turn:…` (RFC 7065), and says that it is TCP.
+fn turn_url(text: &str) -> Result<String, String> {
+    let text = text.strip_suffix("?transport=tcp").unwrap_or(text);
+    let host = text.strip_prefix("turns:").or_else(|| text.strip_prefix("turn:"));
+    let is_host = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | ':' | '[' | ']');
+    match host {
+        Some(host) if !host.is_empty() && host.chars().all(is_host) => Ok(format!("{text}?transport=tcp")),
+        _ => {
+            Err("must be turns:host or turn:host, with a port if need be, such as turns:turn.example.com:443"
                 .to_owned())
         }
     }

@@ -248,5 +248,6 @@ pub(crate) fn media_config(media: &MediaConfig, journal_dir: PathBuf) -> sfu::No
         legs_max: media.media_legs_max,
         egress: media.media_egress,
         ways: media.media_ways,
+        turn: media.turn.server(),
     }
 }

@@ -25,6 +25,7 @@ fn main() {
         legs_max: 1_000,
         egress: sfu::EgressKind::Own,
         ways: sfu::Ways::Both,
+        turn: None,
     })
     .expect("the node starts");
     let waiting = Waiting::default();

@@ -76,6 +76,24 @@ pub struct Slot {
     pub seat: u16,
 }
 
+/// A TURN server with a pass for one leg, as a browser takes it (W3C WebRTC §4.2.4, `RTCIceServer`). It relays to the leg's
+/// node only, and for a day.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnServer {
+    /// Such as `turns:turn.example.com:443?transport=tcp` (RFC 7065).
+    pub url: String,
+    /// Whose pass, and until when.
+    pub username: String,
+    /// Its password.
+    pub credential: String,
+}
+
+impl std::fmt::Debug for TurnServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TurnServer({})", self.url)
+    }
+}
+
 /// What a slot plays from now on; `None` when it is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotTrack {
@@ -223,6 +241,9 @@ pub enum Event {
         answer: String,
         /// The receive places of the offer, in its order.
         slots: Vec<Slot>,
+        /// A way round a strict firewall, where the node has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<TurnServer>,
     },
     /// The answer to [`Command::Offer`].
     Answered {

@@ -68,7 +68,9 @@ pub(crate) struct Door {
     looks: SyncSender<SyncSender<ShardLook>>,
     bell: Bell,
     stopping: Arc<AtomicBool>,
-    local_addr: SocketAddr,
+    /// What callers are told over UDP, and what the sockets are bound to.
+    told: Vec<SocketAddr>,
+    bound: Vec<SocketAddr>,
 }
 
 impl Door {
@@ -91,7 +93,17 @@ impl Door {
 
     /// The address of the shard's first socket.
     pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.bound[0]
+    }
+
+    /// The addresses that callers are told over UDP.
+    pub(crate) fn told(&self) -> &[SocketAddr] {
+        &self.told
+    }
+
+    /// The addresses that its sockets are bound to.
+    pub(crate) fn bound(&self) -> &[SocketAddr] {
+        &self.bound
     }
 
     /// Ends the thread after all legs are ended.
@@ -120,10 +132,11 @@ pub(crate) fn start(
     let (commands, inbox) = sync_channel(COMMANDS_MAX);
     let (looks, looking) = sync_channel(LOOKS_MAX);
     let stopping = Arc::new(AtomicBool::new(false));
-    let local_addr = sockets.list[0].local;
-    let door = Door { commands, looks, bell: links.bell.clone(), stopping: stopping.clone(), local_addr };
     let told = |is_told: bool| if is_told { sockets.candidates.clone() } else { Vec::new() };
     let (udp, tcp_told) = (told(config.ways != Ways::Tcp), told(tcp.is_some()));
+    let bound = sockets.list.iter().map(|socket| socket.local).collect();
+    let (bell, told) = (links.bell.clone(), udp.clone());
+    let door = Door { commands, looks, bell, stopping: stopping.clone(), told, bound };
     let shards = links.shards;
     let legs = legs.0.clone();
     let shard = Shard::new(udp, legs, config.legs_max, config.egress, shards, now).with_tcp(tcp_told);

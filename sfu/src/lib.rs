@@ -15,6 +15,7 @@
 //!     legs_max: 1_000,
 //!     egress: sfu::EgressKind::Own,
 //!     ways: sfu::Ways::Both,
+//!     turn: None,
 //! })?;
 //! let (leg, room, tenant) = ids();
 //! node.send(Command::Join { leg, room, tenant, offer, sends: Vec::new() })?;
@@ -40,14 +41,14 @@
 //!
 //! | part | files | knows |
 //! |---|---|---|
-//! | shell | `driver` (sockets, clock; `driver::tcp`), `links` (between shards), `keeper` (disk), `node` | the machine |
+//! | shell | `driver` (sockets, clock; `driver::tcp`), `links` (between shards), `keeper` (disk), `turn` (in through TLS; its rules are pure), `node` | the machine |
 //! | shard | `shard` (rooms, timers), `demux` (whose datagram), `offer`, `fast_join` | str0m, time as an argument |
 //! | room | `room` and its parts, `peers`, `peer` (one str0m connection), `consent` (where it may be reached), `aead` and `dtls` (its DTLS), `sources` and `keys` (whose packet), `track`, `relay` (its parts on other shards), `slab` | packets |
 //! | sending | `egress` (str0m's or ours), `srtp` (both ways), `rtcp`, `repairs` | one connection's keys and lines |
 //! | view | `metrics` (what each thread counted, asked for between two turns), `quality` (how each line does), `tap` (headers of one leg, on demand) | numbers only |
 //! | rules | `forward`, `messages` (between people), `framing` (packets in a stream), `rewrite`, `slots`, `demand` (what somebody is shown), `keyframes`, `gaps` (what of a stream will not come), `speaker`, `usage`, `ship`, `codec`, `dependency`, `svc`, `bits`, `allowance`, `placement`, `congestion` | numbers only |
 //!
-//! What must not come in: the clock or a socket outside of `driver`; a lock, a file or the runtime on the packet path; a
+//! What must not come in: the clock or a socket outside of `driver` and `turn`; a lock, a file or the runtime on the packet path; a
 //! packet into str0m from an address that no authenticated check has opened, or under an SSRC that has not proven itself; a
 //! datagram to an address that was silent for 5 s; an address, a password or SDP in a log; an
 //! event on the wire that says a leg has ended before its usage is on disk.
@@ -109,8 +110,10 @@ mod streams;
 mod svc;
 mod tap;
 mod track;
+mod turn;
 mod usage;
 
 pub use egress::{EgressKind, UnknownEgress};
 pub use journal::JournalError;
 pub use node::{Busy, Events, Handle, Node, NodeConfig, StartError, UnknownWays, Ways};
+pub use turn::{CertificateError, TlsFiles, TurnConfig};

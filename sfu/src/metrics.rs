@@ -181,6 +181,17 @@ pub struct JournalLook {
     pub unshipped_ms: u64,
 }
 
+/// The TURN server of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnLook {
+    /// Connections now, with an allocation or on the way to one.
+    pub connections: u64,
+    /// Allocations that were made since the start.
+    pub allocations: u64,
+    /// Connections that ended without one: too slow, too many, or none of TURN's.
+    pub shed: u64,
+}
+
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeLook {
@@ -188,6 +199,8 @@ pub struct NodeLook {
     pub shards: Vec<Option<ShardLook>>,
     /// Its journal, when its thread answered in time.
     pub journal: Option<JournalLook>,
+    /// Its TURN server, if it has one.
+    pub turn: Option<TurnLook>,
     /// Events that the hub has not taken yet.
     pub events_waiting: usize,
     /// How many legs there may be.
@@ -247,6 +260,7 @@ mod tests {
         let look = NodeLook {
             shards: vec![Some(shard(vec![room(1), room(5)])), None, Some(shard(vec![room(3), room(4)]))],
             journal: None,
+            turn: None,
             events_waiting: 0,
             legs_max: 1,
         };

@@ -17,6 +17,9 @@ use crate::keeper::{self, KeeperDoor};
 use crate::links;
 use crate::metrics::NodeLook;
 use crate::placement::Placement;
+use crate::turn::passes::Passes;
+use crate::turn::reach::Reach;
+use crate::turn::{self, CertificateError, Turn, TurnConfig};
 
 /// How many events wait for a slow receiver before commands are refused.
 const EVENTS_MAX: usize = 16_384;
@@ -42,6 +45,9 @@ pub struct NodeConfig {
     pub egress: EgressKind,
     /// How callers reach the node.
     pub ways: Ways,
+    /// The way in through TLS for those whose network lets nothing else out, if there is one. It leads to UDP inside, so it
+    /// is of no use with [`Ways::Tcp`].
+    pub turn: Option<TurnConfig>,
 }
 
 /// How callers reach the node.
@@ -85,6 +91,17 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The TURN server's port is taken or not ours.
+    #[error("cannot listen on TCP {address} for TURN")]
+    Turn {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The TURN server's certificate cannot be used.
+    #[error("the TURN server has no certificate")]
+    Certificate(#[from] CertificateError),
     /// The journal's directory cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -110,6 +127,7 @@ impl Node {
         let mut shards = Vec::new();
         let mut threads = Vec::new();
         let legs = LegCount::default();
+        let mut reach = Reach::default();
         let count = config.shards.max(1);
         for (index, links) in links::mesh(count).map_err(StartError::Thread)?.into_iter().enumerate() {
             let first = config.listen.port();
@@ -117,25 +135,30 @@ impl Node {
             let port = if first == 0 { 0 } else { first.saturating_add(index as u16) };
             let (shard, thread) =
                 driver::start(&config, links, port, &legs, events_in.clone(), keeper.clone())?;
+            reach.add(shard.told(), shard.bound());
             shards.push(shard);
             threads.push(thread);
         }
+        let turn = config.turn.as_ref().map(|turn| turn::start(turn, reach)).transpose()?;
+        let passes = turn.as_ref().map(|turn| turn.passes.clone());
         let placement = Arc::new(Mutex::new(Placement::new(count)));
         let inner = Inner {
             shards,
+            turn,
             keeper,
             placement: placement.clone(),
             events: events_in.downgrade(),
             legs_max: config.legs_max,
             threads: Mutex::new(Some(Threads { shards: threads, keeper: keeper_thread })),
         };
-        Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, placement }))
+        Ok((Handle { inner: Arc::new(inner) }, Events { receiver: events_out, placement, passes }))
     }
 }
 
 #[derive(Debug)]
 struct Inner {
     shards: Vec<Door>,
+    turn: Option<Turn>,
     keeper: KeeperDoor,
     placement: Arc<Mutex<Placement>>,
     /// Only to see how full it is; weak, so that receivers learn of the end.
@@ -193,6 +216,11 @@ impl Handle {
         self.inner.shards[0].local_addr()
     }
 
+    /// Where the TURN server listens, if there is one; its port is the real one when the configuration said 0.
+    pub fn turn_addr(&self) -> Option<SocketAddr> {
+        self.inner.turn.as_ref().map(|turn| turn.local_addr)
+    }
+
     /// How the node stands. Blocks for half a second at most, while a thread is busy.
     pub fn look(&self) -> NodeLook {
         let asked: Vec<_> = self.inner.shards.iter().map(Door::look).collect();
@@ -200,6 +228,7 @@ impl Handle {
         NodeLook {
             shards: asked.iter().map(|look| look.recv_timeout(LOOK_WITHIN).ok()).collect(),
             journal: journal.recv_timeout(LOOK_WITHIN).ok(),
+            turn: self.inner.turn.as_ref().map(Turn::look),
             events_waiting: self.inner.events.upgrade().map_or(0, |events| EVENTS_MAX - events.capacity()),
             legs_max: self.inner.legs_max,
         }
@@ -216,6 +245,9 @@ impl Inner {
         let Some(threads) = lock(&self.threads).take() else { return };
         for shard in &self.shards {
             shard.stop();
+        }
+        if let Some(turn) = &self.turn {
+            turn.stop();
         }
         for thread in threads.shards {
             if thread.join().is_err() {
@@ -240,21 +272,29 @@ impl Drop for Inner {
 pub struct Events {
     receiver: mpsc::Receiver<Event>,
     placement: Arc<Mutex<Placement>>,
+    passes: Option<Arc<Passes>>,
 }
 
 impl Events {
     /// The next event, or `None` once the node has stopped and all events are taken. Safe to cancel.
     pub async fn recv(&mut self) -> Option<Event> {
         let event = self.receiver.recv().await?;
-        self.forget(&event);
-        Some(event)
+        Some(self.heard(event))
     }
 
     /// The next event from a thread outside of any runtime.
     pub fn blocking_recv(&mut self) -> Option<Event> {
         let event = self.receiver.blocking_recv()?;
+        Some(self.heard(event))
+    }
+
+    /// What only the owner's side adds: a leg's place is given up, and a pass is made for whoever is answered.
+    fn heard(&self, mut event: Event) -> Event {
         self.forget(&event);
-        Some(event)
+        if let (Event::Joined { leg, turn, .. }, Some(passes)) = (&mut event, &self.passes) {
+            *turn = Some(passes.issue(*leg, driver::wall_clock()));
+        }
+        event
     }
 
     fn forget(&self, event: &Event) {

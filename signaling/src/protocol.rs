@@ -165,6 +165,9 @@ pub enum ServerFrame {
         answer: String,
         /// The receive places.
         slots: Vec<SlotInfo>,
+        /// Ways round firewalls that let neither UDP nor the media's TCP out, for a page that does not get through.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ice_servers: Vec<IceServer>,
         /// The secret with which a dropped socket resumes.
         resume: String,
         /// The server pings this often; a page that hears nothing for twice as long reconnects.
@@ -339,6 +342,23 @@ pub struct SlotInfo {
     pub kind: Kind,
     /// Slots of one seat belong together.
     pub seat: u16,
+}
+
+/// A TURN server as a browser takes it (`RTCIceServer`).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// Where it is.
+    pub urls: Vec<String>,
+    /// The leg's pass.
+    pub username: String,
+    /// Its password.
+    pub credential: String,
+}
+
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IceServer({:?})", self.urls)
+    }
 }
 
 /// What a slot plays from now on.

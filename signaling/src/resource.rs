@@ -3,7 +3,7 @@
 //! offer, the ICE session and what is asked of it; touches no socket and no clock.
 
 use crate::base64url;
-use crate::protocol::{ClientEvent, ServerEvent};
+use crate::protocol::{ClientEvent, IceServer, ServerEvent};
 use crate::refusal::Refusal;
 use crate::sdp::{Credentials, Fragment, OneWayOffer, fragment_of};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -112,6 +112,8 @@ pub enum Reply {
         answer: String,
         /// The entity tag of the ICE session.
         tag: String,
+        /// Ways round strict firewalls.
+        ice_servers: Vec<IceServer>,
     },
     /// The candidates are noted.
     Taken,

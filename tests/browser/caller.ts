@@ -35,6 +35,10 @@ export interface BrowserOptions {
   readonly video?: string;
   /** What is started in Chromium's place, with its arguments. */
   readonly program?: string;
+  /** Pages from here are trusted with cameras as if they had come by HTTPS. */
+  readonly trusts?: string;
+  /** The SHA-256 of a certificate's public key, in base64, that is taken whoever has signed it. */
+  readonly certificate?: string;
 }
 
 /** The browser that the stories use. */
@@ -44,9 +48,11 @@ export function chromiumPath(): string {
   return path;
 }
 
-export async function openBrowser({ fps = 20, video, program }: BrowserOptions = {}): Promise<Browser> {
+export async function openBrowser({ fps = 20, video, program, trusts, certificate }: BrowserOptions = {}): Promise<Browser> {
   const executablePath: string = program ?? chromiumPath();
   const args: string[] = ARGUMENTS.map((argument) => (argument.startsWith('--use-fake-device') ? `${argument}=fps=${fps}` : argument));
+  if (trusts !== undefined) args.push(`--unsafely-treat-insecure-origin-as-secure=${trusts}`);
+  if (certificate !== undefined) args.push(`--ignore-certificate-errors-spki-list=${certificate}`);
   if (video !== undefined) args.push(`--use-file-for-fake-video-capture=${video}`);
   return chromium.launch({ executablePath, args: [...args, `--use-file-for-fake-audio-capture=${speech()}`] });
 }

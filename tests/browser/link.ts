@@ -60,6 +60,15 @@ export class Link {
     this.#install(`--unsafely-treat-insecure-origin-as-secure=${origin}`);
   }
 
+  /** Lets nothing out but TCP to these ports; what else tries hears nothing. */
+  firewall(ports: readonly number[]): void {
+    this.#inside('nft', 'add table inet line');
+    this.#inside('nft', 'add chain inet line output { type filter hook output priority 0; }');
+    this.#inside('nft', 'add rule inet line output oifname lo accept');
+    this.#inside('nft', `add rule inet line output tcp dport { ${ports.join(', ')} } accept`);
+    this.#inside('nft', 'add rule inet line output drop');
+  }
+
   /** No more than this goes in. */
   narrow(kbps: number): void {
     // A bucket of one datagram: what it holds passes at any rate, which no line of copper does.

@@ -148,8 +148,10 @@ export function installProbe(): void {
       for (const entry of report.values()) {
         if (entry.type === 'transport' && entry.selectedCandidatePairId !== undefined) {
           const pair = report.get(entry.selectedCandidatePairId) as { localCandidateId: string } | undefined;
-          const local = report.get(pair?.localCandidateId ?? '') as { protocol?: string } | undefined;
-          if (local?.protocol !== undefined) ways.push(local.protocol);
+          const local = report.get(pair?.localCandidateId ?? '') as { protocol?: string; relayProtocol?: string } | undefined;
+          // What leaves the browser: behind a relay that is not what leaves the relay.
+          const way: string | undefined = local?.relayProtocol ?? local?.protocol;
+          if (way !== undefined) ways.push(way);
         }
         if (entry.type === 'transport' && entry.srtpCipher !== undefined) srtpCiphers.push(entry.srtpCipher);
         if (entry.type === 'outbound-rtp') {

@@ -168,7 +168,7 @@ function tail(dir: string): string {
   return existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(-60).join('\n') : '';
 }
 
-function freeTcpPort(): Promise<number> {
+export function freeTcpPort(): Promise<number> {
   return freePort((port) => {
     const server = createServer();
     return new Promise((answer) => {

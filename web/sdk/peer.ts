@@ -1,4 +1,4 @@
-import type { Kind, SendLine, SlotInfo, Source } from './protocol.ts';
+import type { IceServer, Kind, SendLine, SlotInfo, Source } from './protocol.ts';
 
 /** Receive places of the first offer, and how far video places may grow. */
 export const AUDIO_SLOTS = 3;
@@ -50,6 +50,9 @@ function offerForwarded(line: RTCRtpTransceiver, kind: Kind): void {
   if (known) line.setCodecPreferences?.(known.filter(isForwarded));
 }
 
+/** All lines over one connection. */
+const CONFIGURATION: RTCConfiguration = { bundlePolicy: 'max-bundle' };
+
 /** Header extensions of a line (W3C, WebRTC Extensions, §5.2); not in every browser. */
 interface Extensible {
   getHeaderExtensionsToNegotiate?(): { readonly uri: string; direction: RTCRtpTransceiverDirection }[];
@@ -81,7 +84,7 @@ export class Peer {
 
   constructor(onState: (state: RTCPeerConnectionState) => void, hubBegins: boolean = true) {
     this.#hubBegins = hubBegins;
-    this.#pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    this.#pc = new RTCPeerConnection(CONFIGURATION);
     this.#pc.onconnectionstatechange = () => onState(this.#pc.connectionState);
     this.#addSender('microphone', 'audio');
     this.#addSender('camera', 'video', CAMERA_LAYERS);
@@ -154,6 +157,15 @@ export class Peer {
     return true;
   }
 
+  /** Lets the next offer look for a way anew, through these servers, too (an ICE restart). Answers false while an offer is under way. */
+  restart(servers: readonly IceServer[]): boolean {
+    if (this.#pc.signalingState !== 'stable') return false;
+    const iceServers: RTCIceServer[] = servers.map((server) => ({ ...server, urls: [...server.urls] }));
+    if (iceServers.length > 0) this.#pc.setConfiguration({ ...CONFIGURATION, iceServers });
+    this.#pc.restartIce();
+    return true;
+  }
+
   /** Takes an offer back that the hub refused. */
   async rollback(): Promise<void> {
     await this.#offered;
@@ -172,6 +184,13 @@ export class Peer {
     const parameters: RTCRtpSendParameters = sender.getParameters();
     for (const encoding of parameters.encodings) encoding.active = encoding.rid === undefined || !rids.includes(encoding.rid);
     await sender.setParameters(parameters);
+  }
+
+  /** Whether media go through a server on the way to the node. */
+  async isRelayed(): Promise<boolean> {
+    const report = new Map<string, { type: string; selectedCandidatePairId?: string; localCandidateId?: string; candidateType?: string }>(await this.stats());
+    const pairs = [...report.values()].map(({ selectedCandidatePairId }) => report.get(selectedCandidatePairId ?? ''));
+    return pairs.some((pair) => report.get(pair?.localCandidateId ?? '')?.candidateType === 'relay');
   }
 
   stats(): Promise<RTCStatsReport> {

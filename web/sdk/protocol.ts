@@ -21,6 +21,7 @@ const slotInfo = object({ mid: text, kind, seat: count });
 const slotChange = object({ mid: text, participant_id: nullable(text), source: nullable(source) });
 const you = object({ participant_id: text, leg_id: text, name: text, may_publish: list(source) });
 const room = object({ room_id: text, title: text, participants_max: count });
+const iceServer = object({ urls: list(text), username: text, credential: text });
 const wantedTrack = object({ participant_id: text, source, width: count, height: count });
 
 const clientEvent = tagged({
@@ -64,6 +65,7 @@ const serverFrame = tagged({
     participants: list(participant),
     answer: text,
     slots: list(slotInfo),
+    ice_servers: optional(list(iceServer)),
     resume: text,
     heartbeat_ms: count,
     resume_within_ms: count,
@@ -84,6 +86,7 @@ export type TrackInfo = Of<typeof trackInfo>;
 export type Participant = Of<typeof participant>;
 export type SlotInfo = Of<typeof slotInfo>;
 export type SlotChange = Of<typeof slotChange>;
+export type IceServer = Of<typeof iceServer>;
 export type You = Of<typeof you>;
 export type RoomInfo = Of<typeof room>;
 export type WantedTrack = Of<typeof wantedTrack>;

@@ -103,6 +103,7 @@ impl Stage {
             legs_max: 10_000,
             egress: scene.egress,
             ways: sfu::Ways::Both,
+            turn: None,
         };
         let (node, mut events) = Node::start(config).expect("a node");
         let (told, answers) = channel();

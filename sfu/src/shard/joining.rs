@@ -52,7 +52,7 @@ impl Shard {
         let place = self.seat(room, peer);
         self.demux.admit(place, &credentials.ufrag, &credentials.pass);
         let answer = name_seats(&answer, &slots);
-        self.out.events.push(Event::Joined { leg, answer, slots });
+        self.out.events.push(Event::Joined { leg, answer, slots, turn: None });
         self.in_room(place.room, now, |room, out| room.join(place.peer, now, out));
         Ok(())
     }

@@ -60,6 +60,7 @@ impl Hub {
             legs_max,
             egress: crate::EGRESS,
             ways: sfu::Ways::Both,
+            turn: None,
         })
         .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -126,6 +126,7 @@ impl Room {
             participants: self.participants(),
             answer: answer.answer,
             slots: answer.slots,
+            ice_servers: answer.ice_servers,
         });
         self.effects.push_back(Effect::Welcome { leg, welcome });
     }

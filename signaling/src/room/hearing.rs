@@ -1,7 +1,7 @@
 //! What the media plane tells, in the words of people.
 
 use super::Room;
-use super::member::{Answer, Member, to_infos};
+use super::member::{Answer, Member, to_ice_servers, to_infos};
 use crate::protocol::{LeaveReason, ServerEvent, SlotChange};
 use crate::refusal::Refusal;
 use sfu::control::{self, LegId, SlotTrack};
@@ -10,12 +10,13 @@ use std::time::Instant;
 impl Room {
     pub(super) fn media(&mut self, event: control::Event, now: Instant) {
         match event {
-            control::Event::Joined { leg, answer, slots } => {
-                self.joined(leg, Answer { answer, slots: to_infos(slots) }, now);
+            control::Event::Joined { leg, answer, slots, turn } => {
+                let (slots, ice_servers) = (to_infos(slots), to_ice_servers(turn));
+                self.joined(leg, Answer { answer, slots, ice_servers }, now);
             }
             control::Event::Refused { leg, reason } => self.refuse(leg, reason.into()),
             control::Event::Answered { leg, answer, slots } => {
-                self.answered(leg, Answer { answer, slots: to_infos(slots) })
+                self.answered(leg, Answer { answer, slots: to_infos(slots), ice_servers: Vec::new() })
             }
             control::Event::OfferRefused { leg, reason } => self.offer_refused(leg, reason.into()),
             control::Event::Slots { leg, slots } => self.slots(leg, slots),

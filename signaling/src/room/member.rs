@@ -2,12 +2,12 @@
 
 use super::traffic::{Arrival, ParticipantId};
 use crate::protocol::{
-    MID_CHARS_MAX, OFFER_BYTES_MAX, Participant, RefusalCode, SENDS_MAX, SlotInfo, TrackInfo,
+    IceServer, MID_CHARS_MAX, OFFER_BYTES_MAX, Participant, RefusalCode, SENDS_MAX, SlotInfo, TrackInfo,
 };
 use crate::refusal::Refusal;
 use crate::text;
 use crate::tokens::CallRole;
-use sfu::control::{LegId, SendLine, Slot, Source};
+use sfu::control::{LegId, SendLine, Slot, Source, TurnServer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -53,6 +53,8 @@ pub(super) enum Phase {
 pub(super) struct Answer {
     pub(super) answer: String,
     pub(super) slots: Vec<SlotInfo>,
+    /// To a join only.
+    pub(super) ice_servers: Vec<IceServer>,
 }
 
 impl Member {
@@ -162,6 +164,13 @@ pub(super) fn check_offer(offer: &str, sends: &[SendLine], may_publish: &[Source
         ));
     }
     Ok(())
+}
+
+/// A node's way round strict firewalls, as a browser takes it.
+pub(super) fn to_ice_servers(turn: Option<TurnServer>) -> Vec<IceServer> {
+    let server =
+        |TurnServer { url, username, credential }| IceServer { urls: vec![url], username, credential };
+    turn.into_iter().map(server).collect()
 }
 
 /// The media plane's slots in the protocol's words.

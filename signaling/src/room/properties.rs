@@ -136,6 +136,7 @@ impl World {
                 leg: self.leg(leg),
                 answer: "v=0".into(),
                 slots: vec![Slot { mid: "0".into(), kind: Kind::Audio, seat: 0 }],
+                turn: None,
             }),
             Step::SfuRefused(leg) => {
                 let leg = self.leg(leg);

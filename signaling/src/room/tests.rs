@@ -91,7 +91,12 @@ impl Scene {
 
     fn joined(&mut self, leg: LegId) {
         let slots = vec![Slot { mid: "9".into(), kind: Kind::Video, seat: 0 }];
-        self.handle(Event::Media(control::Event::Joined { leg, answer: "v=0 answer".into(), slots }));
+        self.handle(Event::Media(control::Event::Joined {
+            leg,
+            answer: "v=0 answer".into(),
+            slots,
+            turn: None,
+        }));
     }
 
     /// From nothing into the lobby.

@@ -1,6 +1,8 @@
 //! What goes into a room and what comes out of it.
 
-use crate::protocol::{ClientEvent, LeaveReason, Participant, RoomInfo, ServerEvent, SlotInfo, You};
+use crate::protocol::{
+    ClientEvent, IceServer, LeaveReason, Participant, RoomInfo, ServerEvent, SlotInfo, You,
+};
 use crate::refusal::Refusal;
 use crate::tokens::CallRole;
 use sfu::control::{self, Command, LegId, RoomId, SendLine, Source, TenantId};
@@ -178,6 +180,8 @@ pub struct Welcome {
     pub answer: String,
     /// The receive places.
     pub slots: Vec<SlotInfo>,
+    /// Ways round strict firewalls.
+    pub ice_servers: Vec<IceServer>,
 }
 
 /// What is written down about a call. The writer adds the time.

@@ -9,7 +9,7 @@ pub(super) use request::{CallToken, FragmentBody, OfferBody, Presented};
 use crate::api::{Api, id_at};
 use crate::auth::one_header;
 use crate::problem::{Code, Problem};
-use crate::protocol::RefusalCode;
+use crate::protocol::{IceServer, RefusalCode};
 use crate::refusal::Refusal;
 use crate::resource::{Approach, Condition, Denial, Reply, Resource, ResourceId, TokenHash, Way};
 use crate::room::{Arrival, CallId, ParticipantId};
@@ -17,7 +17,7 @@ use crate::sdp::{OneWayOffer, SdpRefusal};
 use crate::switchboard::{Ask, Newcomer};
 use crate::tokens::Grant;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use sfu::control::{LegId, RoomId};
 use uuid::Uuid;
 
@@ -110,11 +110,12 @@ fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
 
 async fn answer(api: &Api, ask: Ask, location: Option<String>) -> Result<Response, Problem> {
     Ok(match api.ask(ask).await.map_err(denied)? {
-        Reply::Made { answer, tag } => {
+        Reply::Made { answer, tag, ice_servers } => {
             let location = location.unwrap_or_default();
             let headers =
                 [(header::CONTENT_TYPE, SDP), (header::ETAG, &*tag), (header::LOCATION, &*location)];
-            (StatusCode::CREATED, headers, answer).into_response()
+            let links = AppendHeaders(ice_servers.iter().map(|server| (header::LINK, link(server))));
+            (StatusCode::CREATED, headers, links, answer).into_response()
         }
         Reply::Taken => StatusCode::NO_CONTENT.into_response(),
         Reply::Restarted { fragment, tag } => {
@@ -122,6 +123,16 @@ async fn answer(api: &Api, ask: Ask, location: Option<String>) -> Result<Respons
         }
         Reply::Ended => StatusCode::OK.into_response(),
     })
+}
+
+/// A TURN server as a program without a page is told of it (RFC 9725 §4.6). Nothing in it needs to be escaped: the address is
+/// the operator's, and names and passwords are digits, letters and a colon.
+fn link(server: &IceServer) -> String {
+    let IceServer { urls, username, credential } = server;
+    let url = urls.first().map_or("", String::as_str);
+    format!(
+        "<{url}>; rel=\"ice-server\"; username=\"{username}\"; credential=\"{credential}\"; credential-type=\"password\""
+    )
 }
 
 fn denied(denial: Denial) -> Problem {

@@ -3,7 +3,7 @@
 use super::{Arriving, Ask, Newcomer, Output, Switchboard};
 use crate::protocol::{ClientEvent, ServerEvent};
 use crate::resource::{Approach, Condition, Denial, Reply, RequestId, Resource};
-use crate::room::Event;
+use crate::room::{Event, Welcome};
 use crate::sdp::{Fragment, is_partial};
 use sfu::control::LegId;
 use std::time::Instant;
@@ -45,11 +45,11 @@ impl Switchboard {
         }
     }
 
-    pub(super) fn made(&mut self, request: RequestId, leg: LegId, resource: Resource, answer: String) {
-        let tag = resource.tag();
+    pub(super) fn made(&mut self, request: RequestId, leg: LegId, resource: Resource, welcome: Welcome) {
+        let (tag, Welcome { answer, ice_servers, .. }) = (resource.tag(), welcome);
         self.leg_by_resource.insert(resource.id(), leg);
         self.resource_by_leg.insert(leg, resource);
-        self.reply(request, Reply::Made { answer, tag });
+        self.reply(request, Reply::Made { answer, tag, ice_servers });
     }
 
     fn patch(

@@ -74,7 +74,7 @@ impl Switchboard {
                 let frame = self.joined(welcome, &secret);
                 self.send(socket, frame);
             }
-            Arriving::Client { request, resource } => self.made(request, leg, *resource, welcome.answer),
+            Arriving::Client { request, resource } => self.made(request, leg, *resource, welcome),
         }
     }
 
@@ -85,6 +85,7 @@ impl Switchboard {
             participants: welcome.participants,
             answer: welcome.answer,
             slots: welcome.slots,
+            ice_servers: welcome.ice_servers,
             resume: secret.to_text(),
             heartbeat_ms: to_ms(self.timing.heartbeat),
             resume_within_ms: to_ms(self.timing.resume_within),

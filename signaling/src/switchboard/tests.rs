@@ -84,7 +84,12 @@ impl Scene {
         if let Command::Join { leg, .. } = command {
             self.commands.push(command);
             let answer = self.answer.into();
-            return self.handle(Input::Media(control::Event::Joined { leg, answer, slots: vec![] }));
+            return self.handle(Input::Media(control::Event::Joined {
+                leg,
+                answer,
+                slots: vec![],
+                turn: None,
+            }));
         }
         self.commands.push(command);
     }
@@ -447,7 +452,7 @@ fn delete(scene: &mut Scene, at: &Approach) -> Outcome {
 fn a_client_is_answered_once_and_its_resource_ends_with_its_leg() {
     let mut scene = Scene::new();
     let (request, at) = ask(&mut scene, "wall");
-    let made = Ok(Reply::Made { answer: "v=0".into(), tag: "\"ice-1\"".into() });
+    let made = Ok(Reply::Made { answer: "v=0".into(), tag: "\"ice-1\"".into(), ice_servers: vec![] });
     assert_eq!(scene.replies.remove(&request), Some(made));
     let stranger = Approach { token: TokenHash::of("another"), ..at.clone() };
     assert_eq!(delete(&mut scene, &stranger), Err(Denial::NotFound));

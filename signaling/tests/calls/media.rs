@@ -54,7 +54,7 @@ impl Commands for FakeMedia {
         let answer = match &command {
             Command::Join { leg, .. } => {
                 let slots = vec![Slot { mid: "9".into(), kind: Kind::Video, seat: 0 }];
-                Some(Event::Joined { leg: *leg, answer: "v=0 answer".into(), slots })
+                Some(Event::Joined { leg: *leg, answer: "v=0 answer".into(), slots, turn: None })
             }
             Command::Leave { leg } => Some(Event::Left { leg: *leg }),
             _ => None,

@@ -1,6 +1,7 @@
 import type { Connection, Over, World } from '../connection.ts';
 import type { Peer } from '../peer.ts';
 import type { Joined, ServerEvent, Source, WantedTrack } from '../protocol.ts';
+import type { Detour } from './detour.ts';
 
 /** How long the new line may take to show what the old one shows, once it carries media. The old one does so for 2 s. */
 const SHOWS_WITHIN_MS = 1500;
@@ -21,6 +22,8 @@ export interface Crosser {
   name(): string | undefined;
   wants(): readonly WantedTrack[];
   putAll(peer: Peer): void;
+  /** The hub has answered: where nothing else gets through, the new line is made through TLS as the first one was. */
+  detour(line: Line, frame: Joined): Detour;
   /** Pictures come over the new line from now on. */
   ahead(): void;
   /** The new line shows what is to be seen. */
@@ -38,6 +41,8 @@ export class Crossing {
   readonly turn: number;
   readonly events: ServerEvent[] = [];
   muted: readonly Source[] = [];
+  /** Other ways for the new line. */
+  detour: Detour | undefined;
   readonly #owner: Crosser;
   readonly #world: World;
   #frame: Joined | undefined;
@@ -88,6 +93,7 @@ export class Crossing {
     try {
       await this.line.peer.answered(frame.answer, frame.slots);
       this.#answered = true;
+      this.detour = this.#owner.detour(this.line, frame);
       this.#getReady();
     } catch {
       this.#fail();
@@ -107,6 +113,8 @@ export class Crossing {
   event(event: ServerEvent): void {
     if (event.type === 'closed' || event.type === 'media_lost') return this.#fail();
     if (event.type === 'entered') return this.#entered();
+    // To the offer of a detour; there is no other.
+    if (event.type === 'answered') return void this.line.peer.answered(event.answer, event.slots).catch(() => this.#fail());
     this.events.push(event);
   }
 

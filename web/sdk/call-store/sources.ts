@@ -6,6 +6,7 @@ import { decode, encode, type Body, type Received } from '../messages.ts';
 import { Peer } from '../peer.ts';
 import type { Joined, LeaveReason, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
 import { Crossing, type Crosser, type Line } from './crossing.ts';
+import { Detour } from './detour.ts';
 import { flows, type Fact, type Problem } from './state.ts';
 
 export interface CallOptions {
@@ -62,6 +63,10 @@ export class Sources {
   /** Whether the hub begins the DTLS handshake. Not any more once a connection ended before media could flow. */
   #hubBegins = true;
   #wasConnected = false;
+  /** Another way for this line, if it finds none or loses the one that it had. */
+  #detour: Detour | undefined;
+  /** Whether the last line got through by a server only. */
+  #isRelayed = false;
   #name: string | undefined;
   #toldMuted = new Map<Source, boolean>();
   #toldView = '';
@@ -228,7 +233,7 @@ export class Sources {
     if (comesBack) this.#connection?.abandon();
     else this.#connection?.leave();
     this.#peer?.close();
-    this.#connection = this.#peer = undefined;
+    this.#connection = this.#peer = this.#detour = undefined;
   }
 
   /** The call goes over to another media node: a second line is made while this one goes on. */
@@ -245,6 +250,7 @@ export class Sources {
       name: () => this.#name,
       wants: () => this.#wants,
       putAll: (peer) => SOURCES.forEach((source) => void peer.put(source, this.local.track(source) ?? null)),
+      detour: (line, frame) => this.#detourOf(line, frame),
       ahead: () => this.#options.onAhead?.(this.#crossing?.line.peer.slots.map(({ track }) => track) ?? []),
       crossed: () => this.#crossed(),
       failed: (againAfterMs) => {
@@ -271,6 +277,7 @@ export class Sources {
     this.#turn = crossing.turn;
     this.#connection = crossing.line.connection;
     this.#peer = crossing.line.peer;
+    this.#detour = crossing.detour;
     this.#resume = frame.resume;
     this.#windowMs = frame.resume_within_ms;
     this.#offerSeq = 0;
@@ -308,8 +315,17 @@ export class Sources {
     this.#windowMs = frame.resume_within_ms;
     this.#tell({ fact: 'joined', frame });
     if (this.#inCall) this.#sendEnter();
+    const line: Line | undefined = this.#connection && this.#peer && { connection: this.#connection, peer: this.#peer };
     await this.#answered(frame.answer, frame.slots);
+    if (line && line.peer === this.#peer) this.#detour = this.#detourOf(line, frame);
     if (this.#inCall) this.#putAll();
+  }
+
+  #detourOf(line: Line, frame: Joined): Detour {
+    const offered = (seq: number): void => {
+      if (line.peer === this.#peer) this.#offerSeq = seq;
+    };
+    return new Detour(line, frame.ice_servers ?? [], { offered }, this.#world, this.#isRelayed);
   }
 
   async #answered(answer: string, slots: readonly SlotInfo[]): Promise<void> {
@@ -355,9 +371,18 @@ export class Sources {
     this.#tell({ fact: 'media', state });
     if (state === 'connected') {
       this.#wasConnected = true;
+      void this.#learnWay();
       this.#comeback.held(this.#world.now());
     }
+    if (state === 'disconnected') this.#detour?.lost();
+    if (state === 'failed' && !this.#wasConnected && this.#detour?.take()) return;
     if (state === 'failed' && this.#joined) this.#comeBack(lost);
+  }
+
+  /** Who got through by a server only does not wait for other ways the next time. */
+  async #learnWay(): Promise<void> {
+    const peer: Peer | undefined = this.#detour?.taken ? this.#peer : undefined;
+    this.#isRelayed = (await peer?.isRelayed().catch(() => undefined)) ?? false;
   }
 
   #over(over: Over): void {
