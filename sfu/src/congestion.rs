@@ -181,6 +181,16 @@ impl Downlink {
         });
     }
 
+    /// Packets take another way from now on: nothing is known of it, and what becomes of those on the way before says nothing.
+    pub(crate) fn moved(&mut self, now: Instant) {
+        self.history.forget();
+        self.estimate = Estimate::new(BPS_START);
+        self.prober.give_up(self.us(now));
+        self.prober.hurry(self.us(now));
+        (self.rtt_us, self.unheard_since_us, self.faded_us, self.before) = (None, None, None, None);
+        self.narrow = false;
+    }
+
     /// What is due with time alone.
     pub(crate) fn tick(&mut self, now: Instant) {
         let now_us = self.us(now);

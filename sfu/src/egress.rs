@@ -124,6 +124,9 @@ pub(crate) trait Egress: std::fmt::Debug + Send {
         Vec::new()
     }
 
+    /// The way to the subscriber is another one now.
+    fn moved(&mut self, _now: Instant) {}
+
     /// Whether str0m must have the subscriber's feedback as well.
     fn leaves_feedback_to_str0m(&self) -> bool {
         true

@@ -252,7 +252,7 @@ impl Peer {
     fn take_check(&mut self, incoming: &Incoming<'_>, now: Now, out: &mut Vec<Datagram>, said: &mut Said) {
         self.note(incoming, now);
         self.hear(now);
-        self.follow(incoming);
+        self.follow(incoming, now.instant);
         self.feed(incoming, incoming.bytes, now.instant);
         self.drain(now, out, said);
         if let Some(password) = self.nominate.take()
@@ -534,9 +534,17 @@ impl Peer {
     }
 
     /// The first check shows a path; a later one that nominates another moves to it.
-    fn follow(&mut self, check: &Incoming<'_>) {
-        if self.path.is_none() || fast_join::nominates(check.bytes) {
-            self.path = Some(Path { local: check.local, remote: check.remote });
+    fn follow(&mut self, check: &Incoming<'_>, now: Instant) {
+        let path = Path { local: check.local, remote: check.remote };
+        match self.path {
+            None => self.path = Some(path),
+            Some(before) if before != path && fast_join::nominates(check.bytes) => {
+                self.path = Some(path);
+                // What was known of the line was the other way's.
+                self.allocator = Allocator::default();
+                self.egress.moved(now);
+            }
+            Some(_) => {}
         }
     }
 

@@ -91,8 +91,13 @@ describe('behind a firewall', { skip: Link.missing() }, () => {
     const { ben } = await meet('A train, then an office');
     const begun: number = performance.now();
     link.firewall(ports);
-    await until('Ben to be back by another way', 60_000, async () => (await ben.seen()).ways.includes('tls'));
-    t.diagnostic(`${Math.round(performance.now() - begun)} ms without UDP until TLS`);
-    await ben.seesAndHears(await ben.seen());
+    const now = await until('Ben to be back by another way', 60_000, async () => {
+      const seen = await ben.seen();
+      return seen.ways.includes('tls') && seen;
+    });
+    const found: number = performance.now() - begun;
+    await ben.seesAndHears(now);
+    t.diagnostic(`TLS ${Math.round(found)} ms after UDP was gone, and ten frames after ${Math.round(performance.now() - begun)} ms`);
+    assert.equal(now.connections, 1, 'the same connection, by another way');
   });
 });

@@ -65,6 +65,11 @@ impl History {
         self.ring[place(seq)] = Sent { at_us, seq: seq as u32, size, cluster, fate: Fate::Unknown };
     }
 
+    /// What becomes of all that was sent until now does not matter any more.
+    pub(crate) fn forget(&mut self) {
+        self.swept = self.next;
+    }
+
     /// Feedback says that a packet came. Answers it the first time only.
     pub(crate) fn received(&mut self, seq: u16) -> Option<Sent> {
         let sent = self.unjudged(seq)?;

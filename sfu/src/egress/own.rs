@@ -337,6 +337,12 @@ impl Egress for Own {
         }
     }
 
+    fn moved(&mut self, now: Instant) {
+        if let Some(shaper) = &mut self.shaper {
+            shaper.moved(now);
+        }
+    }
+
     fn discard(&mut self) {
         let waited = self.shaper.as_mut().map_or(0, |shaper| shaper.clear());
         self.discarded |= waited > 0 || !self.pending.is_empty();

@@ -50,6 +50,12 @@ impl<T> Shaper<T> {
         self.set_pace(now);
     }
 
+    /// The way to the receiver is another one now.
+    pub(super) fn moved(&mut self, now: Instant) {
+        self.downlink.moved(now);
+        self.set_pace(now);
+    }
+
     /// Lets time pass.
     pub(super) fn tick(&mut self, now: Instant) {
         if now >= self.tick_at {

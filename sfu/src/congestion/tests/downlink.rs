@@ -69,6 +69,33 @@ fn padding_that_nobody_sends_is_given_up() {
 }
 
 #[test]
+fn a_way_that_was_lost_says_nothing_of_the_next_one() {
+    let (mut downlink, t0) = (Downlink::new(start()), start());
+    downlink.set_goal_bps(3_000_000);
+    let mut now = run(&mut downlink, t0, 5, true);
+    for n in 200..400 {
+        downlink.sent(n, 1_000, now);
+        now += Duration::from_millis(25);
+        downlink.tick(now);
+    }
+    assert!(downlink.estimate_bps() < 100_000 && downlink.is_narrow(), "nobody answers for 5 s");
+    downlink.moved(now);
+    assert_eq!(downlink.estimate_bps(), 500_000);
+    assert!(!downlink.is_narrow() && downlink.stats(now).rtt.is_none());
+    // The receiver speaks again, of what was lost on the way before as well.
+    let lost = vec![None; 200];
+    downlink.feedback(&encoder::feedback(200, 200, &lost, || 0), now);
+    for n in 400..420 {
+        downlink.sent(n, 1_000, now);
+        now += Duration::from_millis(25);
+        let came = [Some(i64::try_from(n).unwrap() * 100 + 80)];
+        downlink.feedback(&encoder::feedback(n as u16, n as u8, &came, || 0), now);
+        downlink.tick(now);
+    }
+    assert!(downlink.estimate_bps() >= 500_000 && downlink.loss() < 0.01, "{}", downlink.loss());
+}
+
+#[test]
 fn feedback_told_twice_changes_nothing() {
     let (mut downlink, t0) = (Downlink::new(start()), start());
     let now = run(&mut downlink, t0, 5, true);
