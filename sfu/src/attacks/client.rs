@@ -48,6 +48,8 @@ pub(super) const PLAIN: &[Layer] = &[Layer { rid: None, packets: 3, width: 640 }
 pub(super) struct Client {
     pub(super) leg: LegId,
     pub(super) address: SocketAddr,
+    /// What it takes for its address; behind a NAT the network sees another.
+    own: SocketAddr,
     pub(super) rtc: Rtc,
     pub(super) audio: Mid,
     pub(super) video: Mid,
@@ -145,6 +147,7 @@ impl Client {
         let client = Client {
             leg: LegId(Uuid::from_u128(u128::from(n))),
             address,
+            own: address,
             rtc,
             audio,
             video,
@@ -276,7 +279,7 @@ impl Client {
     }
 
     pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
-        let Ok(received) = Receive::new(Protocol::Udp, from, self.address, datagram) else { return };
+        let Ok(received) = Receive::new(Protocol::Udp, from, self.own, datagram) else { return };
         if self.alive && self.rtc.handle_input(Input::Receive(now, received)).is_ok() {
             self.drain(now);
         }

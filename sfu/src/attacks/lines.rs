@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::client::{Client, Layer};
-use super::lab::{Lab, ROOM, told_to_rest, without_transport_feedback};
+use super::lab::{Lab, ROOM, stranger, told_to_rest, without_transport_feedback};
 use crate::congestion::tests::link::Nature;
 use crate::control::{Command, Source, TrackKey, Want};
 
@@ -64,6 +64,29 @@ fn who_sits_behind_a_narrow_line_falls_to_the_small_layer_and_gets_the_large_one
     lab.set_line(&clients[2], Nature::of(3e6));
     let up_ms = until_narrow_sees(LARGE, &mut lab, &mut clients);
     assert!(up_ms <= 10_000, "{up_ms} ms");
+}
+
+#[test]
+fn a_picture_is_there_as_soon_as_another_way_is_found() {
+    let (mut lab, mut clients) = call(|offer| offer);
+    clients[2].address = stranger(1);
+    let dead = lab.now.instant;
+    while lab.now.instant - dead < Duration::from_secs(8) {
+        lab.step_losing(&mut clients, |n, _| n == 2);
+    }
+    lab.set_line(&clients[2], Nature::of(3e6));
+    let (silent, heard) = (lab.now.instant, clients[2].voices_heard());
+    while clients[2].voices_heard() == heard {
+        lab.run(&mut clients, 100);
+        assert!(lab.now.instant - silent < Duration::from_secs(10), "a check goes out every few seconds");
+    }
+    let found = lab.now.instant;
+    let shows = |client: &Client| client.seen_at.values().max().is_some_and(|at| *at > found);
+    while !shows(&clients[2]) {
+        lab.run(&mut clients, 100);
+        let ms = (lab.now.instant - found).as_millis();
+        assert!(ms <= 500, "{ms} ms without a picture");
+    }
 }
 
 #[test]
