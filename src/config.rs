@@ -579,6 +579,48 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_address_is_checked_and_says_that_it_is_tcp() {
+        for good in ["turns:turn.example.com", "turns:192.0.2.1:443", "turn:[2001:db8::1]:3478?transport=tcp"]
+        {
+            let told = turn_url(good).unwrap();
+            assert!(told.ends_with("?transport=tcp") && told.matches('?').count() == 1, "{told}");
+        }
+        for bad in [
+            "",
+            "turns:",
+            "stun:a",
+            "https://a",
+            "turns:a?transport=udp",
+            "turns:a b",
+            "turns:a>; rel=x",
+            "turns:a\r\nb",
+        ] {
+            assert!(turn_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn turn_is_set_up_whole_or_not_at_all() {
+        let begins =
+            |arguments: &[&str]| Cli::try_parse_from(["tuppence", "serve"].iter().chain(arguments)).is_ok();
+        let (at, url) = (["--turn-listen", "0.0.0.0:443"], ["--turn-url", "turns:a"]);
+        let files = ["--turn-certificate", "a.pem", "--turn-key", "b.pem"];
+        assert!(serve(&[]).media.turn.server().is_none());
+        let plain = serve(&[at, url].concat()).media.turn.server().unwrap();
+        assert!(plain.tls.is_none(), "a proxy ends TLS");
+        assert!(serve(&[&at[..], &url, &files].concat()).media.turn.server().unwrap().tls.is_some());
+        for part in [
+            &at[..],
+            &url,
+            &files,
+            &[&at[..], &url, &files[..2]].concat(),
+            &[&at[..], &url, &files[2..]].concat(),
+        ] {
+            assert!(!begins(part), "{part:?}");
+        }
+    }
+
+    #[test]
     fn the_database_url_is_not_shown() {
         let matches = command()
             .try_get_matches_from(["tuppence", "config", "--database-url", "postgresql://u:secret@h/d"])

@@ -243,7 +243,7 @@ pub enum Event {
         slots: Vec<Slot>,
         /// A way round a strict firewall, where the node has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        turn: Option<TurnServer>,
+        turn: Option<Box<TurnServer>>,
     },
     /// The answer to [`Command::Offer`].
     Answered {

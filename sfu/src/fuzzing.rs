@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
@@ -18,13 +18,14 @@ use uuid::Uuid;
 use crate::capture::CaptureClock;
 use crate::codec::red;
 use crate::congestion::Downlink;
-use crate::control::{Kind, LegId, SendLine, Source};
+use crate::control::{Kind, LegId, SendLine, Source, TurnServer};
 use crate::demux::{Demux, Place};
 use crate::dependency::{Raw, Reader};
 use crate::framing::{PACKET_BYTES_MAX, Unframer};
 use crate::keys::{Agreed, Handshake};
 use crate::messages::{MESSAGE_BYTES_MAX, Message};
 use crate::offer::{Offer, name_seats, order_sounds};
+use crate::peer::Now;
 use crate::quality;
 use crate::rewrite::{Line, Numbers};
 use crate::rtcp::{self, Item};
@@ -35,6 +36,11 @@ use crate::srtp::{SEAL_BYTES_MAX, Sealer};
 use crate::streams::Streams;
 use crate::svc::Layer;
 use crate::tap::Tap;
+use crate::turn::message::{Class, Message as TurnMessage, Writer, attribute, method};
+use crate::turn::passes::{Passes, REALM, long_term_key};
+use crate::turn::reach::Reach;
+use crate::turn::session::{Session, Step};
+use crate::turn::stream::{Frame, Frames, write_data};
 use crate::{addresses, codec, dependency, fast_join, journal};
 
 /// The user name and password that the door knows.
@@ -384,6 +390,90 @@ pub fn stream(bytes: &[u8]) {
     let (whole, packets) = read(stream.len());
     assert!(packets.iter().all(|packet| packet.len() <= PACKET_BYTES_MAX));
     assert_eq!(read(usize::from(*piece)), (whole, packets));
+}
+
+/// Who the TURN server's fuzzer is: a pass of this node, on a connection whose nonce is known.
+struct TurnScene {
+    session: Session,
+    key: [u8; 16],
+    server: TurnServer,
+    node: SocketAddr,
+}
+
+impl TurnScene {
+    const NONCE: [u8; 16] = [9; 16];
+
+    fn new() -> TurnScene {
+        let node = SocketAddr::from(([192, 0, 2, 1], 7900));
+        let mut reach = Reach::default();
+        reach.add(&[node], &[node]);
+        let passes = Arc::new(Passes::new(String::new(), [3; 32]));
+        let server = passes.issue(LegId(Uuid::nil()), Timestamp::UNIX_EPOCH);
+        let key = long_term_key(&server.username, REALM, &server.credential);
+        let session = Session::new(([203, 0, 113, 5], 4000).into(), Self::NONCE, passes, Arc::new(reach));
+        TurnScene { session, key, server, node }
+    }
+
+    fn take(&mut self, frame: Frame<'_>) {
+        let now = Now { instant: start(), wall: Timestamp::UNIX_EPOCH };
+        let mut open = |ip| Ok(SocketAddr::new(ip, 5_000));
+        match self.session.take(frame, now, &mut open) {
+            Step::Forward { to, .. } => assert_eq!(to, self.node, "nothing but the node is reached"),
+            Step::Answer(answer) => assert!(
+                TurnMessage::parse(&answer)
+                    .is_some_and(|answer| { matches!(answer.class, Class::Success | Class::Error) })
+            ),
+            Step::Nothing => {}
+        }
+    }
+
+    /// A request of the pass's owner.
+    fn request(&self, method: u16) -> Writer {
+        let nonce = Self::NONCE.map(|byte| format!("{byte:02x}")).concat();
+        Writer::new(Class::Request, method, [1; 12])
+            .attribute(attribute::USERNAME, self.server.username.as_bytes())
+            .attribute(attribute::REALM, REALM.as_bytes())
+            .attribute(attribute::NONCE, nonce.as_bytes())
+    }
+}
+
+/// A stream to the TURN server, read as it comes and once more with every message signed by whoever has a pass.
+pub fn turn(bytes: &[u8]) {
+    let (mut stranger, mut owner) = (TurnScene::new(), TurnScene::new());
+    let _ended = Frames::default().read(bytes, |frame| {
+        stranger.take(frame);
+        match frame {
+            Frame::Message(message) => match TurnMessage::parse(message) {
+                Some(message) => owner.take(Frame::Message(&message.signed_anew(&owner.key))),
+                None => owner.take(frame),
+            },
+            Frame::Data { .. } => owner.take(frame),
+        }
+    });
+    let mut out = Vec::new();
+    owner.session.relayed(owner.node, bytes, [2; 12], &mut out);
+    assert!(out.len() <= bytes.len() + 64);
+}
+
+/// What a browser says to a TURN server from its first word to its last.
+pub fn turn_streams() -> Vec<Vec<u8>> {
+    let scene = TurnScene::new();
+    let to_node = |writer: Writer| writer.address(attribute::XOR_PEER_ADDRESS, scene.node);
+    let allocate = scene.request(method::ALLOCATE).attribute(attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+    let bind = scene.request(method::CHANNEL_BIND).attribute(attribute::CHANNEL_NUMBER, &[0x40, 1, 0, 0]);
+    let send = Writer::new(Class::Indication, method::SEND, [1; 12]).attribute(attribute::DATA, b"check");
+    let mut data = Vec::new();
+    write_data(0x4001, b"media", &mut data);
+    let said = [
+        allocate.signed(&scene.key),
+        to_node(scene.request(method::CREATE_PERMISSION)).signed(&scene.key),
+        to_node(send).end(),
+        to_node(bind).signed(&scene.key),
+        data,
+        scene.request(method::REFRESH).attribute(attribute::LIFETIME, &[0; 4]).signed(&scene.key),
+    ];
+    let bare = Writer::new(Class::Request, method::BINDING, [1; 12]).end();
+    vec![said[..2].concat(), said[..4].concat(), said.concat(), bare]
 }
 
 /// What Linux tells about its addresses.

@@ -99,6 +99,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The TURN server leads to UDP, and the node takes none.
+    #[error("TURN leads to the media's UDP, which `tcp` as the only way turns off")]
+    TurnWithoutUdp,
     /// The TURN server's certificate cannot be used.
     #[error("the TURN server has no certificate")]
     Certificate(#[from] CertificateError),
@@ -122,6 +125,9 @@ pub struct Node;
 impl Node {
     /// Opens the sockets and the journal and starts the threads.
     pub fn start(config: NodeConfig) -> Result<(Handle, Events), StartError> {
+        if config.turn.is_some() && config.ways == Ways::Tcp {
+            return Err(StartError::TurnWithoutUdp);
+        }
         let (events_in, events_out) = mpsc::channel(EVENTS_MAX);
         let (keeper, keeper_thread) = keeper::start(&config.journal_dir, events_in.clone())?;
         let mut shards = Vec::new();
@@ -292,7 +298,7 @@ impl Events {
     fn heard(&self, mut event: Event) -> Event {
         self.forget(&event);
         if let (Event::Joined { leg, turn, .. }, Some(passes)) = (&mut event, &self.passes) {
-            *turn = Some(passes.issue(*leg, driver::wall_clock()));
+            *turn = Some(Box::new(passes.issue(*leg, driver::wall_clock())));
         }
         event
     }

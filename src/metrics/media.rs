@@ -2,7 +2,7 @@
 
 use super::exposition::Kind::{Counter, Gauge};
 use super::exposition::{Kind, Page};
-use sfu::metrics::{Counts, Dropped, JournalLook, NodeLook, ShardLook};
+use sfu::metrics::{Counts, Dropped, JournalLook, NodeLook, ShardLook, TurnLook};
 use std::fmt::Display;
 
 /// A sample: its labels besides the shard, and its value.
@@ -21,6 +21,9 @@ pub(super) fn write(page: &mut Page, look: &NodeLook, rooms: usize) {
         .sample(&[], look.events_waiting);
     if let Some(journal) = &look.journal {
         write_journal(page, journal);
+    }
+    if let Some(turn) = &look.turn {
+        write_turn(page, turn);
     }
 }
 
@@ -147,6 +150,19 @@ fn write_rooms(page: &mut Page, look: &NodeLook, most: usize) {
         legs.sample(&[("room", &room.room.0), ("state", &"lobby")], room.lobby);
         legs.sample(&[("room", &room.room.0), ("state", &"entered")], room.entered);
     }
+}
+
+fn write_turn(page: &mut Page, turn: &TurnLook) {
+    page.family("tuppence_turn_connections", Gauge, "Connections to the TURN server.")
+        .sample(&[], turn.connections);
+    page.family(
+        "tuppence_turn_allocations_total",
+        Counter,
+        "Callers who got their way to the media through it.",
+    )
+    .sample(&[], turn.allocations);
+    page.family("tuppence_turn_shed_total", Counter, "Connections to it that ended without one.")
+        .sample(&[], turn.shed);
 }
 
 fn write_journal(page: &mut Page, journal: &JournalLook) {

@@ -118,6 +118,7 @@ pub(crate) fn start(config: &TurnConfig, reach: Reach) -> Result<Turn, StartErro
             }
         });
     };
+    tracing::info!(address = %local_addr, url = config.url, "the TURN server listens");
     let thread = std::thread::Builder::new().name("turn".into()).spawn(run).map_err(StartError::Thread)?;
     Ok(Turn { passes, local_addr, stopping, counts, thread: Mutex::new(Some(thread)) })
 }
@@ -177,13 +178,16 @@ impl Server {
                 let _granted = sockopt::set_socket_send_buffer_size(&stream, KERNEL_BYTES);
                 match tls {
                     None => server.serve(stream, client, &mut ticket).await,
-                    Some(tls) => match timeout(UNPROVEN_FOR, tls.accept(stream)).await {
-                        Ok(Ok(sealed)) => server.serve(sealed, client, &mut ticket).await,
-                        _ => {}
-                    },
+                    Some(tls) => {
+                        if let Ok(Ok(sealed)) = timeout(UNPROVEN_FOR, tls.accept(stream)).await {
+                            server.serve(sealed, client, &mut ticket).await;
+                        }
+                    }
                 }
             });
             self.crowd().waits(name, task.abort_handle());
+            // Whoever has to go for a newcomer goes before the next one comes.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -397,3 +401,6 @@ fn connections_max() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
     CONNECTIONS_MAX.min(descriptors.unwrap_or(usize::MAX) / 16)
 }
+
+#[cfg(test)]
+mod tests;

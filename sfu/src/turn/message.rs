@@ -172,6 +172,14 @@ impl<'a> Message<'a> {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl Message<'_> {
+    /// The same, as whoever has this key would sign it.
+    pub(crate) fn signed_anew(self, key: &[u8]) -> Vec<u8> {
+        Writer { bytes: self.bytes[..self.signed_to].to_vec(), transaction: self.transaction }.signed(key)
+    }
+}
+
 /// The attribute that begins there; what pads it is within the message.
 fn attribute_at(bytes: &[u8], at: usize) -> Option<(u16, &[u8])> {
     let (head, rest) = bytes.get(at..)?.split_first_chunk::<ATTRIBUTE_BYTES>()?;

@@ -167,10 +167,10 @@ pub(super) fn check_offer(offer: &str, sends: &[SendLine], may_publish: &[Source
 }
 
 /// A node's way round strict firewalls, as a browser takes it.
-pub(super) fn to_ice_servers(turn: Option<TurnServer>) -> Vec<IceServer> {
+pub(super) fn to_ice_servers(turn: Option<Box<TurnServer>>) -> Vec<IceServer> {
     let server =
         |TurnServer { url, username, credential }| IceServer { urls: vec![url], username, credential };
-    turn.into_iter().map(server).collect()
+    turn.into_iter().map(|turn| server(*turn)).collect()
 }
 
 /// The media plane's slots in the protocol's words.

@@ -1,6 +1,6 @@
 //! A media plane that answers every offer and remembers what it was told.
 
-use sfu::control::{Command, Event, Kind, LegId, Slot};
+use sfu::control::{Command, Event, Kind, LegId, Slot, TurnServer};
 use signaling::media::{Commands, Happening, Happenings, MediaPlane};
 use std::future::Future;
 use std::pin::Pin;
@@ -49,12 +49,26 @@ impl FakeMedia {
     }
 }
 
+/// What a node with a TURN server tells of it.
+pub(crate) fn turn() -> TurnServer {
+    TurnServer {
+        url: "turns:turn.example.com:443?transport=tcp".into(),
+        username: "1795500000:leg".into(),
+        credential: "0123456789abcdef".into(),
+    }
+}
+
 impl Commands for FakeMedia {
     fn send(&self, command: Command) -> Result<(), sfu::Busy> {
         let answer = match &command {
             Command::Join { leg, .. } => {
                 let slots = vec![Slot { mid: "9".into(), kind: Kind::Video, seat: 0 }];
-                Some(Event::Joined { leg: *leg, answer: "v=0 answer".into(), slots, turn: None })
+                Some(Event::Joined {
+                    leg: *leg,
+                    answer: "v=0 answer".into(),
+                    slots,
+                    turn: Some(Box::new(turn())),
+                })
             }
             Command::Leave { leg } => Some(Event::Left { leg: *leg }),
             _ => None,

@@ -128,6 +128,10 @@ async fn a_publisher_is_in_the_call_at_once_and_out_when_deleted() {
         "{location}"
     );
     assert_eq!(location.rsplit('/').next().map(str::len), Some(22), "128 bits: {location}");
+    // RFC 9725 §4.6.
+    let link = "<turns:turn.example.com:443?transport=tcp>; rel=\"ice-server\"; username=\"1795500000:leg\"; \
+                credential=\"0123456789abcdef\"; credential-type=\"password\"";
+    assert_eq!(made.header("link"), link);
     assert_eq!(obs.delete(&location).await.status, 200);
     assert_eq!(ada.hear("participant_left").await["reason"], "left");
     service.media.hears(|command| *command == Command::Leave { leg }).await;

@@ -33,7 +33,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 24] = [
+pub static TARGETS: [Target; 25] = [
     target("door", fuzzing::door),
     target("nomination", fuzzing::nomination),
     target("proof", fuzzing::proof),
@@ -49,6 +49,7 @@ pub static TARGETS: [Target; 24] = [
     target("stream", fuzzing::stream),
     target("chunks", fuzzing::chunks),
     target("system", fuzzing::system),
+    Target { made: fuzzing::turn_streams, ..target("turn", fuzzing::turn) },
     target("offer", fuzzing::offer),
     target("answer", fuzzing::answer),
     target("one_way", one_way),
