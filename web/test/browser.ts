@@ -44,6 +44,15 @@ export class FakePeerConnection {
   async createOffer(): Promise<object> {
     return { type: 'offer', sdp: `offer ${FakePeerConnection.made.length} a=setup:actpass` };
   }
+  /** How often another way was looked for, and through what. */
+  restarts = 0;
+  iceServers: readonly unknown[] = [];
+  setConfiguration({ iceServers = [] }: { iceServers?: readonly unknown[] }): void {
+    this.iceServers = iceServers;
+  }
+  restartIce(): void {
+    this.restarts++;
+  }
   async setLocalDescription(): Promise<void> {}
   async setRemoteDescription(): Promise<void> {}
   async getStats(): Promise<Map<string, object>> {

@@ -1,6 +1,6 @@
 /** A hub, a network and time that are simulated, for tests of the SDK. */
 import type { Socket } from '../sdk/connection.ts';
-import type { ClientEvent, ClientFrame, ServerEvent } from '../sdk/protocol.ts';
+import type { ClientEvent, ClientFrame, IceServer, ServerEvent } from '../sdk/protocol.ts';
 
 /** A repeatable source of chance (mulberry32). */
 export function dice(seed: number): () => number {
@@ -60,6 +60,8 @@ export class Hub {
   #acked = 0;
   #received = 0;
   #sessions = 0;
+  /** Ways through TLS, if it has any. */
+  iceServers: readonly IceServer[] = [];
   /** How it refuses the first frame, if it does. */
   refuses: (first: ClientFrame) => { readonly code: string; readonly retry_after_ms?: number } | undefined = () => undefined;
 
@@ -121,6 +123,7 @@ export class Hub {
       participants: [],
       answer: 'v=0',
       slots: [],
+      ...(this.iceServers.length > 0 ? { ice_servers: this.iceServers } : {}),
       resume: `secret ${this.#sessions}`,
       heartbeat_ms: 1000,
       resume_within_ms: 20_000,
