@@ -19,6 +19,7 @@ use uuid::Uuid;
         (status = 201, description = "In the call", body = String, content_type = "application/sdp", headers(
             ("Location" = String, description = "The resource, for PATCH and DELETE"),
             ("ETag" = String, description = "The ICE session, for If-Match"),
+            ("Link" = String, description = "A way through TLS, where the node has one (rel=ice-server)"),
         )),
         (status = "default", description = "A refusal", body = Document, content_type = "application/problem+json"),
     ),
