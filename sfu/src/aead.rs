@@ -6,7 +6,7 @@
 //! one transcript. Nothing else of the handshake is touched. As the server this is not used: there the client's own hello
 //! would be rewritten.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use dimpl::crypto::{
@@ -19,7 +19,7 @@ use str0m::crypto::dtls::{
     SrtpProfile,
 };
 
-use crate::dtls::pass_dtls_on_to;
+use crate::dtls::{Settings, pass_dtls_on_to};
 
 /// `use_srtp` as dimpl writes it: AES-256-GCM, AES-128-GCM, AES-CM-HMAC-SHA1-80, no MKI.
 const OFFERED: [u8; 13] = [0, 14, 0, 9, 0, 6, 0, 8, 0, 7, 0, 1, 0];
@@ -33,6 +33,7 @@ const HANDSHAKE: u8 = 22;
 pub(crate) struct AeadDtls {
     /// Makes certificates.
     pub(crate) stock: &'static dyn DtlsProvider,
+    pub(crate) settings: Settings,
 }
 
 impl DtlsProvider for AeadDtls {
@@ -47,23 +48,7 @@ impl DtlsProvider for AeadDtls {
         version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        // As str0m has it: the path was shown by ICE before DTLS begins, so no cookie is needed.
-        let builder = dimpl::Config::builder().use_server_cookie(false).with_crypto_provider(crypto());
-        let builder = match mtu {
-            Some(mtu) => builder.mtu(mtu),
-            None => builder,
-        };
-        let failed = |error: dimpl::Error| CryptoError::Other(format!("DTLS cannot be configured: {error}"));
-        let config = Arc::new(builder.build().map_err(failed)?);
-        let certificate = dimpl::DtlsCertificate {
-            certificate: cert.certificate.clone(),
-            private_key: cert.private_key.clone(),
-        };
-        let dtls = match version {
-            DtlsVersion::Dtls12 => dimpl::Dtls::new_12(config, certificate, now),
-            DtlsVersion::Dtls13 => dimpl::Dtls::new_13(config, certificate, now),
-            _ => dimpl::Dtls::new_auto(config, certificate, now),
-        };
+        let dtls = self.settings.connection(cert, now, version, mtu)?;
         Ok(Box::new(AeadClient { dtls, record: Some(Vec::new()) }))
     }
 }
@@ -139,7 +124,7 @@ fn as_sent(transcript: &[u8]) -> [&[u8]; 3] {
 }
 
 /// dimpl's cryptography, which hashes and signs what was sent.
-fn crypto() -> CryptoProvider {
+pub(crate) fn crypto() -> CryptoProvider {
     static STOCK: LazyLock<CryptoProvider> = LazyLock::new(aws_lc_rs::default_provider);
     CryptoProvider { hash_provider: &Hashes, key_provider: &SigningKeys, ..STOCK.clone() }
 }
@@ -250,7 +235,7 @@ mod tests {
     fn shake_hands(ours: DtlsVersion, theirs: DtlsVersion) -> (End, End, Vec<u8>) {
         let mut now = Instant::now();
         let stock = from_feature_flags().dtls_provider;
-        let mut client = End::new(&AeadDtls { stock }, true, ours, now);
+        let mut client = End::new(&AeadDtls { stock, settings: Settings::new(crypto) }, true, ours, now);
         let mut server = End::new(stock, false, theirs, now);
         let mut sent = Vec::new();
         for _ in 0..20 {

@@ -41,7 +41,7 @@ use crate::turn::passes::{Passes, REALM, long_term_key};
 use crate::turn::reach::Reach;
 use crate::turn::session::{Session, Step};
 use crate::turn::stream::{Frame, Frames, write_data};
-use crate::{addresses, codec, dependency, fast_join, journal};
+use crate::{addresses, codec, dependency, fast_join, journal, keys};
 
 /// The user name and password that the door knows.
 pub const UFRAG: &str = "ours";
@@ -196,6 +196,7 @@ pub fn negotiation(bytes: &[u8]) {
     let sdp = String::from_utf8_lossy(bytes);
     if let Ok(offer) = Offer::check(&sdp, &[]) {
         let config = str0m::RtcConfig::new().set_ice_lite(true).set_rtp_mode(true);
+        let config = config.set_crypto_provider(Arc::new(keys::overheard_aead()));
         let mut rtc = config.set_dtls_cert(CERTIFICATE.clone()).build(start());
         let answer = catch_unwind(AssertUnwindSafe(|| offer.answer(&mut rtc)));
         if let Ok(Ok(answer)) = answer {

@@ -13,8 +13,8 @@ use str0m::crypto::dtls::{
 };
 use str0m::crypto::{CryptoError, CryptoProvider, from_feature_flags};
 
-use crate::aead::AeadDtls;
-use crate::dtls::pass_dtls_on_to;
+use crate::aead::{self, AeadDtls};
+use crate::dtls::{PlainDtls, Settings, pass_dtls_on_to};
 use crate::streams::Streams;
 
 thread_local! {
@@ -22,11 +22,14 @@ thread_local! {
     static NEWEST: RefCell<Option<Handshake>> = const { RefCell::new(None) };
 }
 
-/// str0m's provider, whose handshakes are overheard. Any profile that the other side prefers will do.
+/// DTLS whose handshakes are overheard. Any profile that the other side prefers will do.
 pub(crate) fn overheard() -> CryptoProvider {
+    static PLAIN: OnceLock<PlainDtls> = OnceLock::new();
     static OVERHEARD: OnceLock<Eavesdropper> = OnceLock::new();
     let stock = from_feature_flags();
-    let dtls_provider = OVERHEARD.get_or_init(|| Eavesdropper { dtls: stock.dtls_provider });
+    let settings = || Settings::new(dimpl::crypto::aws_lc_rs::default_provider);
+    let plain = PLAIN.get_or_init(|| PlainDtls { stock: stock.dtls_provider, settings: settings() });
+    let dtls_provider = OVERHEARD.get_or_init(|| Eavesdropper { dtls: plain });
     CryptoProvider { dtls_provider, ..stock }
 }
 
@@ -35,7 +38,8 @@ pub(crate) fn overheard_aead() -> CryptoProvider {
     static AEAD: OnceLock<AeadDtls> = OnceLock::new();
     static OVERHEARD: OnceLock<Eavesdropper> = OnceLock::new();
     let stock = from_feature_flags();
-    let aead = AEAD.get_or_init(|| AeadDtls { stock: stock.dtls_provider });
+    let aead =
+        AEAD.get_or_init(|| AeadDtls { stock: stock.dtls_provider, settings: Settings::new(aead::crypto) });
     let dtls_provider = OVERHEARD.get_or_init(|| Eavesdropper { dtls: aead });
     CryptoProvider { dtls_provider, ..stock }
 }
