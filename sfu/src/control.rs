@@ -435,3 +435,23 @@ pub struct UsageFact {
     /// Cumulative within the hour; never falls.
     pub quantity: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_travels_to_the_hub_and_a_node_without_one_says_nothing_of_it() {
+        let joined =
+            |turn| Event::Joined { leg: LegId(Uuid::nil()), answer: String::new(), slots: vec![], turn };
+        let server = TurnServer { url: "turns:a".into(), username: "b".into(), credential: "c".into() };
+        let (with, without) = (joined(Some(Box::new(server))), joined(None));
+        for event in [&with, &without] {
+            let written = serde_json::to_string(event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&written).unwrap(), *event);
+        }
+        // As nodes of before 2026-11-23 write it.
+        assert!(!serde_json::to_string(&without).unwrap().contains("turn"));
+        assert!(!format!("{with:?}").contains("\"c\""), "passwords are in no log");
+    }
+}
