@@ -20,7 +20,7 @@ fn call() -> (Lab, [Client; 3]) {
     (lab, clients)
 }
 
-fn is_picture(datagram: &[u8]) -> bool {
+pub(super) fn is_picture(datagram: &[u8]) -> bool {
     matches!(datagram, [128..192, ..]) && !rtcp::is_rtcp(datagram) && datagram.len() > 500
 }
 

@@ -3,6 +3,7 @@
 use super::client::{Client, Layer};
 use super::lab::{Lab, ROOM, told_to_rest};
 use super::letters::{bodies, channels, letter};
+use super::losses::is_picture;
 use crate::control::{Command, Event, Meter, Source, TrackKey, Want};
 use crate::relay::{Relay, Shards, Word};
 
@@ -101,6 +102,61 @@ fn people_on_two_shards_see_and_hear_each_other_whole() {
     let speakers =
         |lab: &Lab| lab.events.iter().filter(|event| matches!(event, Event::Speakers { .. })).count();
     assert!(speakers(&pair.labs[0]) > 0 && speakers(&pair.labs[1]) == 0, "one part speaks for all");
+}
+
+/// Nobody but the publisher sends; answers those who watch it from the other shard, and it.
+fn watched_from_the_other_shard(pair: &mut Pair) -> [Vec<Client>; 2] {
+    let mut clients = pair.call([1, 2]);
+    clients[1].iter_mut().for_each(|client| client.publishes = false);
+    clients[0][0].repairs = false;
+    pair.run(&mut clients, 2_000);
+    clients
+}
+
+/// The picture of those who watch stood still for this long at most, and goes on.
+fn goes_on(pair: &Pair, watchers: &[Client], since: std::time::Instant, longest_ms: u128) {
+    for viewer in watchers {
+        let stood = viewer.stood_still(since);
+        assert!(stood <= longest_ms, "{stood} ms");
+        let last = viewer.pictures.last().expect("pictures come").at;
+        assert!((pair.labs[1].now.instant - last).as_millis() < 100, "and goes on");
+    }
+}
+
+#[test]
+fn what_a_publisher_cannot_repair_is_followed_by_a_keyframe_on_the_other_shard_too() {
+    let mut pair = Pair::new();
+    let mut clients = watched_from_the_other_shard(&mut pair);
+    let (asked, since) = (clients[0][0].keyframes_asked.len(), pair.labs[0].now.instant);
+    let mut lost = 0;
+    for _ in 0..100 {
+        pair.labs[0].step_losing(&mut clients[0], |_, datagram| {
+            let is_lost = lost == 0 && is_picture(datagram);
+            lost += usize::from(is_lost);
+            is_lost
+        });
+        pair.labs[1].step(&mut clients[1]);
+        pair.relay();
+    }
+    pair.run(&mut clients, 5_000);
+    assert_eq!(lost, 1);
+    goes_on(&pair, &clients[1], since, 700);
+    assert_eq!(clients[0][0].keyframes_asked.len() - asked, 1, "once, for both");
+}
+
+#[test]
+fn what_is_lost_between_two_shards_is_followed_by_a_keyframe() {
+    let mut pair = Pair::new();
+    let mut clients = watched_from_the_other_shard(&mut pair);
+    let (asked, since) = (clients[0][0].keyframes_asked.len(), pair.labs[0].now.instant);
+    // A frame or two, as when a ring is full.
+    pair.is_linked = false;
+    pair.run(&mut clients, 50);
+    pair.is_linked = true;
+    pair.run(&mut clients, 5_000);
+    goes_on(&pair, &clients[1], since, 1_000);
+    let asked = clients[0][0].keyframes_asked.len() - asked;
+    assert!((1..=2).contains(&asked), "{asked} requests");
 }
 
 #[test]
