@@ -60,7 +60,7 @@ describe('behind a firewall', { skip: Link.missing() }, () => {
   });
 
   /** Two people, the second inside; answers once they see and hear each other. */
-  async function meet(title: string): Promise<{ ben: Caller; took: number }> {
+  async function meet(title: string): Promise<{ ann: Caller; ben: Caller; took: number }> {
     const room = await service.room(title);
     const ann: Caller = await Caller.join(outside, room.link, 'Ann');
     const begun: number = performance.now();
@@ -69,7 +69,7 @@ describe('behind a firewall', { skip: Link.missing() }, () => {
     const took: number = performance.now() - begun;
     const first = await Promise.all([ann.seen(), ben.seen()]);
     await Promise.all([ann.seesAndHears(first[0]), ben.seesAndHears(first[1])]);
-    return { ben, took };
+    return { ann, ben, took };
   }
 
   test('where nothing but TLS gets out, two people see and hear each other through it', async (t) => {
@@ -99,5 +99,16 @@ describe('behind a firewall', { skip: Link.missing() }, () => {
     await ben.seesAndHears(now);
     t.diagnostic(`TLS ${Math.round(found)} ms after UDP was gone, and ten frames after ${Math.round(performance.now() - begun)} ms`);
     assert.equal(now.connections, 1, 'the same connection, by another way');
+  });
+
+  test('who was cut off until the call gave them up is seen and heard again', async (t) => {
+    const { ann, ben } = await meet('A tunnel');
+    link.firewall([1]);
+    await until('Ben to be given up', 30_000, async () => (await ann.events()).includes('participant_left') || (await ben.seen()).connections > 1);
+    link.heal();
+    const begun: number = performance.now();
+    await until('Ben to be back', 30_000, async () => (await ben.seen()).connections > 1 && (await ben.seen()).framesDecoded > 0);
+    t.diagnostic(`${Math.round(performance.now() - begun)} ms after the line was back`);
+    await Promise.all([ann.seesAndHears(await ann.seen()), ben.seesAndHears(await ben.seen())]);
   });
 });

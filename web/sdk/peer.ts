@@ -51,7 +51,10 @@ function offerForwarded(line: RTCRtpTransceiver, kind: Kind): void {
 }
 
 /** All lines over one connection. */
-const CONFIGURATION: RTCConfiguration = { bundlePolicy: 'max-bundle' };
+function configuration(servers: readonly IceServer[]): RTCConfiguration {
+  const iceServers: RTCIceServer[] = servers.map((server) => ({ ...server, urls: [...server.urls] }));
+  return { bundlePolicy: 'max-bundle', ...(iceServers.length > 0 ? { iceServers } : {}) };
+}
 
 /** Header extensions of a line (W3C, WebRTC Extensions, §5.2); not in every browser. */
 interface Extensible {
@@ -82,9 +85,10 @@ export class Peer {
   /** The browser has taken on what was offered last. */
   #offered: Promise<void> = Promise.resolve();
 
-  constructor(onState: (state: RTCPeerConnectionState) => void, hubBegins: boolean = true) {
+  /** With servers, ways through them are looked for from the start. */
+  constructor(onState: (state: RTCPeerConnectionState) => void, hubBegins: boolean = true, servers: readonly IceServer[] = []) {
     this.#hubBegins = hubBegins;
-    this.#pc = new RTCPeerConnection(CONFIGURATION);
+    this.#pc = new RTCPeerConnection(configuration(servers));
     this.#pc.onconnectionstatechange = () => onState(this.#pc.connectionState);
     this.#addSender('microphone', 'audio');
     this.#addSender('camera', 'video', CAMERA_LAYERS);
@@ -160,8 +164,7 @@ export class Peer {
   /** Lets the next offer look for a way anew, through these servers, too (an ICE restart). Answers false while an offer is under way. */
   restart(servers: readonly IceServer[]): boolean {
     if (this.#pc.signalingState !== 'stable') return false;
-    const iceServers: RTCIceServer[] = servers.map((server) => ({ ...server, urls: [...server.urls] }));
-    if (iceServers.length > 0) this.#pc.setConfiguration({ ...CONFIGURATION, iceServers });
+    if (servers.length > 0) this.#pc.setConfiguration(configuration(servers));
     this.#pc.restartIce();
     return true;
   }

@@ -27,7 +27,8 @@ export class FakePeerConnection {
   pictures = 0;
   readonly sent: (FakeTrack | null)[] = [];
   readonly #lines: object[] = [];
-  constructor() {
+  constructor(configuration: { iceServers?: readonly unknown[] } = {}) {
+    this.setConfiguration(configuration);
     FakePeerConnection.made.push(this);
   }
   addTransceiver(): object {

@@ -15,8 +15,9 @@ use crate::control::{LegId, TurnServer};
 pub(crate) const REALM: &str = "tuppence";
 /// A call may last as long and still find this way when its network changes.
 const VALID_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// Allocations of one pass at once. A browser makes one for each of its networks, and again when it starts ICE anew.
-const ALLOCATIONS_MAX: usize = 8;
+/// Allocations of one pass at once. Chromium makes one for each of its networks, Firefox two, and both as many again when they
+/// start ICE anew.
+const ALLOCATIONS_MAX: usize = 12;
 /// The hexadecimal digits of a password: 128 bits.
 const PASSWORD_DIGITS: usize = 32;
 /// An expiry and a leg are shorter.

@@ -30,9 +30,19 @@ impl Reach {
     }
 
     /// From where datagrams get there, for IPv4 or else IPv6.
-    pub(crate) fn from(&self, ipv4: bool) -> Option<IpAddr> {
-        self.peers.iter().map(|(_, inside)| inside.ip()).find(|ip| ip.is_ipv4() == ipv4)
+    pub(crate) fn from(&self, ipv4: bool) -> Option<From> {
+        let told =
+            self.peers.iter().find(|(told, inside)| [told, inside].map(SocketAddr::is_ipv4) == [ipv4; 2]);
+        told.map(|(told, inside)| From { told: told.ip(), inside: inside.ip() })
     }
+}
+
+/// Where an allocation's socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct From {
+    /// As callers know this machine: Firefox pairs no loopback address with another.
+    pub(crate) told: IpAddr,
+    pub(crate) inside: IpAddr,
 }
 
 /// A socket for all addresses is reached by loopback.
@@ -60,7 +70,8 @@ mod tests {
         reach.add(&own, &own);
         assert_eq!(reach.inside(own[0]), Some(own[0]));
         assert_eq!(reach.inside(own[1]), Some(own[1]));
-        assert_eq!((reach.from(true), reach.from(false)), (Some(own[0].ip()), Some(own[1].ip())));
+        let here = |at: SocketAddr| Some(From { told: at.ip(), inside: at.ip() });
+        assert_eq!((reach.from(true), reach.from(false)), (here(own[0]), here(own[1])));
     }
 
     #[test]
@@ -69,6 +80,7 @@ mod tests {
         reach.add(&[address("198.51.100.4:7901")], &[address("0.0.0.0:7901"), address("[::]:7901")]);
         assert_eq!(reach.inside(address("198.51.100.4:7901")), Some(address("127.0.0.1:7901")));
         assert_eq!(reach.inside(address("198.51.100.4:7900")), None);
-        assert_eq!((reach.from(true), reach.from(false)), (Some(Ipv4Addr::LOCALHOST.into()), None));
+        let from = From { told: address("198.51.100.4:0").ip(), inside: Ipv4Addr::LOCALHOST.into() };
+        assert_eq!((reach.from(true), reach.from(false)), (Some(from), None));
     }
 }

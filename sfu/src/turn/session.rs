@@ -259,9 +259,10 @@ impl Session {
             Some(_) => return Err(Refusal::FamilyNotSupported),
         };
         let lifetime_s = lifetime_s(message)?.clamp(*LIFETIME_S.start(), *LIFETIME_S.end());
-        let ip = self.reach.from(is_ipv4).ok_or(Refusal::FamilyNotSupported)?;
+        let from = self.reach.from(is_ipv4).ok_or(Refusal::FamilyNotSupported)?;
         let place = self.passes.take(username).ok_or(Refusal::QuotaReached)?;
-        let relayed = open(ip).map_err(|_| Refusal::InsufficientCapacity)?;
+        let opened = open(from.inside).map_err(|_| Refusal::InsufficientCapacity)?;
+        let relayed = SocketAddr::new(from.told, opened.port());
         self.allocation = Some(Allocation {
             username: username.to_owned(),
             ends_at: now.instant + Duration::from_secs(lifetime_s.into()),

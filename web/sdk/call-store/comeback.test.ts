@@ -221,3 +221,26 @@ describe('a lost call', () => {
     expect(firsts()).toHaveLength(1);
   });
 });
+
+describe('somebody else who comes back', () => {
+  test('is asked for again: a view does not name who was not there', async () => {
+    const { hub, store, pass, call } = setUp();
+    await call();
+    const bob = { participant_id: 'bob', leg_id: 'leg 1', name: 'Bob', tracks: [{ source: 'camera', muted: false }] } as const;
+    hub.say({ type: 'participant_joined', participant: bob });
+    await pass(20);
+    const wants = [{ participant_id: 'bob', source: 'camera', width: 640, height: 360 }] as const;
+    store.sources.view(wants);
+    store.sources.view(wants);
+    const views = (): readonly object[] => hub.heard.filter(({ type }) => type === 'view');
+    await pass(20);
+    expect(views()).toEqual([{ type: 'view', wants }]);
+    // Over another connection: what the page shows is the same, and so is what it says of that.
+    hub.say({ type: 'participant_left', participant_id: 'bob', reason: 'replaced' });
+    hub.say({ type: 'participant_joined', participant: { ...bob, leg_id: 'leg 2' } });
+    await pass(20);
+    store.sources.view(wants);
+    await pass(20);
+    expect(views()).toEqual([{ type: 'view', wants }, { type: 'view', wants }]);
+  });
+});

@@ -72,14 +72,36 @@ describe('a page behind a firewall', () => {
   });
 
   test('does not wait again when its call is joined anew', async () => {
-    const { hub, store, pass, offers, newest, become } = setUp();
+    const { hub, store, pass, newest, become } = setUp();
     store.dispatch({ ask: 'join' });
     await pass(3_100);
     newest().isRelayed = true;
     await become('connected');
     hub.say({ type: 'media_lost' });
     await pass(1_000);
-    expect([FakePeerConnection.made.length, newest().iceServers, offers()]).toEqual([2, [SERVER], 2]);
+    expect([FakePeerConnection.made.length, newest().iceServers, newest().restarts]).toEqual([2, [SERVER], 0]);
+  });
+
+  test('asks another node for its own way', async () => {
+    const { hub, store, pass, newest, become } = setUp();
+    store.dispatch({ ask: 'join' });
+    await pass(3_100);
+    newest().isRelayed = true;
+    await become('connected');
+    const other: IceServer = { ...SERVER, urls: ['turns:other.example.com:443?transport=tcp'] };
+    hub.iceServers = [other];
+    hub.say({ type: 'media_lost' });
+    await pass(1_000);
+    expect([FakePeerConnection.made.length, newest().iceServers, newest().restarts]).toEqual([2, [other], 1]);
+  });
+
+  test('whose browser knows no new ways on an old connection has them from the start on the next', async () => {
+    const { store, pass, newest, become } = setUp();
+    store.dispatch({ ask: 'join' });
+    await pass(3_100);
+    await become('failed');
+    await pass(1_000);
+    expect([FakePeerConnection.made.length, newest().iceServers, newest().restarts]).toEqual([2, [SERVER], 0]);
   });
 });
 

@@ -4,7 +4,7 @@ import { ApiError } from '../http.ts';
 import { LocalMedia, type Devices, type SourceState } from '../local-media.ts';
 import { decode, encode, type Body, type Received } from '../messages.ts';
 import { Peer } from '../peer.ts';
-import type { Joined, LeaveReason, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
+import type { IceServer, Joined, LeaveReason, ServerEvent, SlotInfo, Source, WantedTrack } from '../protocol.ts';
 import { Crossing, type Crosser, type Line } from './crossing.ts';
 import { Detour } from './detour.ts';
 import { flows, type Fact, type Problem } from './state.ts';
@@ -65,7 +65,9 @@ export class Sources {
   #wasConnected = false;
   /** Another way for this line, if it finds none or loses the one that it had. */
   #detour: Detour | undefined;
-  /** Whether the last line got through by a server only. */
+  /** Ways through TLS that the hub named last. */
+  #iceServers: readonly IceServer[] = [];
+  /** Whether the last line got through by one of them only, or not at all. */
   #isRelayed = false;
   #name: string | undefined;
   #toldMuted = new Map<Source, boolean>();
@@ -116,6 +118,13 @@ export class Sources {
     if (!this.#joined || said === this.#toldView) return;
     this.#toldView = said;
     this.#connection?.send({ type: 'view', wants });
+  }
+
+  /** A view says nothing of who was not there when it was said: also not of somebody who is back over another connection. */
+  #viewAgain(participantId: string): void {
+    if (!this.#wants.some(({ participant_id }) => participant_id === participantId)) return;
+    this.#toldView = '';
+    this.view(this.#wants);
   }
 
   /** Makes room for this many videos. */
@@ -184,6 +193,7 @@ export class Sources {
           (crossing) => crossing.media(state),
         ),
       this.#hubBegins,
+      this.#isRelayed ? this.#iceServers : [],
     );
     const onMessage = this.#options.onMessage;
     if (onMessage) {
@@ -325,7 +335,11 @@ export class Sources {
     const offered = (seq: number): void => {
       if (line.peer === this.#peer) this.#offerSeq = seq;
     };
-    return new Detour(line, frame.ice_servers ?? [], { offered }, this.#world, this.#isRelayed);
+    const before: readonly string[] = this.#iceServers.flatMap(({ urls }) => urls);
+    this.#iceServers = frame.ice_servers ?? [];
+    // The line looks for ways through those of before already; another node has others.
+    const areOthers: boolean = this.#iceServers.some(({ urls }) => !urls.some((url) => before.includes(url)));
+    return new Detour(line, this.#iceServers, { offered }, this.#world, this.#isRelayed && areOthers);
   }
 
   async #answered(answer: string, slots: readonly SlotInfo[]): Promise<void> {
@@ -357,6 +371,7 @@ export class Sources {
     if (event.type === 'resting') return this.#rest(event);
     if (event.type === 'media_lost' || (event.type === 'closed' && event.reason === 'lost')) return this.#comeBack(lost);
     if (event.type === 'closed') return this.#end(event.reason);
+    if (event.type === 'participant_joined') this.#viewAgain(event.participant.participant_id);
     // The hub took the name that the click gave.
     if (event.type === 'entered' && this.#name) this.#tell({ fact: 'renamed', name: this.#name });
     this.#tell({ fact: 'event', event });
@@ -417,6 +432,8 @@ export class Sources {
     if (waitMs === undefined) return this.#giveUp(problem);
     // A browser without AES-GCM cannot answer the hub's handshake, but can begin its own.
     if (this.#joined && !this.#wasConnected) this.#hubBegins = false;
+    // Servers may do better from the start than on a connection that began without them.
+    if (this.#detour?.taken && !this.#wasConnected) this.#isRelayed = true;
     this.#stop(true);
     this.#tell(this.#wasIn ? { fact: 'rejoining' } : { fact: 'joining', note: problem.detail });
     const turn: number = this.#turn;
