@@ -10,7 +10,7 @@ use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
 };
 
-/// The methods of [`DtlsInstance`](str0m::crypto::dtls::DtlsInstance) but `poll_output`, passed on to a field.
+/// The methods of [`DtlsInstance`] but `poll_output`, passed on to a field.
 macro_rules! pass_dtls_on_to {
     ($inner:ident) => {
         fn set_active(&mut self, active: bool) {
