@@ -222,11 +222,6 @@ impl Handle {
         self.inner.shards[0].local_addr()
     }
 
-    /// Where the TURN server listens, if there is one; its port is the real one when the configuration said 0.
-    pub fn turn_addr(&self) -> Option<SocketAddr> {
-        self.inner.turn.as_ref().map(|turn| turn.local_addr)
-    }
-
     /// How the node stands. Blocks for half a second at most, while a thread is busy.
     pub fn look(&self) -> NodeLook {
         let asked: Vec<_> = self.inner.shards.iter().map(Door::look).collect();

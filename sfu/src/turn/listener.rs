@@ -56,7 +56,8 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Turn {
     pub(crate) passes: Arc<Passes>,
-    pub(crate) local_addr: SocketAddr,
+    #[cfg(test)]
+    local_addr: SocketAddr,
     stopping: Arc<Notify>,
     counts: Arc<Counts>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -120,7 +121,14 @@ pub(crate) fn start(config: &TurnConfig, reach: Reach) -> Result<Turn, StartErro
     };
     tracing::info!(address = %local_addr, url = config.url, "the TURN server listens");
     let thread = std::thread::Builder::new().name("turn".into()).spawn(run).map_err(StartError::Thread)?;
-    Ok(Turn { passes, local_addr, stopping, counts, thread: Mutex::new(Some(thread)) })
+    Ok(Turn {
+        passes,
+        #[cfg(test)]
+        local_addr,
+        stopping,
+        counts,
+        thread: Mutex::new(Some(thread)),
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {

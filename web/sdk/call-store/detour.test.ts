@@ -80,6 +80,11 @@ describe('a page behind a firewall', () => {
     hub.say({ type: 'media_lost' });
     await pass(1_000);
     expect([FakePeerConnection.made.length, newest().iceServers, newest().restarts]).toEqual([2, [SERVER], 0]);
+    newest().isRelayed = true;
+    await become('connected');
+    hub.say({ type: 'media_lost' });
+    await pass(1_000);
+    expect([FakePeerConnection.made.length, newest().iceServers], 'nor the time after').toEqual([3, [SERVER]]);
   });
 
   test('asks another node for its own way', async () => {

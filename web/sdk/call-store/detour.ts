@@ -44,23 +44,28 @@ export class Detour {
   take(): boolean {
     const isUp: boolean = !['new', 'connecting', 'failed'].includes(this.#line.peer.state);
     if (this.#taken || this.#servers.length === 0 || isUp) return false;
-    void this.#go();
+    this.#go();
     return true;
   }
 
   /** For a line that was up: its network is another one now, or has a firewall. */
   lost(): void {
     this.#world.later(() => {
-      if (this.#line.peer.state === 'disconnected') void this.#go();
+      if (this.#line.peer.state === 'disconnected') this.#go();
     }, LOST_FOR_MS);
   }
 
-  async #go(): Promise<void> {
-    const { connection, peer } = this.#line;
+  #go(): void {
+    const { peer } = this.#line;
     this.#taken = true;
     if (peer.state === 'closed') return;
-    if (!peer.restart(this.#servers)) return void this.#world.later(() => void this.#go(), AGAIN_MS);
-    const offer = await peer.offer();
-    this.#owner.offered(connection.send({ type: 'offer', ...offer }));
+    if (!peer.restart(this.#servers)) return void this.#world.later(() => this.#go(), AGAIN_MS);
+    // A connection that is closed meanwhile offers nothing more.
+    void this.#offer().catch(() => undefined);
+  }
+
+  async #offer(): Promise<void> {
+    const offer = await this.#line.peer.offer();
+    this.#owner.offered(this.#line.connection.send({ type: 'offer', ...offer }));
   }
 }

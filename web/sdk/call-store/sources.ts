@@ -396,7 +396,7 @@ export class Sources {
 
   /** Who got through by a server only does not wait for other ways the next time. */
   async #learnWay(): Promise<void> {
-    const peer: Peer | undefined = this.#detour?.taken ? this.#peer : undefined;
+    const peer: Peer | undefined = this.#detour?.taken || this.#isRelayed ? this.#peer : undefined;
     this.#isRelayed = (await peer?.isRelayed().catch(() => undefined)) ?? false;
   }
 
