@@ -452,7 +452,7 @@ pub fn turn(bytes: &[u8]) {
         }
     });
     let mut out = Vec::new();
-    owner.session.relayed(owner.node, bytes, [2; 12], &mut out);
+    owner.session.relayed(owner.node, bytes, || [2; 12], &mut out);
     assert!(out.len() <= bytes.len() + 64);
 }
 

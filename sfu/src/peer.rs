@@ -540,9 +540,11 @@ impl Peer {
             None => self.path = Some(path),
             Some(before) if before != path && fast_join::nominates(check.bytes) => {
                 self.path = Some(path);
-                // What was known of the line was the other way's.
-                self.allocator = Allocator::default();
-                self.egress.moved(now);
+                // What was known of the line was the lost way's. Between two ways that work it is kept.
+                if !self.consents.has(before.remote, now) {
+                    self.allocator = Allocator::default();
+                    self.egress.moved(now);
+                }
             }
             Some(_) => {}
         }

@@ -292,12 +292,12 @@ async fn write(
             },
             received = packet => {
                 let Ok((length, from)) = received else { return };
-                lock(session).relayed(from, &buffer[..length], random(), &mut stream);
+                lock(session).relayed(from, &buffer[..length], random, &mut stream);
                 // What else has come goes into the same record.
                 while stream.len() + MESSAGE_BYTES_MAX <= TURN_BYTES
                     && let Some(Ok((length, from))) = socket.get().map(|socket| socket.try_recv_from(&mut buffer))
                 {
-                    lock(session).relayed(from, &buffer[..length], random(), &mut stream);
+                    lock(session).relayed(from, &buffer[..length], random, &mut stream);
                 }
             }
         }

@@ -147,13 +147,13 @@ impl Session {
         &self,
         from: SocketAddr,
         packet: &[u8],
-        transaction: [u8; 12],
+        transaction: fn() -> [u8; 12],
         stream: &mut Vec<u8>,
     ) {
         match self.allocation.as_ref().and_then(|allocation| allocation.ways.get(&from)) {
             Some(Way::Channel(channel)) => write_data(*channel, packet, stream),
             Some(Way::Indication(told)) => stream.extend(
-                Writer::new(Class::Indication, method::DATA, transaction)
+                Writer::new(Class::Indication, method::DATA, transaction())
                     .address(attribute::XOR_PEER_ADDRESS, *told)
                     .attribute(attribute::DATA, packet)
                     .end(),

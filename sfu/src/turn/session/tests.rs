@@ -115,7 +115,7 @@ impl Client {
     /// What the client reads of a datagram from there.
     fn reads(&self, from: &str, packet: &[u8]) -> Vec<(Option<u16>, Vec<u8>)> {
         let (mut stream, mut read) = (Vec::new(), Vec::new());
-        self.session.relayed(address(from), packet, [4; 12], &mut stream);
+        self.session.relayed(address(from), packet, || [4; 12], &mut stream);
         let take = |frame: Frame<'_>| match frame {
             Frame::Data { channel, packet } => read.push((Some(channel), packet.to_vec())),
             Frame::Message(bytes) => {
